@@ -1,0 +1,145 @@
+"""Every wish the core can utter. Frozen, imperative, numbered.
+
+Whoever decides does not act: the runner hands each wish to the port that can carry it out, and the
+outcome comes back as a fact (`WishFailed` with the same number, or what the switch then reports).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from acd.core.ids import AgentId, Ani, CallId, Did, EffectId, QueueId, SubscriberId
+
+if TYPE_CHECKING:
+    from acd.core.card import CallCard
+    from acd.core.instant import Duration, Instant
+
+
+@dataclass(frozen=True, slots=True)
+class OfferCall:
+    """Ring this agent for this call: one Redirect into acd-dial, extension `<agent>_<attempt>`."""
+
+    effect: EffectId
+    call: CallId
+    agent: AgentId
+    attempt: int
+    ring_timeout_ms: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class ShowPop:
+    """Show the agent who calls, before the phone is picked up. Same number as its OfferCall."""
+
+    effect: EffectId
+    call: CallId
+    agent: AgentId
+    attempt: int
+    queue: QueueId
+    subscriber: SubscriberId
+    did: Did
+    ani: Ani
+    card_number: str
+    waited_ms: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmPop:
+    """The offer was answered: the pop becomes the call in hand."""
+
+    effect: EffectId
+    call: CallId
+    agent: AgentId
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawPop:
+    """The offer ended without answer: take the pop away, saying why."""
+
+    effect: EffectId
+    call: CallId
+    agent: AgentId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWrapUp:
+    """The talk is over: ask the agent for the card until `deadline`."""
+
+    effect: EffectId
+    call: CallId
+    agent: AgentId
+    deadline: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class CloseWrapUp:
+    """The wrap-up ended: `by` is done, deadline or logout."""
+
+    effect: EffectId
+    call: CallId
+    agent: AgentId
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendToFallback:
+    """Take the call out of waiting into the dialplan's fallback (overflow, closing, no agents)."""
+
+    effect: EffectId
+    call: CallId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfferCallback:
+    """Let the waiting loop offer a callback to this caller at its next turn."""
+
+    effect: EffectId
+    call: CallId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HangUpStrayLeg:
+    """An agent's leg without a caller of ours: hang it up."""
+
+    effect: EffectId
+    call: CallId
+    agent: AgentId
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAgentStatus:
+    """Remember the agent's status durably: it survives our restart."""
+
+    effect: EffectId
+    agent: AgentId
+    logged_in: bool
+    paused_reason: str
+    device: str
+    since: Instant
+    wrap_up_until: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteCallCard:
+    """The call is finished: store its one immutable card. Sent again if late data change it."""
+
+    effect: EffectId
+    card: CallCard
+
+
+Effect: TypeAlias = (
+    OfferCall
+    | ShowPop
+    | ConfirmPop
+    | WithdrawPop
+    | OpenWrapUp
+    | CloseWrapUp
+    | SendToFallback
+    | OfferCallback
+    | HangUpStrayLeg
+    | KeepAgentStatus
+    | WriteCallCard
+)

@@ -1,0 +1,77 @@
+"""The one assignment pass. Nothing else in the house gives a call to an agent.
+
+The engine tells the matcher every change of who waits and who is ready, then calls `assign` once at
+the end of each step. The matcher keeps its own indexes, so a pass costs what changed, not what exists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from acd.core.ids import AgentId, CallId, QueueId, SkillId
+    from acd.core.instant import Duration, Instant
+    from acd.core.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A call as the matcher sees it."""
+
+    call: CallId
+    queue: QueueId
+    entered_at: Instant
+    order: int
+    """Serial of arrival; ties by this. Calls at the head (agent's leg died) get negative orders."""
+    priority: float = 1.0
+    needs: tuple[tuple[SkillId, int], ...] = ()
+    sticky: AgentId | None = None
+    skip: tuple[AgentId, ...] = ()
+    """Agents who already let this call ring: not offered again at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One decision, with its reason in one line (always on: O9, 001-21)."""
+
+    call: CallId
+    agent: AgentId
+    why: str
+
+
+class Matcher(Protocol):
+    """What the engine needs of an assignment pass."""
+
+    def set_policy(self, policy: Policy) -> None:
+        """Start or reload; waiting calls and ready agents stay."""
+
+    def add_call(self, call: Waiting) -> None:
+        """A call starts (or again starts) to wait."""
+
+    def remove_call(self, call: CallId) -> None:
+        """It no longer waits: assigned, gone or left. Unknown ids are harmless."""
+
+    def add_agent(self, agent: AgentId, idle_since: Instant) -> None:
+        """The agent is ready: available and idle and reachable."""
+
+    def remove_agent(self, agent: AgentId) -> None:
+        """The agent is not ready any more. Unknown ids are harmless."""
+
+    def record_outcome(self, queue: QueueId, waited_ms: Duration, *, answered: bool) -> None:
+        """A call left the line: feeds the service-level debt and the arrival estimate."""
+
+    def record_talk(self, queue: QueueId, agent: AgentId, busy_ms: Duration) -> None:
+        """An agent finished talk and wrap-up: feeds the rate at which agents become free."""
+
+    def assign(self, now: Instant) -> tuple[Assignment, ...]:
+        """Decide. The assigned calls and agents are removed from the indexes."""
+
+    def next_check(self, now: Instant) -> Instant | None:
+        """When a call held back, or a requirement about to relax, wants to be tested again."""
+
+    def explain(self, call: CallId, now: Instant) -> tuple[str, ...]:
+        """Why this call waits: one line per candidate agent and reason."""
+
+    def position(self, call: CallId) -> int:
+        """Place of the call in its own queue, 1 is next; 0 when it does not wait."""

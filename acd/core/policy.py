@@ -1,0 +1,116 @@
+"""Targets, thresholds, overflow and retry rules, as data. The core knows no other configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from acd.core.ids import AgentId, QueueId, SkillId, SubscriberId
+from acd.core.instant import HOUR_MS, MINUTE_MS, SECOND_MS, Duration
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Share answered within threshold: 0.80 within 20 000 ms. The formula is `sl_of_offered`."""
+
+    share: float = 0.80
+    threshold_ms: Duration = 20 * SECOND_MS
+
+    @property
+    def allowance(self) -> float:
+        """The share that may miss."""
+        return 1.0 - self.share
+
+
+@dataclass(frozen=True, slots=True)
+class SkillNeed:
+    """A queue's requirement; relaxed to `relaxed_level` once a call waited `relax_after_ms`.
+
+    `relaxed_level` 0 drops the requirement altogether.
+    """
+
+    skill: SkillId
+    min_level: int = 1
+    relax_after_ms: Duration | None = None
+    relaxed_level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePolicy:
+    """One waiting line of one subscriber."""
+
+    id: QueueId
+    subscriber: SubscriberId
+    promise: Promise = Promise()
+    needs: tuple[SkillNeed, ...] = ()
+    priority: float = 1.0
+    """Multiplier on urgency: 2.0 counts twice."""
+    ring_timeout_ms: Duration = 12 * SECOND_MS
+    wrap_up_ms: Duration = 2 * MINUTE_MS
+    """003-23: at most two minutes for the card."""
+    max_wait_ms: Duration = 10 * MINUTE_MS
+    """Then the call goes to fallback (voice mail or number capture), never into the void."""
+    max_waiting: int = 200
+    short_abandon_ms: Duration = 5 * SECOND_MS
+    sticky_wait_ms: Duration = 8 * SECOND_MS
+    """How long a call may be kept for its sticky agent, if the promise allows."""
+    expected_calls_per_s: float = 0.0
+    """Forecast arrival rate; 0 lets the core estimate it from what arrives."""
+    expected_talk_ms: Duration = 150 * SECOND_MS
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPolicy:
+    """One agent as configured."""
+
+    id: AgentId
+    skills: tuple[tuple[SkillId, int], ...] = ()
+    """(skill, level 1..5)"""
+    rna_limit: int = 1
+    """After so many unanswered offers in a row: paused, reason RNA."""
+    reserve: int = 0
+    """0 front line; 1, 2: opened only by load (001-08)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingWeights:
+    """Every number of the score, named as in the routing design; defaults are good for most centres."""
+
+    urgency_hard: float = 0.2
+    """h: pull toward the hard limit of 40 s (000-08)."""
+    urgency_age: float = 0.05
+    """b: pull of plain age, so that nobody is forgotten."""
+    hard_limit_ms: Duration = 40 * SECOND_MS
+    debt_step: float = 0.1
+    """eta: how fast a missed promise raises its subscriber."""
+    debt_cap: float = 30.0
+    """C: the largest multiplier a debt can reach."""
+    level: float = 1.3
+    """c_l"""
+    idle: float = 0.3
+    """c_i"""
+    sticky: float = 1.0
+    """c_st"""
+    opportunity: float = 10.0
+    """c_o"""
+    opportunity_decay: float = 0.3
+    """d"""
+    hold_back: float = 0.003
+    """theta; 0 never holds an agent back."""
+    policy: str = "recommended"
+    """recommended, fifo, level_first, strict_tier, delay_ratio, earliest_deadline, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything the core needs to know, told as one fact."""
+
+    queues: tuple[QueuePolicy, ...] = ()
+    agents: tuple[AgentPolicy, ...] = ()
+    weights: RoutingWeights = field(default_factory=RoutingWeights)
+    offer_confirm_ms: Duration = 2 * SECOND_MS
+    """Wish sent, no AcdDial note: give the agent back and offer again."""
+    reservation_ms: Duration = 8 * SECOND_MS
+    """A reservation without any leg ends after this (failure mode 4)."""
+    card_close_ms: Duration = 1 * HOUR_MS
+    """How long a finished call still accepts card fields from the desk."""
+    announce_every_ms: Duration = 30 * SECOND_MS

@@ -1,0 +1,106 @@
+"""Immutable views of the core for wallboard, HTTP and tests. `Snapshot.line()` reads like a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from acd.core.ids import AgentId, Ani, CallId, Did, QueueId, SubscriberId
+
+if TYPE_CHECKING:
+    from acd.core.instant import Duration, Instant
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """One live call."""
+
+    call: CallId
+    state: str
+    """new, waiting, offering, talking, fallback"""
+    queue: QueueId
+    subscriber: SubscriberId
+    did: Did
+    ani: Ani
+    card_number: str
+    entered_at: Instant
+    waited_ms: Duration
+    agent: AgentId | None
+    attempt: int
+    position: int
+    """Place in its own queue, 1 is next; 0 when not waiting."""
+    expected_wait_ms: Duration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """One agent."""
+
+    agent: AgentId
+    status: str
+    """logged_out, available, paused"""
+    pause_reason: str
+    state: str
+    """idle, reserved, ringing, talking, wrap_up, busy_elsewhere"""
+    state_since: Instant
+    reachable: bool
+    call: CallId | None
+    handled: int
+    rna: int
+    wrap_up_until: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """One waiting line and its counters of the current interval (the local day by default)."""
+
+    queue: QueueId
+    subscriber: SubscriberId
+    open: bool
+    waiting: int
+    longest_wait_ms: Duration
+    offered: int
+    answered: int
+    answered_in_target: int
+    abandoned: int
+    abandoned_short: int
+    fallback: int
+    handled: int
+    talking: int
+    sum_wait_answered_ms: Duration
+    sum_talk_ms: Duration
+    sum_acw_ms: Duration
+    target_share: float
+    target_threshold_ms: Duration
+    expected_wait_ms: Duration | None = None
+
+    @property
+    def sl_of_offered(self) -> float | None:
+        """Answered within the threshold / offered; None before the first offered call."""
+        return self.answered_in_target / self.offered if self.offered else None
+
+    @property
+    def asa_ms(self) -> float | None:
+        """Average wait of answered calls."""
+        return self.sum_wait_answered_ms / self.answered if self.answered else None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole centre at one instant."""
+
+    now: Instant
+    synced: bool
+    calls: tuple[CallView, ...]
+    agents: tuple[AgentView, ...]
+    queues: tuple[QueueView, ...]
+    counters: tuple[tuple[str, int], ...] = ()
+    """Anomalies by name: illegal transitions, late outcomes, drift."""
+
+    def line(self) -> str:
+        """Return one readable line: `calls 2 waiting 1 offering 0 talking | agents 3 idle ...`."""
+        parts = [f"{sum(c.state == s for c in self.calls)} {s}" for s in ("waiting", "offering", "talking")]
+        states = ("idle", "reserved", "ringing", "talking", "wrap_up", "busy_elsewhere")
+        on_duty = [a for a in self.agents if a.status != "logged_out"]
+        agents = [f"{n} {s}" for s in states if (n := sum(a.state == s for a in on_duty))]
+        return f"calls {' '.join(parts)} | agents {' '.join(agents) or 'none'}"

@@ -1,0 +1,93 @@
+"""The contract with the dialplan: every channel variable, context, note and stage, once.
+
+A contract test (tests/dialplan) checks that every name used in dialplan/*.conf stands here and the
+reverse. Notes are the one vocabulary of what happened to a call: the dialplan's `acd-note` subroutine
+writes each one both as a `queue_log` row (QueueLog, the journal: nothing may be missing there) and as
+an AMI UserEvent of the same name and fields (only speed). Values contain only [0-9A-Za-z_.:+-], so that
+no note can forge another one.
+"""
+
+# --- set by the PBX administrator before the call is sent to acd-in --------------------------------
+ACD_DID = "ACD_DID"  # number the caller dialled; default ${EXTEN}
+ACD_ANI = "ACD_ANI"  # caller's number; default ${CALLERID(num)}; filtered to [0-9+]
+ACD_LANG = "ACD_LANG"  # prompt language, en or ru; default: the channel's
+
+# --- out: readable by the PBX administrator after the call, and in the hooks -----------------------
+ACD_CALL = "ACD_CALL"  # UUID of the call; inherited by every leg
+ACD_CARD = "ACD_CARD"  # short card number with check digit; empty while the daemon was down
+ACD_RESULT = "ACD_RESULT"  # answered, abandoned, refused, fallback, voicemail, callback
+ACD_AGENT = "ACD_AGENT"  # agent of the running or last offer
+
+# --- verdict of the FastAGI question; ACD_VERDICT is always the LAST one set -----------------------
+ACD_VERDICT = "ACD_VERDICT"  # queue, closed, full, refused; EMPTY = daemon did not answer: default branch
+ACD_QUEUE = "ACD_QUEUE"
+ACD_SUBSCRIBER = "ACD_SUBSCRIBER"
+ACD_PRIORITY = "ACD_PRIORITY"
+ACD_NEEDS = "ACD_NEEDS"  # skill:level.skill:level
+ACD_STICKY = "ACD_STICKY"  # agent id or empty
+ACD_NAME = "ACD_NAME"  # display name for the agent's phone: "Subscriber: Client", cleaned
+ACD_GREETING = "ACD_GREETING"  # sound file played before waiting; empty = none
+ACD_MOH = "ACD_MOH"  # music class; default acd
+ACD_RING_S = "ACD_RING_S"  # seconds one agent is rung
+
+# --- answers of the announcement question (verdict says what to do) --------------------------------
+ACD_SAY_POSITION = "ACD_SAY_POSITION"  # number to say, 0 = nothing
+ACD_SAY_WAIT_MIN = "ACD_SAY_WAIT_MIN"  # expected wait in minutes, 0 = nothing
+ACD_OFFER_CALLBACK = "ACD_OFFER_CALLBACK"  # 1 = offer a callback now
+
+# --- internal to the dialplan ----------------------------------------------------------------------
+ACD_ENTER_MS = "ACD_ENTER_MS"  # epoch milliseconds of entry; never changes
+ACD_STAGE = "ACD_STAGE"  # one of STAGES
+ACD_WHY = "ACD_WHY"  # why the call waits: new, returned, head
+ACD_ATTEMPT = "ACD_ATTEMPT"
+ACD_ANSWER_MS = "ACD_ANSWER_MS"  # epoch milliseconds of the agent's answer, else empty
+ACD_HB_SEEN = "ACD_HB_SEEN"  # heartbeat at the turn before
+ACD_HB_MISSES = "ACD_HB_MISSES"
+ACD_TURN = "ACD_TURN"
+ACD_DIAL = "ACD_DIAL"  # dial string of the agent, set by context acd-agents
+ACD_PRESS1 = "ACD_PRESS1"  # 1 = the agent must press 1 to accept (PSTN)
+
+# --- globals ---------------------------------------------------------------------------------------
+ACD_HEARTBEAT = "ACD_HEARTBEAT"  # "<boot nonce>-<counter>", Setvar once a second by the daemon
+ACD_AGI = "ACD_AGI"  # agi://127.0.0.1:<port>, set in [globals] by configuration
+
+STAGES = ("enter", "wait", "dial", "talk", "fallback", "done")
+
+CONTEXTS = (
+    "acd-in",  # the door: Goto(acd-in,${EXTEN},1)
+    "acd",  # the same as a Gosub: Gosub(acd,s,1(did))
+    "acd-wait",
+    "acd-dial",  # extension <agent>_<attempt>; only the daemon sends calls here
+    "acd-fallback",
+    "acd-end",  # hangup handler
+    "acd-note",
+    "acd-agents",  # generated from agents.yaml: one extension per agent, sets ACD_DIAL
+    "acd-agent-leg",  # b() pre-dial handler: headers on the agent's leg
+    "acd-agent-answer",  # U() on answer: press 1, note
+    "acd-features",  # agents' feature codes
+    # overridable by the PBX administrator (defaults do something sensible):
+    "acd-hook-greeting",
+    "acd-hook-closed",
+    "acd-hook-voicemail",
+)
+
+# note name -> fields in order. Every note also carries `call` (queue_log's uniqueid column),
+# `queue` and `agent` (their columns, NONE when empty) and `ms` (epoch milliseconds, first data field).
+NOTES: dict[str, tuple[str, ...]] = {
+    "AcdEnter": ("did", "ani"),
+    "AcdQueued": ("why", "subscriber", "did", "ani", "enter_ms", "card", "priority", "needs", "sticky"),
+    "AcdRefused": ("why",),
+    "AcdDial": ("attempt",),
+    "AcdAnswer": ("attempt",),  # written on the caller's channel side: agent and caller joined
+    "AcdDialEnd": ("attempt", "status"),  # status: DIALSTATUS, or DOUBLE, UNKNOWN_AGENT, REJECTED
+    "AcdTalkEnd": ("attempt", "by", "stays"),  # by: caller, agent; stays: 1 = caller waits again
+    "AcdTransfer": ("to",),
+    "AcdFallback": ("why",),  # why: heartbeat, verdict, wish, max_wait
+    "AcdFallbackAnswer": (),  # agent column: member interface
+    "AcdCallback": ("number",),
+    "AcdVoicemail": ("file",),
+    "AcdEnd": ("cause", "stage", "by", "enter_ms"),
+    "AcdFeature": ("action", "reason"),  # login, logout, pause, resume, wrapdone; call column: NONE
+}
+"""In queue_log: time|call|queue|agent|ACDENTER|ms=..|did=..|ani=..   (event in capitals, k=v data).
+As UserEvent AcdEnter: headers Call, Queue, Agent, Ms, Did, Ani (first letter capital, `enter_ms` -> Enter_ms)."""
