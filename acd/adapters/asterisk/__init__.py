@@ -1,0 +1,1 @@
+"""The switch: AMI, FastAGI, the journal."""

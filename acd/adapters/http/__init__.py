@@ -1,0 +1,1 @@
+"""REST, the agent's desktop, MQTT over WebSocket, metrics."""

@@ -1,0 +1,1 @@
+"""The secretarial domain: project, hours, instructions, message, case, delivery. Pure like the core."""

@@ -1,0 +1,1 @@
+"""The call-load simulator: one scenario, three engines."""

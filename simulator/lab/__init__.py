@@ -1,0 +1,1 @@
+"""A real Asterisk on loopback for tests, demos and benchmarks."""
