@@ -94,10 +94,10 @@ class StandIn:
             await asyncio.wait(self._tasks, timeout=5)
         if self._server is not None:
             self._server.close()
-        for session in list(self.sessions):
-            session.writer.close()
-        if self._server is not None:
-            await self._server.wait_closed()
+        self.drop_links()
+        async with asyncio.timeout(5):
+            while self.sessions:  # noqa: ASYNC110 - their tasks end by themselves once the links are cut
+                await asyncio.sleep(0.005)
         self.queue_log.close()
 
     def drop_links(self) -> None:
@@ -215,10 +215,10 @@ class StandIn:
         except OSError:
             self.count("links_broken")
         finally:
-            self.sessions.discard(session)
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+            self.sessions.discard(session)
 
     def _act(self, session: Session, action: AmiAction) -> None:
         name = action.name.lower()
