@@ -10,6 +10,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 CLOCK_SLACK_MS = 1_500
 """queue_log stamps and driver stamps are taken by different processes; a duration may differ by this."""
@@ -127,7 +128,11 @@ def _one_call(
     card = card_of.get(call.call)
     if card is None:
         verdict.say("lost", f"{truth.ani} ({call.call}) has no card")
-        return
+    else:
+        _one_card(verdict, truth, call, card)
+
+
+def _one_card(verdict: Verdict, truth: Truth, call: JournalCall, card: Mapping[str, object]) -> None:
     for name, wanted in (("ani", truth.ani), ("did", truth.did)):
         if str(card[name]) != wanted:
             verdict.say("distorted", f"{truth.ani}: card says {name} {card[name]!r}, driver {wanted!r}")
@@ -161,7 +166,7 @@ def _overlaps(verdict: Verdict, journal: Mapping[str, JournalCall]) -> None:
                 open_since.clear()
     for agent, spans in talks.items():
         spans.sort()
-        for (_, end, first), (start, _, second) in zip(spans, spans[1:], strict=False):
+        for (_, end, first), (start, _, second) in pairwise(spans):
             if start < end - CLOCK_SLACK_MS:
                 verdict.say("double_booked", f"{agent} talked with {first} and {second} at once")
 
