@@ -302,7 +302,7 @@ def tidy_reason(reason: str) -> str:
     return kept.strip()[:MAX_REASON] or "pause"
 
 
-def read_command(topic: str, payload: bytes, at: Instant | None) -> Fact:
+def read_command(topic: str, payload: bytes, at: Instant | None, *, retained: bool = False) -> Fact:
     """Read one agent's command from its own topic.
 
     The agent is the one of the topic, which the broker lets only that agent write; a payload that names
@@ -311,6 +311,9 @@ def read_command(topic: str, payload: bytes, at: Instant | None) -> Fact:
     place = split_agent_topic(topic)
     if place is None or place[1] != "command":
         raise MalformedMessage("not an agent's command topic")
+    if retained:
+        # Acting again on an old command after every reconnect would be worse than not at all.
+        raise MalformedMessage("a command must not be retained")
     body = decode(payload, MAX_COMMAND_BYTES)
     unknown = set(body) - {"v", "command", "reason", "agent", "id"}
     if unknown:

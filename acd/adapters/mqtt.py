@@ -397,10 +397,7 @@ class MqttScreenPop:
                 agent, online = topics.read_presence(topic, data)
                 (self._online.add if online else self._online.discard)(agent)
                 return
-            if retained:
-                # Acting again on an old command after every reconnect would be worse than not at all.
-                raise topics.MalformedMessage("a command must not be retained")
-            fact = topics.read_command(topic, data, self._clock.now())
+            fact = topics.read_command(topic, data, self._clock.now(), retained=retained)
         except topics.MalformedMessage as problem:
             self.counters.malformed += 1
             _LOG.info("mqtt_malformed why=%s", problem)
