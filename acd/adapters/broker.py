@@ -60,8 +60,8 @@ class BrokerSettings:
 
     host: str = "127.0.0.1"
     port: int = 1883
-    max_connections: int = 300
-    max_knocking: int = 100
+    max_connections: int = 500
+    max_knocking: int = 250
     """Connections that have not shown who they are."""
     connect_deadline_s: float = 2.0
     max_message_bytes: int = 262_144

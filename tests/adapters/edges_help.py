@@ -66,16 +66,16 @@ def snapshot(*, now: int = 1_700_000_000_000, agents: tuple[str, ...] = ("ann", 
     )  # fmt: skip
     views = tuple(
         AgentView(
-            AgentId(a), "available", "", "talking" if a == "ann" else "idle", now, True,  # noqa: FBT003
+            AgentId(a), "available", "", "talking" if a == "ann" else "idle", now, True,
             CALL if a == "ann" else None, 0, 0,
         )
         for a in agents
     )  # fmt: skip
     queue = QueueView(
-        QueueId("sales"), SubscriberId("acme"), True, 1, 3_000, 10, 7, 6, 2, 1, 1, 6, 1, 40_000, 900_000, 90_000,  # noqa: FBT003
+        QueueId("sales"), SubscriberId("acme"), True, 1, 3_000, 10, 7, 6, 2, 1, 1, 6, 1, 40_000, 900_000, 90_000,
         0.8, 20_000, 12_000,
     )  # fmt: skip
-    return Snapshot(now, True, (call, waiting), views, (queue,), (("late_outcome", 2),))  # noqa: FBT003
+    return Snapshot(now, True, (call, waiting), views, (queue,), (("late_outcome", 2),))
 
 
 def users(*agents: str) -> tuple[Principal, ...]:

@@ -63,7 +63,7 @@ async def test_agent_cannot_send_pops_to_itself_or_others_nor_commands_for_other
 
 
 async def test_last_will_cannot_forge_a_pop():
-    """amqtt publishes a last will without asking anybody; the door refuses the connection."""
+    """Amqtt publishes a last will without asking anybody; the door refuses the connection."""
     async with embedded("ann", "bob") as broker:
         will = aiomqtt.Will("acd/v1/agent/bob/pop", b"forged", qos=1)
         with pytest.raises(aiomqtt.MqttError):
@@ -90,7 +90,7 @@ async def test_last_will_cannot_forge_a_pop():
     ],
 )
 async def test_session_theft_is_refused_and_disturbs_nobody(user, password, identifier):
-    """amqtt alone would end Ann's connection, or hand out her queue, before asking for the password."""
+    """Amqtt alone would end Ann's connection, or hand out her queue, before asking for the password."""
     async with embedded("ann", "bob") as broker, client(broker.port, "router") as router:
         async with client(broker.port, "ann", clean_session=False) as ann:
             await ann.subscribe("acd/v1/agent/ann/pop", qos=1)
@@ -122,7 +122,7 @@ async def test_second_login_with_the_same_client_id_ends_the_first():
 
 
 async def test_retained_snapshot_reaches_wallboards_and_no_agent():
-    """amqtt hands a connecting client the retained messages of everybody's filters; ours does not."""
+    """Amqtt hands a connecting client the retained messages of everybody's filters; ours does not."""
     async with embedded("ann") as broker, client(broker.port, "router") as router:
         await router.publish(topics.SNAPSHOT, b"figures", qos=1, retain=True)
         async with client(broker.port, "wall") as wall:
