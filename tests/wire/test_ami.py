@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acd.wire import ami
-from acd.wire.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
+from acd.wire.errors import LocalProtocolError, RemoteProtocolError
 
 BANNER = b"Asterisk Call Manager/11.0.0\r\n"
 STREAM = (
@@ -262,8 +262,3 @@ def test_what_a_server_sends_a_client_reads():
     assert response != event
     assert (response == 1) is False
     assert "Success" in repr(response)
-
-
-def test_both_faults_have_one_base():
-    assert issubclass(LocalProtocolError, ProtocolError)
-    assert issubclass(RemoteProtocolError, ProtocolError)
