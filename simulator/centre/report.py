@@ -91,8 +91,8 @@ def ring_figures(
     busy: list[tuple[int, int, str]] = []
     for card in cards:
         for segment in card["segments"]:  # type: ignore[attr-defined]  # rows of read_cards
-            end = segment["ended_at"] or card["ended_at"]
-            busy.append((int(segment["offered_at"]), int(end) + int(segment["acw_ms"]), segment["agent"]))
+            end = int(segment["ended_at"] or str(card["ended_at"]))
+            busy.append((int(segment["offered_at"]), end + int(segment["acw_ms"]), segment["agent"]))
     enter_ms: list[float] = []
     waits: list[tuple[int, int]] = []
     for call in journal.values():
