@@ -145,9 +145,7 @@ _MOMENTS = ("at", "entered_at", "answered_at", "wrap_up_until")
 
 def shifted(fact: ev.Fact, now: int) -> ev.Fact:
     """The same fact with its times on the engine's timeline."""
-    moved = {
-        name: now + value for name in _MOMENTS if isinstance(value := getattr(fact, name, None), int)
-    }
+    moved = {name: now + value for name in _MOMENTS if isinstance(value := getattr(fact, name, None), int)}
     if isinstance(fact, ev.WorldSynced):
         moved["calls"] = tuple(shifted(c, now) for c in fact.calls)
         moved["agents"] = tuple(shifted(a, now) for a in fact.agents)
