@@ -29,7 +29,7 @@ def tls_context(config: Config, tls: Tls) -> ssl.SSLContext | None:
     return ssl.create_default_context(cafile=cafile)
 
 
-def ami_settings(config: Config) -> AmiSettings:
+def ami_settings(config: Config, interest: frozenset[str] | None = None) -> AmiSettings:
     """How to reach Asterisk's manager."""
     from acd.adapters.asterisk.link import AmiSettings
 
@@ -42,6 +42,7 @@ def ami_settings(config: Config) -> AmiSettings:
         tls=tls_context(config, ami.tls),
         action_timeout_s=ami.action_timeout_s,
         silence_s=ami.silence_s,
+        interest=interest,
     )
 
 
