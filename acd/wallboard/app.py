@@ -252,7 +252,7 @@ class WallboardApp(App[int]):
             rich_text((render.title_line(shown, columns, language, self.zone),))
         )
         self.query_one("#figures", Static).update(rich_text((render.figures_line(shown, columns, language),)))
-        mode = render.mode_line(shown, columns, language, self.lost_since)
+        mode = render.mode_line(shown, columns, language, self.lost_since, self.zone)
         self.query_one("#mode", Static).update(rich_text((mode,)))
         for key, figure, role in render.figures(shown, language):
             self.query_one(f"#{key}", Tile).show(figure, role, language)

@@ -142,12 +142,12 @@ _QUEUE_COLUMNS = (
     Column("alarm", 14, right=False),
 )
 _AGENT_COLUMNS = (
-    Column("status", 14, right=False),
+    Column("status", 17, right=False),
     Column("state", 11, right=False),
     Column("since", 6),
     Column("call", 8, right=False),
-    Column("subscriber", 18, right=False, from_columns=100),
-    Column("handled", 6, from_columns=86),
+    Column("subscriber", 18, right=False, from_columns=106),
+    Column("handled", 6, from_columns=90),
     Column("alarm", 14, right=False),
 )
 _SEVERITY_ROLES = {
@@ -228,7 +228,7 @@ def bar(share: float | None, target: float, columns: int) -> str:
     """Return a gauge of a share with its target marked: ``██████▏░▎░``."""
     if share is None:
         return "░" * columns
-    filled = round(max(0.0, min(1.0, share)) * columns)
+    filled = int(max(0.0, min(1.0, share)) * columns)
     cells = ["█"] * filled + ["░"] * (columns - filled)
     cells[min(columns - 1, int(target * columns))] = "┃"
     return "".join(cells)
@@ -290,11 +290,15 @@ def cut(spans: Iterable[Span], columns: int) -> Line:
 
 def title_line(board: Board, columns: int, language: str, zone: tzinfo | None = None) -> Line:
     """Return the top line: centre, alarms in words, time of the data."""
-    time = datetime.fromtimestamp(board.now / 1000, zone).strftime("%H:%M:%S")
+    time = _time(board, zone)
     alarms = alarm_spans(board, language)
     used = width(time) + sum(width(span.text) for span in alarms) + 4
     name = Span(" " + fit(board.centre or "ACD", max(4, columns - used - 1)), "title")
     return cut([name, Span(" "), *alarms, Span(" "), Span(f" {time} ", "title")], columns)
+
+
+def _time(board: Board, zone: tzinfo | None) -> str:
+    return datetime.fromtimestamp(board.now / 1000, zone).strftime("%H:%M:%S")
 
 
 def alarm_spans(board: Board, language: str) -> tuple[Span, ...]:
@@ -334,10 +338,12 @@ def figures(board: Board, language: str) -> tuple[tuple[str, str, str], ...]:
     )
 
 
-def mode_line(board: Board, columns: int, language: str, lost_since: str = "") -> Line:
+def mode_line(
+    board: Board, columns: int, language: str, lost_since: str = "", zone: tzinfo | None = None
+) -> Line:
     """Return the line about what does not work: no connection, not synced, degraded modes; else counters."""
     if lost_since:
-        data = f"{word('no_connection', language)} {lost_since}"
+        data = f"{word('no_connection', language)} {lost_since} · {word('last_data', language)} {_time(board, zone)}"
         return cut([Span(" "), Span(f" {data} ", "chip_alarm")], columns)
     modes = list(board.degraded)
     if not board.synced:
@@ -350,7 +356,7 @@ def mode_line(board: Board, columns: int, language: str, lost_since: str = "") -
     if board.counters:
         shown = ", ".join(f"{clean(name)} {number}" for name, number in board.counters)
         return (Span(" " + fit(f"{word('counters', language)}: {shown}", columns - 1), "dim"),)
-    return (Span(" " + fit(word("sl_formula", language), columns - 1), "dim"),)
+    return (Span(""),)
 
 
 def page(board: Board, columns: int, language: str, zone: tzinfo | None = None) -> tuple[Line, ...]:

@@ -50,7 +50,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "talking_state": ("разговор", "talking"),
     "wrap_up": ("карточка", "wrap-up"),
     "busy_elsewhere": ("свой звонок", "own call"),
-    "reason_rna": ("не ответил", "no answer"),
+    "reason_rna": ("нет ответа", "no answer"),
     # --- alarms ---
     "over_limit": ("ПРЕДЕЛ 40 с", "OVER 40 s"),
     "past_promise": ("ДОЛГО ЖДУТ", "LONG WAIT"),
@@ -84,12 +84,12 @@ _WORDS: dict[str, tuple[str, str]] = {
     "key_filter": ("Фильтр", "Filter"),
     "key_language": ("English", "Русский"),
     "key_pause": ("Пауза", "Pause"),
-    "sort_urgency": ("сначала тревоги", "alarms first"),
-    "sort_name": ("по имени", "by name"),
-    "sort_load": ("по нагрузке", "by load"),
+    "sort_urgency": ("тревоги", "alarms"),
+    "sort_name": ("имя", "name"),
+    "sort_load": ("нагрузка", "load"),
     "filter_all": ("все", "all"),
-    "filter_alarms": ("только тревоги", "alarms only"),
-    "filter_active": ("только активные", "active only"),
+    "filter_alarms": ("тревоги", "alarms"),
+    "filter_active": ("активные", "active"),
 }
 
 _TABLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
