@@ -226,12 +226,7 @@ class Offers:
                 agent = self.drop(call, "superseded", when, now)
                 call.apply(CallSignal.RETURNED)
                 floor.settle(agent, now)
-        agent = floor.guest(agent_id, now)
-        if agent.leg is not None and agent.state is not AgentState.WRAP_UP:
-            self._part_from_other(agent, when, now)
-        if agent.state is AgentState.WRAP_UP:
-            self.wrap_up_over(agent, "next call", now, now)
-            agent = floor.guest(agent_id, now)
+        agent = self._freed(agent_id, when, now)
         if call.state is not CallState.WAITING:
             call.apply(CallSignal.QUEUED)
         floor.from_line(call)
@@ -252,15 +247,26 @@ class Offers:
         self._show(call, leg, now)
         return leg
 
-    def _part_from_other(self, agent: Agent, when: Instant, now: Instant) -> None:
-        """The agent is with another caller than we believed: that other call lost its note of an end."""
+    def _freed(self, agent_id: AgentId, when: Instant, now: Instant) -> Agent:
+        """Return the agent without call or wrap-up, ending whatever our books still say.
+
+        If the agent is with another caller than we believed, that other call lost its note of an end.
+        A guest leaves the floor on becoming idle, so the agent is looked up again after each move.
+        """
         floor = self.floor
-        other = floor.calls[agent.call]  # type: ignore[index]  # a leg implies a call
-        if other.state is CallState.TALKING:
-            self.talk_over(other, CallSignal.TALK_OVER, EndedBy.UNKNOWN, when, now)
-        else:
-            self.drop(other, "superseded", when, now)
-            self._wait_again(other, f"{agent.id} superseded", when, now)
+        agent = floor.guest(agent_id, now)
+        if agent.leg is not None and agent.state is not AgentState.WRAP_UP:
+            other = floor.calls[agent.call]  # type: ignore[index]  # a leg implies a call
+            if other.state is CallState.TALKING:
+                self.talk_over(other, CallSignal.TALK_OVER, EndedBy.UNKNOWN, when, now)
+            else:
+                self.drop(other, "superseded", when, now)
+                self._wait_again(other, f"{agent.id} superseded", when, now)
+            agent = floor.guest(agent_id, now)
+        if agent.state is AgentState.WRAP_UP:
+            self.wrap_up_over(agent, "next call", now, now)
+            agent = floor.guest(agent_id, now)
+        return agent
 
     # --- talk and wrap-up -----------------------------------------------------------------------
 
