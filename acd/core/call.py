@@ -94,12 +94,25 @@ class Leg:
         "hold_since",
         "offered_at",
         "outcome",
+        "queue",
+        "silent",
     )
 
-    def __init__(self, agent: AgentId, attempt: int, offered_at: Instant, effect: EffectId) -> None:
+    def __init__(
+        self,
+        agent: AgentId,
+        attempt: int,
+        offered_at: Instant,
+        effect: EffectId,
+        queue: QueueId,
+    ) -> None:
         self.agent = agent
         self.attempt = attempt
         self.effect = effect
+        self.queue = queue
+        """Where the call waited then: a transferred call moves on, this talk stays counted there."""
+        self.silent = False
+        """Its end is overdue and the switch has been asked."""
         self.offered_at = offered_at
         self.confirmed_at: Instant | None = None
         self.answered_at: Instant | None = None
