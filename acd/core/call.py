@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class CallState(Enum):
     """What we know of the caller's channel."""
 
+    __hash__ = object.__hash__  # by identity: the tables are looked up thousands of times a second
+
     NEW = "new"
     """Through the door; identification and greeting."""
     WAITING = "waiting"
@@ -40,6 +42,8 @@ class CallState(Enum):
 
 class CallSignal(Enum):
     """What can happen to a call."""
+
+    __hash__ = object.__hash__  # by identity: the tables are looked up thousands of times a second
 
     QUEUED = "queued"
     RESERVED = "reserved"
