@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from acd.wire.agi import encode_reply, encode_request, parse_command
@@ -14,7 +15,7 @@ QUESTION_S = 2.5
 """The dead-man's limit on a question (failure mode 25)."""
 
 
-async def ask(server: tuple[str, int], script: str, channel: Channel) -> str:
+async def ask(server: tuple[str, int], script: str, channel: Channel, arguments: Sequence[str] = ()) -> str:
     """Put one question; return AGISTATUS: SUCCESS also when the server dies, as in Asterisk."""
     try:
         async with asyncio.timeout(QUESTION_S):
@@ -23,7 +24,7 @@ async def ask(server: tuple[str, int], script: str, channel: Channel) -> str:
         return "FAILURE"
     try:
         async with asyncio.timeout(QUESTION_S):
-            writer.write(encode_request(_headers(script, channel)))
+            writer.write(encode_request(_headers(script, channel, arguments)))
             while line := await reader.readline():
                 writer.write(_obey(parse_command(line), channel))
                 await writer.drain()
@@ -34,7 +35,7 @@ async def ask(server: tuple[str, int], script: str, channel: Channel) -> str:
     return "SUCCESS"
 
 
-def _headers(script: str, channel: Channel) -> list[tuple[str, str]]:
+def _headers(script: str, channel: Channel, arguments: Sequence[str]) -> list[tuple[str, str]]:
     return [
         ("agi_network", "yes"),
         ("agi_network_script", script),
@@ -48,6 +49,7 @@ def _headers(script: str, channel: Channel) -> list[tuple[str, str]]:
         ("agi_extension", channel.exten),
         ("agi_priority", "1"),
         ("agi_enhanced", "0.0"),
+        *((f"agi_arg_{n}", argument) for n, argument in enumerate(arguments, 1)),
     ]
 
 

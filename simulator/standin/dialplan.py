@@ -53,6 +53,7 @@ class CallTask:
         """answered, abandoned, fallback, refused"""
         self.done = asyncio.Event()
         self.redirect_pending = False
+        self._unasked_turns = 0
         self._target: tuple[str, str] | None = None
         self._hung_up_by = ""
         self._leg: Channel | None = None
@@ -105,7 +106,7 @@ class CallTask:
     async def _context(self, context: str, exten: str) -> tuple[str, str]:
         self.channel.context, self.channel.exten = context, exten
         if context == "acd-wait":
-            return await self._wait()
+            return await (self._unasked() if exten == "unasked" else self._wait())
         if context == "acd-dial":
             return await self._dial(exten)
         if context == "acd-fallback":
@@ -128,15 +129,36 @@ class CallTask:
         if self.caller.patience_s is not None:
             loop = asyncio.get_running_loop()
             self._patience = loop.call_later(self.caller.patience_s, self.hang_up, "caller")
-        await ask(self.world.agi, "enter", self.channel)
+        return await self._ask()
+
+    async def _ask(self) -> tuple[str, str]:
+        variables = self.channel.variables
+        variables["ACD_VERDICT"] = ""
+        arguments = (self.call, variables["ACD_DID"], variables["ACD_ANI"])
+        await ask(self.world.agi, "enter_queue", self.channel, arguments)
         verdict = variables.get("ACD_VERDICT", "")
         if verdict in ("closed", "full", "refused"):
             self.outcome = "refused"
             self.world.note("AcdRefused", self.channel, variables.get("ACD_QUEUE", ""), "", {"why": verdict})
             self._hung_up_by = "system"
             return "", ""
-        variables["ACD_WHY"] = "new"
-        return "acd-wait", "s"
+        variables.setdefault("ACD_WHY", "new")
+        return "acd-wait", "s" if verdict == "queue" else "unasked"
+
+    async def _unasked(self) -> tuple[str, str]:
+        """The daemon did not answer at the door: asked again each turn while its heart beats."""
+        self.channel.variables["ACD_STAGE"] = "wait"
+        seen, misses = self.world.globals.get("ACD_HEARTBEAT", ""), 0
+        while True:
+            if await self._sleep(self.world.wait_turn_s):
+                return self._next()
+            self._unasked_turns += 1
+            if self.world.globals.get("ACD_HEARTBEAT", "") != seen:
+                break
+            misses += 1
+            if misses >= HEARTBEAT_MISSES:
+                return "acd-fallback", "heartbeat"
+        return ("acd-fallback", "verdict") if self._unasked_turns > HEARTBEAT_MISSES else await self._ask()
 
     async def _wait(self) -> tuple[str, str]:
         variables = self.channel.variables
@@ -164,7 +186,7 @@ class CallTask:
                 return "acd-fallback", "heartbeat"
             turn += 1
             if turn % ANNOUNCE_TURNS == 0:
-                await ask(self.world.agi, "announce", self.channel)
+                await ask(self.world.agi, "announce_wait", self.channel, (self.call,))
 
     def _next(self) -> tuple[str, str]:
         """Where a wake-up leads: hung up, redirected, or back to waiting."""

@@ -50,13 +50,27 @@ class Manager:
                 self.frames += self.parser.feed(data)
 
 
+async def say_queue(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A FastAGI server that sends everybody to queue q."""
+    while await reader.readline() not in (b"\n", b""):
+        pass
+    for name, value in (("ACD_QUEUE", "q"), ("ACD_VERDICT", "queue")):
+        writer.write(f'SET VARIABLE {name} "{value}"\n'.encode())
+        await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+
+
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[StandIn]:
+    agi = await asyncio.start_server(say_queue, "127.0.0.1", 0)
     phones = [Phone("a1", "a1", answer_after_s=0.02), Phone("a2", "a2", answer_after_s=None)]
-    standin = StandIn(tmp_path, agi=("127.0.0.1", 1), phones=phones, wait_turn_s=0.1, ring_s=0.3)
+    standin = StandIn(tmp_path, agi=agi.sockets[0].getsockname(), phones=phones, wait_turn_s=0.1, ring_s=0.3)
     standin.port = await standin.start()  # type: ignore[attr-defined]
     yield standin
     await standin.stop()
+    agi.close()
+    await agi.wait_closed()
 
 
 @pytest.fixture
@@ -85,6 +99,7 @@ async def test_a_redirect_connects_caller_and_agent_and_leaves_every_row(
 
 
 async def test_without_heartbeat_the_caller_falls_back_by_himself(world: StandIn) -> None:
+    world.agi = ("127.0.0.1", 1)
     call = world.place_call(Caller("100", "200", talk_s=0.05))
     async with asyncio.timeout(10):
         await call.done.wait()
