@@ -1,13 +1,12 @@
 """Collects what one-shot scripts left while the daemon was down, for example a number for a call back.
 
-One file per item, written under a name starting with a dot, flushed to the disk and renamed to
-`<id>.json`; the content is one JSON object:
+One file per item, as `agi_scripts._spool` writes them: aside, flushed to the disk, renamed to `*.json`;
+the content is one fact as a JSON object:
 
-    {"v": 1, "kind": "callback", "id": "<call id>", "at": 1700000000000,
-     "number": "+79160000001", "subscriber": "acme", "queue": "acme", "did": "+74950000001"}
+    {"kind": "CallbackChosen", "call": "<call id>", "number": "+79160000001", "at": 1700000000000}
 
 A file leaves the spool only after its handler has stored it, so a handler may see an item twice and must
-know it again by its id. A file nobody can read is moved to `bad/`, counted and never deleted.
+know it again by its call. A file nobody can read is moved to `bad/`, counted and never deleted.
 """
 
 from __future__ import annotations
@@ -29,8 +28,7 @@ if TYPE_CHECKING:
 SIZE_LIMIT = 16 * 1024
 BATCH = 100
 EVERY_S = 2.0
-VERSION = 1
-_ID_LIMIT = 128
+_NAME_LIMIT = 128
 
 
 class SpoolItemError(ValueError):
@@ -39,12 +37,17 @@ class SpoolItemError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SpoolItem:
-    """One thing to be done. `fields`: every further text of the object."""
+    """One fact told while nobody listened. `data` is the whole object as written."""
 
     kind: str
-    id: str
-    at: Instant
-    fields: Mapping[str, str] = field(default_factory=dict)
+    call: str
+    at: Instant | None
+    data: Mapping[str, object] = field(default_factory=dict)
+
+    def text(self, name: str) -> str:
+        """Return one field of text, empty when it is absent or something else."""
+        value = self.data.get(name)
+        return value if isinstance(value, str) else ""
 
 
 def parse_item(data: bytes) -> SpoolItem:
@@ -55,15 +58,15 @@ def parse_item(data: bytes) -> SpoolItem:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise SpoolItemError("the file is not JSON") from error
-    if not isinstance(content, dict) or content.get("v") != VERSION:
-        raise SpoolItemError("the file is not an item of version 1")
-    kind, name, at = content.get("kind"), content.get("id"), content.get("at")
-    if not (isinstance(kind, str) and kind) or not (isinstance(name, str) and 0 < len(name) <= _ID_LIMIT):
-        raise SpoolItemError("kind or id is missing")
-    if not isinstance(at, int) or isinstance(at, bool) or not 0 <= at < 1 << 53:
+    if not isinstance(content, dict):
+        raise SpoolItemError("the file is not an object")
+    kind, call, at = content.get("kind"), content.get("call"), content.get("at")
+    for value in (kind, call):
+        if not (isinstance(value, str) and 0 < len(value) <= _NAME_LIMIT):
+            raise SpoolItemError("kind or call is missing")
+    if at is not None and (not isinstance(at, int) or isinstance(at, bool) or not 0 <= at < 1 << 53):
         raise SpoolItemError("at is not a time in milliseconds")
-    further = {str(key): value for key, value in content.items() if isinstance(value, str)}
-    return SpoolItem(kind, name, at, {key: further[key] for key in further if key not in {"kind", "id"}})
+    return SpoolItem(str(kind), str(call), at, content)
 
 
 @dataclass(slots=True)

@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acd.adapters.spool import SIZE_LIMIT, Spool, SpoolItemError, parse_item
+from acd.core.events import CallbackChosen
+from acd.core.ids import Ani, CallId
 from acd.ports import PortError
+from agi_scripts._spool import spool as write_fact
 
-ITEM = {"v": 1, "kind": "callback", "id": "c-1", "at": 1_700_000_000_000, "number": "+79160000001"}
+ITEM = {"kind": "CallbackChosen", "call": "c-1", "at": 1_700_000_000_000, "number": "+79160000001"}
 
 
 def leave(folder, name="c-1.json", content=None):
@@ -33,13 +36,13 @@ def spool(tmp_path, got):
     async def handler(item):
         got.append(item)
 
-    return Spool(tmp_path / "spool", {"callback": handler})
+    return Spool(tmp_path / "spool", {"CallbackChosen": handler})
 
 
 async def test_an_item_is_handed_over_and_leaves_the_spool(tmp_path, spool, got):
     path = leave(tmp_path / "spool")
     assert await spool.collect() == 1
-    assert (got[0].id, got[0].at, got[0].fields) == ("c-1", ITEM["at"], {"number": "+79160000001"})
+    assert (got[0].call, got[0].at, got[0].text("number")) == ("c-1", ITEM["at"], "+79160000001")
     assert not path.exists()
     assert await spool.collect() == 0
 
@@ -53,7 +56,7 @@ async def test_an_item_stays_until_its_handler_has_stored_it(tmp_path, got):
         got.append(item)
 
     path = leave(tmp_path / "spool")
-    spool = Spool(tmp_path / "spool", {"callback": handler})
+    spool = Spool(tmp_path / "spool", {"CallbackChosen": handler})
     with pytest.raises(PortError):
         await spool.collect()
     assert path.exists()
@@ -80,8 +83,8 @@ async def test_what_nobody_can_read_is_moved_aside_and_counted(tmp_path, spool, 
 
 
 async def test_files_still_being_written_are_left_alone(tmp_path, spool, got):
-    leave(tmp_path / "spool", ".c-1.json", '{"v": 1')
-    leave(tmp_path / "spool", "c-1.tmp", '{"v": 1')
+    leave(tmp_path / "spool", ".c-1.json", '{"kind": 1')
+    leave(tmp_path / "spool", "c-1.tmp", '{"kind": 1')
     assert await spool.collect() == 0
     assert spool.counters.bad == 0
 
@@ -103,8 +106,15 @@ def test_any_bytes_are_an_item_or_the_one_error(data):
 
 
 @pytest.mark.parametrize(
-    "change", [{"v": 2}, {"kind": ""}, {"id": ""}, {"id": "x" * 200}, {"at": "1"}, {"at": True}, {"at": -1}]
+    "change",
+    [{"kind": ""}, {"kind": 1}, {"call": ""}, {"call": "x" * 200}, {"at": "1"}, {"at": True}, {"at": -1}],
 )
 def test_a_wrong_part_is_refused(change):
     with pytest.raises(SpoolItemError):
         parse_item(json.dumps({**ITEM, **change}).encode())
+
+
+async def test_what_the_scripts_write_is_what_we_read(tmp_path, spool, got):
+    write_fact(tmp_path / "spool", CallbackChosen(CallId("c-9"), Ani("+74950000009"), at=5))
+    assert await spool.collect() == 1
+    assert (got[0].call, got[0].text("number"), got[0].at) == ("c-9", "+74950000009", 5)

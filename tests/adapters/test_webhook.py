@@ -103,7 +103,7 @@ async def test_every_card_arrives_exactly_once_by_key_though_replies_fail_and_va
         async with working(worker):
             await asyncio.gather(*(store.write_card(card) for card in cards))
             async with asyncio.timeout(60):
-                while (await store.outbox.counts()).sent < len(cards):  # noqa: ASYNC110 - another task's work
+                while (await store.outbox.counts()).sent < len(cards):
                     await asyncio.sleep(0.02)
         assert set(downstream.taken) == {f"{card.call}:1" for card in cards}
         assert {body["call"] for body in downstream.taken.values()} == {card.call for card in cards}

@@ -152,3 +152,28 @@ async def test_after_closing_a_new_missed_call_opens_a_new_task(tmp_path):
         await store.write_card(missed("c-2", 60_000))
         assert [found.state for found in await tasks(store)] == [TaskState.CLOSED, TaskState.OPEN]
         assert await store.writer.do(lambda db: ledger_store.get(db, task.id)) == closed
+
+
+async def test_a_number_left_while_we_were_down_opens_one_task(tmp_path):
+    async with store_at(tmp_path) as store:
+        await store.note_spooled_callback("c-1", "8 916 000 00 01", T0)
+        await store.note_spooled_callback("c-1", "8 916 000 00 01", T0)
+        (task,) = await tasks(store)
+        assert (task.number, task.missed, task.asked) == ("+79160000001", 1, True)
+
+
+async def test_a_voice_message_left_in_the_fallback_asks_for_a_call_back(tmp_path):
+    async with store_at(tmp_path) as store:
+        await store.write_card(
+            missed("c-1", end_reason=EndReason.FALLBACK, fields=(("voicemail", "c-1.wav"),))
+        )
+        (task,) = await tasks(store)
+        assert (task.reason, task.asked) == ("voicemail", True)
+
+
+async def test_a_fallback_member_named_on_the_card_is_a_talk(tmp_path):
+    async with store_at(tmp_path) as store:
+        await store.write_card(
+            missed("c-1", end_reason=EndReason.FALLBACK, fields=(("fallback_member", "anna"),))
+        )
+        assert await tasks(store) == []
