@@ -17,7 +17,7 @@ from acd.adapters.store.spill import SPILL_BYTES, SpillFile
 from acd.adapters.store.writer import Writer
 from acd.core.events import LiveAgent
 from acd.core.ids import AgentId
-from acd.desk.ledger import LedgerRules
+from acd.desk.ledger import LedgerRules, MissedCall
 from acd.ports import PortError
 
 if TYPE_CHECKING:
@@ -224,6 +224,17 @@ class SqliteStore:
                     stored = await cards.get(db, call=row.call)
                     if stored is not None:
                         await ledger_store.note_again(db, stored.card, self._ledger_rules, self._tidy)
+
+        await self._do(job, CARD_LIMIT_S)
+
+    async def note_spooled_callback(self, call: str, number: str, at: Instant) -> None:
+        """Open a task for a number that a caller left while we were down. Raises PortError; repeats do nothing."""
+
+        async def job(db: aiosqlite.Connection) -> None:
+            stored = await cards.get(db, call=call)
+            subscriber = "" if stored is None else stored.card.subscriber
+            left = MissedCall(call, self._tidy(number), subscriber, at, "callback", 0)
+            await ledger_store.note_spooled(db, left, self._ledger_rules)
 
         await self._do(job, CARD_LIMIT_S)
 
