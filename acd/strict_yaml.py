@@ -9,6 +9,7 @@ Derive models from `Section` and use `Flag`, `Whole` and `Number`, so that ``yes
 
 from __future__ import annotations
 
+import copy
 import difflib
 import types
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin
@@ -53,10 +54,12 @@ __all__ = [
     "parse",
     "plain",
     "read",
+    "salvage",
     "validate",
     "value_at",
 ]
 
+_SALVAGE_ROUNDS = 8
 Model = TypeVar("Model", bound=BaseModel)
 
 Flag: TypeAlias = Annotated[bool, Strict()]
@@ -80,6 +83,7 @@ class Section(BaseModel):
 
 
 _MESSAGES = {
+    "path_type": "must be a file name",
     "missing": "required key is missing",
     "bool_type": "must be true or false",
     "int_type": "must be a whole number",
@@ -123,6 +127,43 @@ def check(model: type[Model], document: Document) -> tuple[Model | None, list[Pr
     except ValidationError as error:
         problems += explain(error, model, document)
     return made, problems
+
+
+def salvage(model: type[Model], document: Document) -> tuple[Model | None, list[Location]]:
+    """Return what is left of a document once the parts with mistakes are left out, and where those are.
+
+    For checking relations in a file that also has plain mistakes: both kinds come out in one go.
+    """
+    data = copy.deepcopy({} if document.data is None else document.data)
+    left_out: list[Location] = []
+    for _ in range(_SALVAGE_ROUNDS):
+        try:
+            return model.model_validate(data), left_out
+        except ValidationError as error:
+            places = {_locate(item["loc"], document)[0] for item in error.errors(include_url=False)}
+        places = {_outside_lists(place) for place in places}
+        for place in sorted(places, key=str):
+            _remove(data, place)
+        left_out += sorted(places, key=str)
+        if () in places:
+            break
+    return None, left_out
+
+
+def _outside_lists(location: Location) -> Location:
+    """A list loses all its items, because the others would change their places."""
+    index = next((index for index, part in enumerate(location) if isinstance(part, int)), len(location))
+    return location[:index]
+
+
+def _remove(data: Any, location: Location) -> None:
+    if not location:
+        return
+    parent = value_at(data, location[:-1])
+    if isinstance(parent, dict) and location[-1] in parent:
+        del parent[location[-1]]
+    else:  # already gone, so the mistake is its absence: take away the whole
+        _remove(data, location[:-1])
 
 
 def explain(error: ValidationError, model: type[BaseModel], document: Document) -> list[Problem]:
@@ -182,7 +223,9 @@ def _unknown_key(location: Location, model: type[BaseModel]) -> str:
 def known_keys(annotation: Any, location: Location) -> set[str]:
     """Return the keys a model allows at a place, over mappings, lists and unions."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        fields: Mapping[str, Any] = annotation.model_fields
+        fields: Mapping[str, Any] = {
+            item.alias or name: item for name, item in annotation.model_fields.items()
+        }
         if not location:
             return set(fields)
         inner = fields.get(str(location[0]))
