@@ -135,6 +135,7 @@ class World:
         self._before_warm: list[GroupTimes] = [GroupTimes() for _ in self.crews]
         self._arrivals: deque[Caller] = deque()
         self._factors: list[float] = []
+        self._days_left = scenario.days
         self._last_plan: Instant = 0
 
     # --- the loop -------------------------------------------------------------------------------
@@ -193,7 +194,8 @@ class World:
         self.now = instant
 
     def _over(self) -> bool:
-        return not self.live and not self._outside and not self._arrivals and self.now >= self._last_plan
+        callers = self.live or self._outside or self._arrivals or self._days_left
+        return not callers and self.now >= self._last_plan
 
     def _open(self) -> None:
         agents = tuple(LiveAgent(person.id, logged_in=False) for person in self.people.values())
@@ -254,6 +256,7 @@ class World:
     def _start_day(self, day: int) -> None:
         from simulator.arrivals import day_factor
 
+        self._days_left -= 1
         self._factors.append(day_factor(self.scenario, self.streams, day))
         late = bool(self._arrivals)
         self._arrivals.extend(self.callers_of(day))
