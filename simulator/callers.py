@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simulator.arrivals import arrival_times, day_factor
-from simulator.scenario import DAY_MS
+from simulator.scenario import DAY_MS, can_serve
 
 if TYPE_CHECKING:
     from acd.core.ids import CallId
@@ -19,6 +19,21 @@ if TYPE_CHECKING:
     from simulator.distributions import Distribution, Draws
     from simulator.scenario import Queue, Scenario
     from simulator.streams import Streams
+
+
+class Sheet:
+    """What a queue's callers of one day carry for each group they might meet: one row per caller."""
+
+    __slots__ = ("chances", "rings", "talks")
+
+    def __init__(self) -> None:
+        self.chances: list[float] = []
+        """Decides whether the first offer is answered."""
+        self.rings: dict[str, list[int]] = {}
+        self.talks: dict[str, list[int]] = {}
+
+
+NO_SHEET = Sheet()
 
 
 class Caller:
@@ -39,8 +54,9 @@ class Caller:
         "period",
         "queue",
         "retry_left",
+        "row",
+        "sheet",
         "stage",
-        "talk_by_group",
         "talk_ms",
         "transfer_u",
         "tries",
@@ -58,7 +74,8 @@ class Caller:
         self.patience_ms = patience_ms
         self.talk_ms = talk_ms
         self.wrap_ms = wrap_ms
-        self.talk_by_group: dict[str, int] | None = None
+        self.sheet = NO_SHEET
+        self.row = 0
         self.retry_left = 0
         self.callback_u = 1.0
         self.transfer_u = 1.0
@@ -139,11 +156,11 @@ def _draw_queue(
         Caller(f"{prefix}{serial}", number, midnight + at, period, *durations)
         for serial, (at, period, *durations) in enumerate(rows)
     ]
-    _draw_rarer(queue, streams, day, callers)
+    _draw_rarer(scenario, queue, streams, day, callers)
     return callers
 
 
-def _draw_rarer(queue: Queue, streams: Streams, day: int, callers: list[Caller]) -> None:
+def _draw_rarer(scenario: Scenario, queue: Queue, streams: Streams, day: int, callers: list[Caller]) -> None:
     """Draw what only some queues have: retries, callbacks, transfers, talk times by group."""
     name, count = queue.name, len(callers)
     if queue.retry is not None and queue.retry.probability > 0:
@@ -157,7 +174,19 @@ def _draw_rarer(queue: Queue, streams: Streams, day: int, callers: list[Caller])
     if queue.transfers:
         for caller, chance in zip(callers, streams.vector("transfer", name, day).random(count).tolist(), strict=True):
             caller.transfer_u = chance
+    _draw_sheet(scenario, queue, streams, day, callers)
+
+
+def _draw_sheet(scenario: Scenario, queue: Queue, streams: Streams, day: int, callers: list[Caller]) -> None:
+    """Draw what depends on the group that will answer: for every group that may."""
+    name, count, sheet = queue.name, len(callers), Sheet()
     for group, distribution in queue.talk_by_group:
-        drawn = _whole_ms(distribution.draw(streams.vector("talk", name, group, day), count))
-        for caller, talk in zip(callers, drawn, strict=True):
-            caller.talk_by_group = {**(caller.talk_by_group or {}), group: talk}
+        sheet.talks[group] = _whole_ms(distribution.draw(streams.vector("talk", name, group, day), count))
+    for group in scenario.groups:
+        if not group.answers_at_once and can_serve(group, queue):
+            sheet.rings[group.name] = _whole_ms(group.ring.draw(streams.vector("ring", name, group.name, day), count))
+            sheet.chances = sheet.chances or streams.vector("answer", name, day).random(count).tolist()
+    if sheet.talks or sheet.rings:
+        for row, caller in enumerate(callers):
+            caller.sheet = sheet
+            caller.row = row

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from acd.core.events import OfferOutcome
 from simulator.distributions import Fixed
 
@@ -32,7 +30,7 @@ class Draws:
         self._plain = {
             group.name: round(group.ring.mean_ms)
             for group in scenario.groups
-            if isinstance(group.ring, Fixed) and group.no_answer + group.refuse == 0
+            if group.answers_at_once
         }
         levels = dict(scenario.level_talk_factor)
         self._speeds: dict[tuple[str, int], float] = {}
@@ -48,21 +46,22 @@ class Draws:
         plain = self._plain.get(group.name)
         if plain is not None:
             return plain, None
-        rng = self._streams.vector("ring", caller.id, attempt)
-        chance = rng.random()
-        outcome = None
+        sheet = caller.sheet
+        if attempt == 1 and not caller.tries and group.name in sheet.rings:
+            chance, ring = sheet.chances[caller.row], sheet.rings[group.name][caller.row]
+        else:
+            rng = self._streams.vector("ring", caller.id, attempt)
+            chance, ring = rng.random(), round(float(group.ring.draw(rng, 1)[0]))
         if chance < group.no_answer:
-            outcome = OfferOutcome.NO_ANSWER
-        elif chance < group.no_answer + group.refuse:
-            outcome = OfferOutcome.REFUSED
-        return round(float(group.ring.draw(rng, 1)[0])), outcome
+            return ring, OfferOutcome.NO_ANSWER
+        return ring, OfferOutcome.REFUSED if chance < group.no_answer + group.refuse else None
 
     def talk(self, caller: Caller, person: Person) -> int:
         """Return how long these two talk, the time to reach a called-back caller included."""
         group = person.crew.group.name
         talk = caller.talk_ms
-        if caller.talk_by_group is not None:
-            talk = caller.talk_by_group.get(group, talk)
+        if caller.sheet.talks and group in caller.sheet.talks:
+            talk = caller.sheet.talks[group][caller.row]
         speed = self._speeds[group, caller.queue]
         return caller.dials_ms + (talk if speed == 1.0 else round(talk * speed))
 
@@ -76,11 +75,3 @@ class Draws:
     def chance(self, purpose: str, caller: Caller) -> float:
         """Return a uniform number for one caller and attempt."""
         return self._streams.single(purpose, caller.number, caller.tries).random()
-
-
-def factor_moments(shape: float | None, factors: list[float]) -> np.ndarray:
-    """Return (B - 1) and (B - 1)^2 - Var B of each day's factor: controls whose means are known to be 0."""
-    if shape is None:
-        return np.zeros((len(factors), 0))
-    centred = np.asarray(factors) - 1.0
-    return np.column_stack((centred, centred**2 - 1.0 / shape))

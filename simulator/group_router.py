@@ -26,7 +26,7 @@ class GroupRouter:
 
     def __init__(self, scenario: Scenario, rng: random.Random) -> None:
         from simulator.agents import agent_ids
-        from simulator.scenario_checks import can_serve
+        from simulator.scenario import can_serve
 
         self._uniform = scenario.pick == "uniform"
         self._rng = rng

@@ -158,11 +158,12 @@ def view_of(
     return View(run.tally(number, period), times, expected, run.horizon_ms, waits)
 
 
-def controls_of(scenario: Scenario, runs: Sequence[RunResult]) -> NDArray[np.float64]:
+def controls_of(scenario: Scenario, runs: Sequence[RunResult], queue: str = "") -> NDArray[np.float64]:
     """Return one row per run of quantities whose means are known: zero, all of them.
 
-    The day factor and its square, and the number of first calls less its expectation. With a warm-up the
-    number of counted first calls is not known beforehand, so it is left out.
+    The day factor and its square, and the number of first calls less its expectation, of all queues and of
+    the one in question. With a warm-up the number of counted first calls is not known beforehand, so it is
+    left out.
     """
     columns = []
     shape = scenario.day_shape
@@ -172,6 +173,9 @@ def controls_of(scenario: Scenario, runs: Sequence[RunResult]) -> NDArray[np.flo
     if not scenario.warm_up_ms:
         came = np.array([run.tally().first_calls for run in runs], dtype=float)
         columns.append(came - scenario.expected_first_calls)
+        if queue and len(scenario.queues) > 1:
+            views = [view_of(scenario, run, queue) for run in runs]
+            columns.append(np.array([view.tally.first_calls - view.expected for view in views]))
     return np.column_stack(columns) if columns else np.zeros((len(runs), 0))
 
 
@@ -217,7 +221,7 @@ def compare(scenario: Scenario, runs: Sequence[RunResult], item: Expectation) ->
         queue=item.queue,
         group=item.group,
         period=item.period,
-        controls=controls_of(scenario, runs),
+        controls=controls_of(scenario, runs, item.queue),
     )
     theirs = Estimate(item.value, item.half_width, item.level)
     error = float(np.hypot(ours.standard_error, theirs.standard_error))

@@ -161,6 +161,11 @@ class Group:
     prefers: tuple[tuple[str, float], ...] = ()
     """Priority of queues for a freed agent (policy `groups`); the longest wait decides among equals."""
 
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether the phone is always picked up after the same time: nothing to draw."""
+        return isinstance(self.ring, Fixed) and not self.no_answer and not self.refuse
+
     def planned_ms(self, day: dt.date) -> int:
         """Return agent time planned on duty for the shifts that begin that day, breaks taken off."""
         weekday = day.weekday()
@@ -257,6 +262,14 @@ class Scenario:
     def planned_ms(self, group: Group) -> int:
         """Return the agent time planned for one run."""
         return sum(group.planned_ms(self.date(day)) for day in range(self.days))
+
+
+def can_serve(group: Group, queue: Queue) -> bool:
+    """Return whether the group's agents may take calls of the queue."""
+    if queue.served_by and group.name not in queue.served_by:
+        return False
+    held = dict(group.skills)
+    return all(held.get(skill, 0) >= level for skill, level in queue.needs)
 
 
 def single_pool(

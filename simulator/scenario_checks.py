@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from acd.core.instant import HOUR_MS, MINUTE_MS
 from acd.core.policy import RoutingWeights
-from simulator.scenario import DAY_MS, Group, Queue, Scenario
+from simulator.scenario import DAY_MS, Group, Queue, Scenario, can_serve
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -148,14 +148,6 @@ def _expect_errors(file: ScenarioFile, names: set[str], groups: set[str]) -> Ite
 
 
 # --- consequences ----------------------------------------------------------------------------------
-
-
-def can_serve(group: Group, queue: Queue) -> bool:
-    """Return whether the group's agents may take calls of the queue."""
-    if queue.served_by and group.name not in queue.served_by:
-        return False
-    held = dict(group.skills)
-    return all(held.get(skill, 0) >= level for skill, level in queue.needs)
 
 
 def on_duty(group: Group, ms_of_day: int, weekday: int) -> int:

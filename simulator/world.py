@@ -43,7 +43,7 @@ from acd.core.events import (
 )
 from acd.core.ids import Ani, CallId, Did, QueueId, SubscriberId
 from simulator.agents import Crew, Person, agent_ids, shift_plan, staff_plan
-from simulator.callers import GONE, OUTSIDE, RINGING, WAITING, Caller, draw_day
+from simulator.callers import GONE, NO_SHEET, OUTSIDE, RINGING, WAITING, Caller, draw_day
 from simulator.clock import VirtualClock
 from simulator.draws import Draws
 from simulator.policies import build_matcher, build_policy
@@ -413,7 +413,7 @@ class World:
         caller.queue = self._queue_numbers[to]
         queue = self.scenario.queues[caller.queue]
         caller.tries += 1
-        caller.talk_by_group = None
+        caller.sheet = NO_SHEET
         caller.talk_ms = self.draws.one(queue.talk, "talk after transfer", caller)
         caller.wrap_ms = self.draws.one(queue.wrap_up, "wrap-up after transfer", caller)
         caller.patience_ms = self.draws.one(queue.patience, "patience after transfer", caller)
