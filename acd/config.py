@@ -101,10 +101,15 @@ class Tree(Section):
     pops: Pops = Field(default=Pops(), description="What an agent's screen shows")
     routing: Routing = Field(default=Routing(), description="The core's numbers")
     log: Log = Field(default=Log(), description="The daemon's log")
-    queue_defaults: QueueSettings = Field(default=QueueSettings(), description="Laid under every queue")
+    queue_defaults: QueueSettings = Field(
+        default=QueueSettings(),
+        description="Laid under every queue: the same keys, without subscriber and display_name",
+    )
     queues: dict[Identifier, Queue] = Field(description="Waiting lines by id", min_length=1)
     skills: dict[Identifier, Skill] = Field(default_factory=dict, description="Skills by id")
-    agent_defaults: AgentSettings = Field(default=AgentSettings(), description="Laid under every agent")
+    agent_defaults: AgentSettings = Field(
+        default=AgentSettings(), description="Laid under every agent: kind, rna_limit, reserve, language"
+    )
     agents: dict[AgentIdentifier, Agent] = Field(
         description="Agents by id, which is also their extension", min_length=1
     )

@@ -13,6 +13,8 @@ from acd.config import FILES, Tree
 
 BEGIN = "<!-- begin of the generated table -->"
 END = "<!-- end of the generated table -->"
+_DEFAULTS_OF = ("queue_defaults", "agent_defaults")
+"""Their keys are those of queues.ID and agents.ID; listing them twice would only be longer."""
 _TYPES = {"boolean": "true or false", "integer": "whole number", "number": "number", "string": "text"}
 
 
@@ -63,11 +65,18 @@ def _rows(
     default = "**required**" if required else _shown(node.get("default"))
     meaning = str(node.get("description") or inner.get("description", "")).partition("\n")[0]
     children = inner.get("properties")
-    mapping = (
-        inner.get("additionalProperties") if isinstance(inner.get("additionalProperties"), dict) else None
-    )
+    mapping = _held_by_mapping(inner)
     items = inner.get("items") if inner.get("type") == "array" else None
-    rows.append((path, _kind(inner, schema, optional=optional), "" if children else default, _cell(meaning)))
+    rows.append(
+        (
+            path,
+            _kind(inner, schema, optional=optional),
+            "" if children and not _is_secret(inner) and not required else default,
+            _cell(meaning),
+        )
+    )
+    if path in _DEFAULTS_OF:
+        return
     if mapping is not None:
         held, _ = _resolved(mapping, schema)
         _children(f"{path}.ID", held, schema, rows)
@@ -78,11 +87,22 @@ def _rows(
         _children(path, inner, schema, rows)
 
 
+def _is_secret(node: dict[str, Any]) -> bool:
+    return set(node.get("properties", ())) == {"file", "env", "credential"}
+
+
+def _held_by_mapping(node: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the schema of a mapping's values; ids with a pattern stand under patternProperties."""
+    patterns: dict[str, dict[str, Any]] = node.get("patternProperties", {})
+    held = next(iter(patterns.values()), node.get("additionalProperties"))
+    return held if isinstance(held, dict) else None
+
+
 def _children(
     path: str, node: dict[str, Any], schema: dict[str, Any], rows: list[tuple[str, str, str, str]]
 ) -> None:
     needed = set(node.get("required", ()))
-    if set(node.get("properties", ())) == {"file", "env", "credential"}:
+    if _is_secret(node):
         return  # secret references are explained once, above the table
     for name, child in node.get("properties", {}).items():
         _rows(f"{path}.{name}", child, schema, rows, required=name in needed)
@@ -91,7 +111,7 @@ def _children(
 def _kind(node: dict[str, Any], schema: dict[str, Any], *, optional: bool) -> str:
     if "enum" in node:
         text = ", ".join(f"`{value}`" for value in node["enum"])
-    elif set(node.get("properties", ())) == {"file", "env", "credential"}:
+    elif _is_secret(node):
         text = "secret reference"
     elif "properties" in node:
         text = "section"
@@ -111,8 +131,8 @@ def _limits(node: dict[str, Any]) -> str:
     low, high = node.get("minimum"), node.get("maximum")
     above, below = node.get("exclusiveMinimum"), node.get("exclusiveMaximum")
     parts = [
-        f"≥ {low:g}" if low is not None else f"> {above:g}" if above is not None else "",
-        f"≤ {high:g}" if high is not None else f"< {below:g}" if below is not None else "",
+        f"≥ {low:.15g}" if low is not None else f"> {above:.15g}" if above is not None else "",
+        f"≤ {high:.15g}" if high is not None else f"< {below:.15g}" if below is not None else "",
     ]
     shown = ", ".join(part for part in parts if part)
     return f" {shown}" if shown else ""
@@ -127,7 +147,7 @@ def _shown(value: Any) -> str:
         return f"`{value:.0f}`"
     if isinstance(value, dict):
         held = {name: inner for name, inner in value.items() if inner is not None}
-        return f"`{held['file']}`" if set(held) == {"file"} else "see below" if held else "none"
+        return f"`file: {held['file']}`" if set(held) == {"file"} else "see the file" if held else "none"
     return "none" if value == [] else f"`{value}`"
 
 

@@ -47,7 +47,6 @@ class AgentSignal(Enum):
     OWN_CALL = "own call started"
     OWN_CALL_OVER = "own call ended"
     FOUND_RINGING = "found ringing by a sync or late news"
-    FOUND_TALKING = "found talking by a sync or late news"
     FOUND_WRAP_UP = "wrap-up kept over our restart"
 
 
@@ -57,7 +56,6 @@ AGENT_TRANSITIONS: dict[tuple[AgentState, AgentSignal], AgentState] = {
     (_S.IDLE, _E.RESERVED): _S.RESERVED,
     (_S.IDLE, _E.OWN_CALL): _S.BUSY_ELSEWHERE,
     (_S.IDLE, _E.FOUND_RINGING): _S.RINGING,
-    (_S.IDLE, _E.FOUND_TALKING): _S.TALKING,
     (_S.IDLE, _E.FOUND_WRAP_UP): _S.WRAP_UP,
     (_S.RESERVED, _E.RINGING): _S.RINGING,
     (_S.RESERVED, _E.ANSWERED): _S.TALKING,
@@ -68,7 +66,6 @@ AGENT_TRANSITIONS: dict[tuple[AgentState, AgentSignal], AgentState] = {
     (_S.WRAP_UP, _E.WRAP_UP_OVER): _S.IDLE,
     (_S.BUSY_ELSEWHERE, _E.OWN_CALL_OVER): _S.IDLE,
     (_S.BUSY_ELSEWHERE, _E.FOUND_RINGING): _S.RINGING,
-    (_S.BUSY_ELSEWHERE, _E.FOUND_TALKING): _S.TALKING,
 }
 
 _IN_HAND = (AgentState.RINGING, AgentState.TALKING, AgentState.WRAP_UP)

@@ -70,7 +70,6 @@ CALL_TRANSITIONS: dict[tuple[CallState, CallSignal], CallState] = {
     (_S.OFFERING, _E.ENDED): _S.ENDED,
     (_S.TALKING, _E.AGENT_LOST): _S.WAITING,
     (_S.TALKING, _E.TALK_OVER): _S.DONE,
-    (_S.TALKING, _E.ENDED): _S.ENDED,
     (_S.FALLBACK, _E.QUEUED): _S.WAITING,
     (_S.FALLBACK, _E.GONE_SOON): _S.DONE,
     (_S.FALLBACK, _E.ENDED): _S.ENDED,

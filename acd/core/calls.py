@@ -377,7 +377,7 @@ class CallFacts:
 
     # --- the card -------------------------------------------------------------------------------
 
-    def card_filled(self, fact: CardFilled, now: Instant) -> None:
+    def card_filled(self, fact: CardFilled, now: Instant) -> None:  # noqa: ARG002  same shape as all
         """The desk set fields of the card."""
         call = self._known(fact.call)
         if call is not None:

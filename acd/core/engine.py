@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from acd.core import events
+from acd.core import events, invariants
 from acd.core.agents import AgentFacts
 from acd.core.calls import CallFacts
 from acd.core.cards import Cards
@@ -134,6 +134,13 @@ class Engine:
         if known is None:
             return ()
         return (*known.explanation, *self._floor.matcher.explain(call, now))
+
+    def check(self, now: Instant) -> None:
+        """Raise InvariantBroken if anything does not hold that must hold after every step.
+
+        For tests and simulation; it looks at every call and agent.
+        """
+        invariants.check(self._floor, now)
 
     # --- facts about the centre -----------------------------------------------------------------
 

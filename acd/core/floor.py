@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 HISTORY_LIMIT = 200
 """Transitions kept per call: a call bounced for hours must not eat the memory."""
 EXPLANATION_LIMIT = 50
+NOBODY = SubscriberId("")
 
 
 class Dated(Protocol):
@@ -134,7 +135,7 @@ class Floor:
         """Count an anomaly by name."""
         self.counters[name] = self.counters.get(name, 0) + 1
 
-    def line(self, queue: QueueId, subscriber: SubscriberId = SubscriberId("")) -> Line:
+    def line(self, queue: QueueId, subscriber: SubscriberId = NOBODY) -> Line:
         """Return the queue's line; a queue the policy does not know gets the defaults."""
         line = self.lines.get(queue)
         if line is None:

@@ -276,8 +276,7 @@ class Offers:
         call.leg = None
         call.by = by
         call.apply(signal)
-        if signal is not CallSignal.ENDED:
-            floor.note(call, when, f"talk with {leg.agent} over, by {by.value}")
+        floor.note(call, when, f"talk with {leg.agent} over, by {by.value}")
         agent = floor.agents[leg.agent]
         agent.leg = leg
         agent.apply(AgentSignal.TALK_OVER, now)

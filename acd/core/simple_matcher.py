@@ -10,10 +10,11 @@ from bisect import insort
 from typing import TYPE_CHECKING
 
 from acd.core.deadlines import Deadlines
+from acd.core.ids import CallId
 from acd.core.matcher import Assignment, Waiting
 
 if TYPE_CHECKING:
-    from acd.core.ids import AgentId, CallId, QueueId, SkillId
+    from acd.core.ids import AgentId, QueueId, SkillId
     from acd.core.instant import Duration, Instant
     from acd.core.policy import Policy, QueuePolicy
 
@@ -94,7 +95,7 @@ class SimpleMatcher:
     def assign(self, now: Instant) -> tuple[Assignment, ...]:
         """Decide. The assigned calls and agents are removed from the indexes."""
         for _, call_id in self._relax.pop_due(now):
-            call = next(c for c in self._calls.values() if c.call == call_id)
+            call = self._calls[CallId(call_id)]
             self._fresh_calls[call.call] = None
             self._plan_relaxation(call, now)
         if not self._agents or not self._calls:
@@ -128,16 +129,19 @@ class SimpleMatcher:
         return (call.order >= 0, -(now - call.entered_at + 1) * weight, call.order)
 
     def _best_agent(self, call: Waiting, now: Instant) -> AgentId | None:
-        """Sticky agent first, then the highest level, then the longest idle, then the name."""
-        best: tuple[bool, int, Instant, AgentId] | None = None
+        """Sticky agent first, then the highest level, then the longest idle, then the name.
+
+        Agents who let this very call ring come after all others.
+        """
+        best: tuple[bool, bool, int, Instant, AgentId] | None = None
         for agent, idle_since in self._agents.items():
             level = self._level(call, agent, now)
-            if level is None or agent in call.skip:
+            if level is None:
                 continue
-            rank = (agent != call.sticky, -level, idle_since, agent)
+            rank = (agent in call.skip, agent != call.sticky, -level, idle_since, agent)
             if best is None or rank < best:
                 best = rank
-        return None if best is None else best[3]
+        return None if best is None else best[4]
 
     def _level(self, call: Waiting, agent: AgentId, now: Instant) -> int | None:
         """Sum of the agent's levels in the required skills; None if one requirement is not met."""
@@ -176,10 +180,10 @@ class SimpleMatcher:
             return ()
         lines = [f"place {self.position(call)} in {waiting.queue}, {len(self._agents)} agents ready"]
         for agent in self._agents:
-            if agent in waiting.skip:
-                lines.append(f"{agent}: let this call ring already")
-            elif self._level(waiting, agent, now) is None:
+            if self._level(waiting, agent, now) is None:
                 lines.append(f"{agent}: lacks a required skill")
+            elif agent in waiting.skip:
+                lines.append(f"{agent}: let this call ring already, others come first")
             else:
                 lines.append(f"{agent}: could take it")
         return tuple(lines)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from acd.credentials import hash_token, new_token
 
 FIRMS = (
     ("romashka", "ООО «Ромашка»", 0.80, 20),
@@ -35,7 +36,7 @@ class CentreSpec:
     directory: Path
     agents: int = 8
     firms: int = len(FIRMS)
-    ami_port: int = 0
+    ami_port: int = field(default_factory=free_port)
     ami_secret: str = ""
     agi_port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
@@ -59,6 +60,11 @@ class CentreSpec:
     def state_dir(self) -> Path:
         """Where the daemon keeps its data."""
         return self.directory / "state"
+
+    @property
+    def agents_token(self) -> str:
+        """The one password of all agents of this centre."""
+        return (self.state_dir / "secrets" / "agents-token").read_text(encoding="ascii")
 
     @property
     def dids(self) -> list[str]:
@@ -93,7 +99,12 @@ def write(spec: CentreSpec) -> Path:
         },
         "agents.yaml": {
             "agents": {
-                agent: {"name": f"Agent {agent}", "device": agent, "skills": {"general": 1 + n % 5}}
+                agent: {
+                    "name": f"Agent {agent}",
+                    "device": agent,
+                    "skills": {"general": 1 + n % 5},
+                    "password_hash": {"file": "secrets/agents-hash"},
+                }
                 for n, agent in enumerate(spec.agent_ids)
             }
         },
@@ -138,6 +149,14 @@ def _secrets(spec: CentreSpec) -> None:
     for name in ("ami", "mqtt", "http-token"):
         path = folder / name
         if given.get(name) or not path.exists():
-            path.touch(mode=0o600)
-            path.write_text(given.get(name) or secrets.token_urlsafe(24), encoding="ascii")
-            path.chmod(0o600)
+            _keep(path, given.get(name) or new_token())
+    if not (folder / "agents-token").exists():
+        token = new_token()
+        _keep(folder / "agents-token", token)
+        _keep(folder / "agents-hash", hash_token(token))
+
+
+def _keep(path: Path, secret: str) -> None:
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(secret, encoding="ascii")

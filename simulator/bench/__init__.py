@@ -1,0 +1,1 @@
+"""Measurements: each module has `run() -> dict` and prints it as JSON when started."""
