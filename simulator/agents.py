@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 class Person:
     """One agent as the world sees the body at the desk."""
 
-    __slots__ = ("_since", "away_until", "caller", "crew", "id", "on_break", "on_duty", "wrap_serial", "wrapping")
+    __slots__ = (
+        "_since",
+        "away_until",
+        "caller",
+        "crew",
+        "id",
+        "on_break",
+        "on_duty",
+        "wrap_serial",
+        "wrapping",
+    )
 
     def __init__(self, agent: AgentId, crew: Crew) -> None:
         self.id = agent

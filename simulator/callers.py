@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from acd.core.ids import AgentId, CallId
 from simulator.arrivals import arrival_times, day_factor
 from simulator.scenario import DAY_MS, can_serve
 
 if TYPE_CHECKING:
-    from acd.core.ids import CallId
+    from numpy.typing import NDArray
+
     from acd.core.instant import Instant
     from simulator.distributions import Distribution, Draws
     from simulator.scenario import Queue, Scenario
@@ -82,12 +84,12 @@ class Caller:
         self.dials_ms = 0
         """Time to reach the caller when called back; 0 for a caller on the line."""
         # the world's part
-        self.id: CallId = number  # type: ignore[assignment]  # NewType over the same text
+        self.id = CallId(number)
         self.entered_at = at
         self.tries = 0
         self.waited_before_ms = 0
         self.stage = OUTSIDE
-        self.agent: str = ""
+        self.agent = AgentId("")
         self.attempt = 0
         self.offered_at = at
         self.answered_at = at
@@ -98,7 +100,10 @@ OUTSIDE, WAITING, RINGING, TALKING, GONE = range(5)
 
 
 def _by_period(
-    common: Distribution, parts: tuple[Distribution, ...], periods: Draws, rng: np.random.Generator
+    common: Distribution,
+    parts: tuple[Distribution, ...],
+    periods: NDArray[np.int64],
+    rng: np.random.Generator,
 ) -> Draws:
     """Draw one duration per call, from the distribution of the call's period if there are several."""
     if not parts:
@@ -169,10 +174,14 @@ def _draw_rarer(scenario: Scenario, queue: Queue, streams: Streams, day: int, ca
         for caller, left in zip(callers, np.minimum(tries, queue.retry.most).tolist(), strict=True):
             caller.retry_left = left
     if queue.callback is not None:
-        for caller, chance in zip(callers, streams.vector("callback", name, day).random(count).tolist(), strict=True):
+        for caller, chance in zip(
+            callers, streams.vector("callback", name, day).random(count).tolist(), strict=True
+        ):
             caller.callback_u = chance
     if queue.transfers:
-        for caller, chance in zip(callers, streams.vector("transfer", name, day).random(count).tolist(), strict=True):
+        for caller, chance in zip(
+            callers, streams.vector("transfer", name, day).random(count).tolist(), strict=True
+        ):
             caller.transfer_u = chance
     _draw_sheet(scenario, queue, streams, day, callers)
 
@@ -180,11 +189,13 @@ def _draw_rarer(scenario: Scenario, queue: Queue, streams: Streams, day: int, ca
 def _draw_sheet(scenario: Scenario, queue: Queue, streams: Streams, day: int, callers: list[Caller]) -> None:
     """Draw what depends on the group that will answer: for every group that may."""
     name, count, sheet = queue.name, len(callers), Sheet()
-    for group, distribution in queue.talk_by_group:
-        sheet.talks[group] = _whole_ms(distribution.draw(streams.vector("talk", name, group, day), count))
+    for own, distribution in queue.talk_by_group:
+        sheet.talks[own] = _whole_ms(distribution.draw(streams.vector("talk", name, own, day), count))
     for group in scenario.groups:
         if not group.answers_at_once and can_serve(group, queue):
-            sheet.rings[group.name] = _whole_ms(group.ring.draw(streams.vector("ring", name, group.name, day), count))
+            sheet.rings[group.name] = _whole_ms(
+                group.ring.draw(streams.vector("ring", name, group.name, day), count)
+            )
             sheet.chances = sheet.chances or streams.vector("answer", name, day).random(count).tolist()
     if sheet.talks or sheet.rings:
         for row, caller in enumerate(callers):

@@ -189,7 +189,9 @@ class Survival:
         at, load = self._curve()
         step, rise = np.diff(at), np.diff(load)
         with np.errstate(divide="ignore", invalid="ignore"):
-            area = np.where(rise > 0, np.exp(-load[:-1]) * -np.expm1(-rise) * step / rise, np.exp(-load[:-1]) * step)
+            area = np.where(
+                rise > 0, np.exp(-load[:-1]) * -np.expm1(-rise) * step / rise, np.exp(-load[:-1]) * step
+            )
         return float(area.sum() + math.exp(-load[-1]) / self.tail_hazard)
 
     def draw(self, rng: np.random.Generator, count: int) -> Draws:

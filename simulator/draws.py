@@ -28,9 +28,7 @@ class Draws:
         self._scenario = scenario
         self._streams = streams
         self._plain = {
-            group.name: round(group.ring.mean_ms)
-            for group in scenario.groups
-            if group.answers_at_once
+            group.name: round(group.ring.mean_ms) for group in scenario.groups if group.answers_at_once
         }
         levels = dict(scenario.level_talk_factor)
         self._speeds: dict[tuple[str, int], float] = {}

@@ -58,10 +58,14 @@ def ms(seconds: float) -> int:
 # --- durations -------------------------------------------------------------------------------------
 
 
-class MeanSection(Section):
+class ExponentialSection(Section):
     """A mean."""
 
     mean_s: Positive
+
+    def build(self) -> dist.Exponential:
+        """Return the distribution in milliseconds."""
+        return dist.Exponential(self.mean_s * SECOND_MS)
 
 
 class LognormalSection(Section):
@@ -98,6 +102,10 @@ class UniformSection(Section):
             raise ValueError("low_s must not exceed high_s")
         return self
 
+    def build(self) -> dist.Uniform:
+        """Return the distribution in milliseconds."""
+        return dist.Uniform(self.low_s * SECOND_MS, self.high_s * SECOND_MS)
+
 
 class GammaSection(Section):
     """Mean and shape."""
@@ -105,12 +113,20 @@ class GammaSection(Section):
     mean_s: Positive
     shape: Positive
 
+    def build(self) -> dist.Gamma:
+        """Return the distribution in milliseconds."""
+        return dist.Gamma(self.mean_s * SECOND_MS, self.shape)
+
 
 class ParetoSection(Section):
     """Scale and tail index; the mean is infinite for an index of 1 or less."""
 
     scale_s: Positive
     index: Positive
+
+    def build(self) -> dist.Pareto:
+        """Return the distribution in milliseconds."""
+        return dist.Pareto(self.scale_s * SECOND_MS, self.index)
 
 
 class PartSection(Section):
@@ -131,7 +147,7 @@ class DurationSection(Section):
     """Exactly one kind of distribution."""
 
     fixed_s: NotNegative | None = None
-    exponential: MeanSection | None = None
+    exponential: ExponentialSection | None = None
     lognormal: LognormalSection | None = None
     uniform: UniformSection | None = None
     gamma: GammaSection | None = None
@@ -155,16 +171,9 @@ class DurationSection(Section):
 
     def build(self) -> dist.Distribution:
         """Return the distribution in milliseconds."""
-        if self.lognormal:
-            return self.lognormal.build()
-        if self.exponential:
-            return dist.Exponential(self.exponential.mean_s * SECOND_MS)
-        if self.uniform:
-            return dist.Uniform(self.uniform.low_s * SECOND_MS, self.uniform.high_s * SECOND_MS)
-        if self.gamma:
-            return dist.Gamma(self.gamma.mean_s * SECOND_MS, self.gamma.shape)
-        if self.pareto:
-            return dist.Pareto(self.pareto.scale_s * SECOND_MS, self.pareto.index)
+        for part in (self.lognormal, self.exponential, self.uniform, self.gamma, self.pareto):
+            if part is not None:
+                return part.build()
         if self.mixture:
             shares, parts = zip(*((part.share, part.of.build()) for part in self.mixture), strict=True)
             return dist.Mixture(shares, parts)

@@ -40,8 +40,8 @@ class ArrivalsSection(Section):
     """One rate around the clock, or one per step."""
     per_month: NotNegative | None = None
     """Scale everything so that an average month has so many calls."""
-    weekday: dict[Weekday, NotNegative] = {}
-    season: dict[Month, NotNegative] = {}
+    weekday: dict[Weekday, NotNegative] = Field(default_factory=dict)
+    season: dict[Month, NotNegative] = Field(default_factory=dict)
 
     def build(self, factor: float) -> sc.Arrivals:
         """Return the arrivals, volume times `factor`."""
@@ -56,7 +56,11 @@ class ArrivalsSection(Section):
             daily = sum(rates) * step / HOUR_MS
             month = daily * sum(weekday) * WEEKS_PER_MONTH * sum(season) / 12
             factor *= self.per_month / month if month else 0.0
-        return sc.Arrivals(start, step, tuple(rate * factor for rate in rates), weekday, season) if factor != 1 else made
+        return (
+            sc.Arrivals(start, step, tuple(rate * factor for rate in rates), weekday, season)
+            if factor != 1
+            else made
+        )
 
 
 class PromiseSection(Section):
@@ -108,18 +112,18 @@ class QueueSection(Section):
     subscriber: str = ""
     promise: PromiseSection = PromiseSection()
     priority: Positive = 1.0
-    needs: dict[Name, Annotated[Whole, Field(ge=1, le=5)]] = {}
-    served_by: list[GroupName] = []
+    needs: dict[Name, Annotated[Whole, Field(ge=1, le=5)]] = Field(default_factory=dict)
+    served_by: list[GroupName] = Field(default_factory=list)
     arrivals: ArrivalsSection
     patience: Duration = DurationSection(never=True)
-    patience_by_period: list[Duration] = []
+    patience_by_period: list[Duration] = Field(default_factory=list)
     talk: Duration | None = None
-    talk_by_period: list[Duration] = []
-    talk_by_group: dict[GroupName, Duration] = {}
+    talk_by_period: list[Duration] = Field(default_factory=list)
+    talk_by_group: dict[GroupName, Duration] = Field(default_factory=dict)
     wrap_up: Duration = DurationSection(fixed_s=0.0)
     retry: RetrySection | None = None
     callback: CallbackSection | None = None
-    transfers: list[TransferSection] = []
+    transfers: list[TransferSection] = Field(default_factory=list)
     ring_timeout_s: Positive = 12.0
     wrap_up_limit_s: Positive = 120.0
     max_wait_s: Positive = 600.0

@@ -85,7 +85,9 @@ METRICS: dict[str, Metric] = {
         lambda v: v.tally.served + v.tally.abandoned,
     ),
     "in_target_per_expected": Metric(
-        "answered within the threshold / expected first calls", lambda v: v.tally.in_target, lambda v: v.expected
+        "answered within the threshold / expected first calls",
+        lambda v: v.tally.in_target,
+        lambda v: v.expected,
     ),
     "within_target_per_expected": Metric(
         "answered or given up within the threshold / expected first calls",
@@ -112,7 +114,9 @@ METRICS: dict[str, Metric] = {
     "blocked_share": Metric(
         "calls that found no line / calls that came", lambda v: v.tally.blocked, lambda v: v.tally.arrivals
     ),
-    "wait_share": Metric("calls that waited / calls that came", lambda v: v.tally.waited, lambda v: v.tally.arrivals),
+    "wait_share": Metric(
+        "calls that waited / calls that came", lambda v: v.tally.waited, lambda v: v.tally.arrivals
+    ),
     "asa_s": Metric(
         "mean wait of answered calls",
         lambda v: v.tally.wait_served_ms / SECOND_MS,
@@ -122,7 +126,9 @@ METRICS: dict[str, Metric] = {
     "wait_s": Metric(
         "mean wait of all calls", lambda v: v.tally.wait_all_ms / SECOND_MS, lambda v: v.tally.arrivals, "s"
     ),
-    "wait_p90_s": Metric("wait that 90 % of answered calls of a run do not exceed", lambda v: _tail(v, 0.9), unit="s"),
+    "wait_p90_s": Metric(
+        "wait that 90 % of answered calls of a run do not exceed", lambda v: _tail(v, 0.9), unit="s"
+    ),
     "queue_length": Metric("mean number waiting", lambda v: v.tally.wait_all_ms / v.horizon_ms),
     "occupancy": Metric(
         "busy / (staffed, overtime included)", lambda v: v.times.busy_ms, lambda v: v.times.staffed_ms

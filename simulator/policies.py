@@ -62,7 +62,9 @@ def build_policy(name: str, scenario: Scenario) -> Policy:
         skills = [(SkillId(skill), level) for skill, level in group.skills]
         skills += [(own_skill(q.name), 1) for q in scenario.queues if group.name in q.served_by]
         agents += [
-            AgentPolicy(id=AgentId(agent), skills=tuple(skills), rna_limit=group.rna_limit, reserve=group.reserve)
+            AgentPolicy(
+                id=AgentId(agent), skills=tuple(skills), rna_limit=group.rna_limit, reserve=group.reserve
+            )
             for agent in agent_ids(group)
         ]
     weights = RoutingWeights(policy=name, **dict(scenario.weights))  # type: ignore[arg-type]  # checked names

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from simulator.file_queues import QueueSection
-    from simulator.scenario_file import ScenarioFile
+    from simulator.scenario_file import GroupSection, ScenarioFile
 
     Place = tuple[str | int, ...]
 
@@ -45,33 +45,43 @@ def find_errors(file: ScenarioFile, policies: Collection[str]) -> Iterator[Findi
     for number, section in enumerate(file.queues):
         yield from _queue_errors(section, ("queues", number), skills, groups, names, file)
     for number, group in enumerate(file.agents):
-        place = ("agents", number)
-        if (group.count is None) == (group.staff is None):
-            yield Finding(place, "needs either count (with shifts) or staff (a head count by step)")
-        if group.staff is not None and (group.shifts or group.breaks):
-            yield Finding(place, "staff is a head count: shifts and breaks belong to groups with count")
-        if group.no_answer + group.refuse > 1:
-            yield Finding((*place, "no_answer"), "no_answer and refuse together exceed 1")
-        for queue in group.prefers:
-            if queue not in names:
-                yield Finding((*place, "prefers", queue), f"there is no queue {queue!r}")
-        if not math.isfinite(group.ring.build().mean_ms):
-            yield Finding((*place, "ring"), "the mean is infinite: the phone would ring for ever")
-        for step, shift in enumerate(group.shifts):
-            if shift.ends <= shift.starts:
-                yield Finding((*place, "shifts", step, "ends"), "ends before it starts; a night shift ends at 32:00, say")
+        yield from _group_errors(group, ("agents", number), names)
     yield from _expect_errors(file, names, groups)
+
+
+def _group_errors(group: GroupSection, place: Place, names: set[str]) -> Iterator[Finding]:
+    if (group.count is None) == (group.staff is None):
+        yield Finding(place, "needs either count (with shifts) or staff (a head count by step)")
+    if group.staff is not None and (group.shifts or group.breaks):
+        yield Finding(place, "staff is a head count: shifts and breaks belong to groups with count")
+    if group.no_answer + group.refuse > 1:
+        yield Finding((*place, "no_answer"), "no_answer and refuse together exceed 1")
+    for queue in group.prefers:
+        if queue not in names:
+            yield Finding((*place, "prefers", queue), f"there is no queue {queue!r}")
+    if not math.isfinite(group.ring.build().mean_ms):
+        yield Finding((*place, "ring"), "the mean is infinite: the phone would ring for ever")
+    for step, shift in enumerate(group.shifts):
+        if shift.ends <= shift.starts:
+            yield Finding(
+                (*place, "shifts", step, "ends"), "ends before it starts; a night shift ends at 32:00, say"
+            )
 
 
 def _policy_errors(file: ScenarioFile, policies: Collection[str]) -> Iterator[Finding]:
     known = ", ".join(sorted(policies))
-    for place, name in [(("policy",), file.policy), *((("policies", n), p) for n, p in enumerate(file.policies))]:
+    for place, name in [
+        (("policy",), file.policy),
+        *((("policies", n), p) for n, p in enumerate(file.policies)),
+    ]:
         if name not in policies:
             yield Finding(place, f"there is no policy {name!r}; known: {known}")
     weights = {field.name for field in dataclasses.fields(RoutingWeights)} - {"policy"}
     for name in file.weights:
         if name not in weights:
-            yield Finding(("weights", name), f"there is no weight {name!r}; known: {', '.join(sorted(weights))}")
+            yield Finding(
+                ("weights", name), f"there is no weight {name!r}; known: {', '.join(sorted(weights))}"
+            )
 
 
 def _name_errors(file: ScenarioFile) -> Iterator[Finding]:
@@ -87,7 +97,9 @@ def _name_errors(file: ScenarioFile) -> Iterator[Finding]:
         if groups[group.name] == 2:
             yield Finding(("agents", number, "name"), f"the name {group.name!r} is taken")
         elif group.name[-1].isdigit():
-            yield Finding(("agents", number, "name"), "must not end with a digit: agents are numbered after it")
+            yield Finding(
+                ("agents", number, "name"), "must not end with a digit: agents are numbered after it"
+            )
 
 
 def _queue_errors(
@@ -102,10 +114,19 @@ def _queue_errors(
         if skill not in skills:
             yield Finding((*place, "needs", skill), f"no agent has the skill {skill!r}: nobody could answer")
         elif all(group.skills.get(skill, 0) < level for group in file.agents):
-            yield Finding((*place, "needs", skill), f"no agent has {skill!r} at level {level}: nobody could answer")
+            yield Finding(
+                (*place, "needs", skill), f"no agent has {skill!r} at level {level}: nobody could answer"
+            )
     for number, group in enumerate(section.served_by):
         if group not in groups:
             yield Finding((*place, "served_by", number), f"there is no group {group!r}")
+    yield from _queue_part_errors(section, place, groups, names, file)
+    yield from _mean_errors(section, place)
+
+
+def _queue_part_errors(
+    section: QueueSection, place: Place, groups: set[str], names: set[str], file: ScenarioFile
+) -> Iterator[Finding]:
     for group in section.talk_by_group:
         if group not in groups:
             yield Finding((*place, "talk_by_group", group), f"there is no group {group!r}")
@@ -118,7 +139,6 @@ def _queue_errors(
     for key in ("talk_by_period", "patience_by_period"):
         if (count := len(getattr(section, key))) not in (0, periods):
             yield Finding((*place, key), f"has {count} entries for {periods} periods")
-    yield from _mean_errors(section, place)
 
 
 def _mean_errors(section: QueueSection, place: Place) -> Iterator[Finding]:
@@ -129,7 +149,9 @@ def _mean_errors(section: QueueSection, place: Place) -> Iterator[Finding]:
         durations.append(("retry", section.retry.after))
     for key, duration in durations:
         if duration is not None and not math.isfinite(duration.build().mean_ms):
-            yield Finding((*place, key), "the mean is infinite: no staff could carry the load, no average exists")
+            yield Finding(
+                (*place, key), "the mean is infinite: no staff could carry the load, no average exists"
+            )
 
 
 def _expect_errors(file: ScenarioFile, names: set[str], groups: set[str]) -> Iterator[Finding]:
@@ -138,7 +160,9 @@ def _expect_errors(file: ScenarioFile, names: set[str], groups: set[str]) -> Ite
     for number, item in enumerate(file.expect):
         place = ("expect", number)
         if item.metric not in METRICS:
-            yield Finding((*place, "metric"), f"there is no metric {item.metric!r}; known: {', '.join(METRICS)}")
+            yield Finding(
+                (*place, "metric"), f"there is no metric {item.metric!r}; known: {', '.join(METRICS)}"
+            )
         if item.queue and item.queue not in names:
             yield Finding((*place, "queue"), f"there is no queue {item.queue!r}")
         if item.group and item.group not in groups:
@@ -186,7 +210,9 @@ def _heads(scenario: Scenario, able: tuple[str, ...], at: int, weekday: int) -> 
     return sum(on_duty(group, at, weekday) for group in scenario.groups if group.name in able)
 
 
-def _alone(scenario: Scenario, queue: Queue, able: tuple[str, ...], weekday: int, place: Place) -> Iterator[Finding]:
+def _alone(
+    scenario: Scenario, queue: Queue, able: tuple[str, ...], weekday: int, place: Place
+) -> Iterator[Finding]:
     factor = queue.arrivals.factor(scenario.first_day)
     lost = sum(
         queue.arrivals.rate_at(at) * factor * QUARTER_MS / HOUR_MS
@@ -207,7 +233,8 @@ def _overload(
     worst, when, heads = 0.0, 0, 0
     for at in range(0, DAY_MS, QUARTER_MS):
         load = sum(
-            q.arrivals.rate_at(at) * q.arrivals.factor(scenario.first_day) * q.work_ms / HOUR_MS for q in queues
+            q.arrivals.rate_at(at) * q.arrivals.factor(scenario.first_day) * q.work_ms / HOUR_MS
+            for q in queues
         )
         here = _heads(scenario, able, at, weekday)
         if here and load / here > worst:

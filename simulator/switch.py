@@ -19,7 +19,7 @@ from acd.core.events import (
     OfferOutcome,
 )
 from acd.core.ids import AgentId, CallId
-from simulator.callers import OUTSIDE, RINGING, TALKING, WAITING
+from simulator.callers import OUTSIDE, RINGING, WAITING
 
 if TYPE_CHECKING:
     from acd.core.effects import HangUpStrayLeg, OfferCall, OfferCallback, SendToFallback
@@ -86,14 +86,14 @@ class SimulatedSwitch:
         if caller.stage != WAITING:
             return
         self._world.tell(CallLeftToFallback(caller.id, reason))
-        self._world.left(caller, "overflowed")
+        self._world.crowd.left(caller, "overflowed")
         self._world.tell(CallEnded(caller.id, by=EndedBy.CALLER))
 
     def offer_callback(self, wish: OfferCallback) -> None:
         """Ask the caller now, if this queue has callbacks."""
         caller = self._world.live.get(wish.call)
         if caller is not None:
-            self._world.soon(self._world.ask_callback, (caller, caller.tries))
+            self._world.soon(self._world.crowd.ask_callback, (caller, caller.tries))
 
     def hang_up_stray_leg(self, wish: HangUpStrayLeg) -> None:  # noqa: ARG002 - as the port says
         """Count it: in this world no leg is ever without a caller."""
@@ -106,10 +106,9 @@ class SimulatedSwitch:
         if caller.stage != RINGING or caller.attempt != attempt or person.caller is not caller:
             return
         world = self._world
-        caller.stage = TALKING
-        caller.answered_at = world.now
+        world.crowd.answered(caller)
         world.tell(CallAnswered(caller.id, person.id, attempt))
-        world.at(world.now + world.draws.talk(caller, person), world.end_talk, (caller, person))
+        world.at(world.now + world.draws.talk(caller, person), world.crowd.end_talk, (caller, person))
 
     def _end_offer(self, what: tuple[Caller, AgentId, int, OfferOutcome]) -> None:
         caller, agent, attempt, outcome = what
@@ -119,10 +118,10 @@ class SimulatedSwitch:
         if caller.stage != RINGING or caller.attempt != attempt:
             return
         world = self._world
-        caller.stage = WAITING
         person = world.people[agent]
         person.crew.times.unanswered += 1
-        world.release(person)
+        world.staffing.release(person)
+        caller.stage = WAITING
         world.tell(OfferEnded(caller.id, agent, attempt, outcome))
 
     def hang_up_ringing(self, caller: Caller) -> None:
@@ -130,5 +129,5 @@ class SimulatedSwitch:
         world = self._world
         person = world.people[AgentId(caller.agent)]
         caller.stage = OUTSIDE
-        world.release(person)
+        world.staffing.release(person)
         world.tell(OfferEnded(caller.id, person.id, caller.attempt, OfferOutcome.CALLER_GONE))
