@@ -1,0 +1,1 @@
+"""Benchmarks: every claim about routing and speed as a command that measures it."""
