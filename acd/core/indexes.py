@@ -124,6 +124,11 @@ class Indexes:
                 for group in self._skills.groups.values():
                     group.lines.pop(line, None)
 
+    @property
+    def waiting(self) -> int:
+        """How many calls wait."""
+        return len(self._where)
+
     # --- who waits --------------------------------------------------------------------------------
 
     def add_call(self, call: Waiting) -> None:
