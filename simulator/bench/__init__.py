@@ -1,5 +1,1 @@
-<<<<<<< HEAD
-"""Measurements: each module has `run() -> dict` and prints it as JSON when started."""
-=======
-"""Benchmarks: every claim about routing and speed as a command that measures it."""
->>>>>>> brain
+"""Benchmarks: every figure the documentation names, measured again. `bin/bench NAME`."""
