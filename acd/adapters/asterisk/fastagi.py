@@ -67,12 +67,12 @@ class FastAgiSession:
 
     async def _command(self, keyword: str, *arguments: str | int) -> AgiReply:
         line = encode_command(keyword, *arguments)
+        self._take(b"")  # raises if the talk went wrong after the last good reply
         if self._replies:
             raise RemoteProtocolError("a reply to no command")
         self._writer.write(line)
         await self._writer.drain()
         while not self._replies:
-            self._take(b"")  # raises if the talk went wrong after the last good reply
             data = await self._reader.read(_CHUNK)
             if not data:
                 raise CallerGone("Asterisk closed the session")

@@ -14,7 +14,7 @@ from acd.adapters.http.auth import AgentOrSupervisor, Anyone, OnlyAgent, require
 from acd.adapters.http.services import HttpServices, StoredCard
 from acd.core.events import CardFilled, WrapUpExtended
 from acd.core.ids import AgentId, CallId
-from acd.credentials import Role
+from acd.credentials import Principal, Role
 from acd.ports import PortError
 
 router = APIRouter(prefix="/api/v1")
@@ -75,24 +75,27 @@ class CardFields(BaseModel):
 # --- looking -----------------------------------------------------------------------------------
 
 
+def _frame(services: HttpServices, who: Principal, *parts: str) -> Response:
+    body = views.snapshot(services.snapshot(), services.labels(), who)
+    return views.answer({key: body[key] for key in parts} if parts else body)
+
+
 @router.get("/snapshot")
 async def get_snapshot(request: Request, who: Anyone) -> Response:
-    """The whole centre at this instant."""
-    return views.answer(views.snapshot(services_of(request).snapshot(), who))
+    """The whole centre at this instant, in the form the wallboard reads."""
+    return _frame(services_of(request), who)
 
 
 @router.get("/calls")
 async def get_calls(request: Request, who: Anyone) -> Response:
     """Live calls."""
-    body = views.snapshot(services_of(request).snapshot(), who)
-    return views.answer({key: body[key] for key in ("v", "now_ms", "synced", "calls")})
+    return _frame(services_of(request), who, "v", "now", "synced", "calls")
 
 
 @router.get("/agents")
 async def get_agents(request: Request, who: Anyone) -> Response:
     """Agents with status and state."""
-    body = views.snapshot(services_of(request).snapshot(), who)
-    return views.answer({key: body[key] for key in ("v", "now_ms", "synced", "agents")})
+    return _frame(services_of(request), who, "v", "now", "synced", "agents")
 
 
 @router.get("/calls/{call}/explain")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from acd.snapshot_json import Labels
+
 if TYPE_CHECKING:
     import asyncio
     import ssl
@@ -91,6 +93,8 @@ class HttpServices:
     cards: CardQueries
     open_broker: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] | None = None
     """A connection to the broker, for browsers' MQTT; None: no such door."""
+    labels: Callable[[], Labels] = Labels
+    """Names of queues and agents for people."""
     troubles: Callable[[], Mapping[str, str]] = _ready
     """What keeps us from being ready, by name, in plain words; empty when ready."""
     gauges: Callable[[], Mapping[str, float]] = _no_gauges

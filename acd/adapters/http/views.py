@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Response
 
-from acd import topics
+from acd import cardjson, snapshot_json, topics
 from acd.credentials import Principal, Role
 
 if TYPE_CHECKING:
@@ -18,6 +15,7 @@ if TYPE_CHECKING:
     from acd.adapters.http.services import StoredCard
     from acd.core.snapshot import Snapshot
     from acd.pops import Pop
+    from acd.snapshot_json import Labels
 
 
 def answer(body: Mapping[str, Any], status: int = 200) -> Response:
@@ -25,36 +23,19 @@ def answer(body: Mapping[str, Any], status: int = 200) -> Response:
     return Response(topics.encode(body), status, media_type="application/json")
 
 
-def snapshot(view: Snapshot, who: Principal) -> dict[str, Any]:
-    """Return the snapshot in the form of acd/v1/snapshot, plus the numbers this principal may see.
+def snapshot(view: Snapshot, labels: Labels, who: Principal) -> dict[str, Any]:
+    """Return the snapshot in the form of acd.snapshot_json, with the numbers this principal may see.
 
     A supervisor sees every caller's number, an agent that of its own call, a wallboard none.
     """
-    body: dict[str, Any] = json.loads(topics.snapshot(view).payload)
-    for call, shown in zip(view.calls, body["calls"], strict=True):
-        if who.role is Role.SUPERVISOR or (who.role is Role.AGENT and call.agent == who.name):
-            shown |= {"ani": call.ani, "did": call.did}
-    return body
+    if who.role is not Role.SUPERVISOR:
+        view = topics.without_numbers(view, lambda call: who.role is Role.AGENT and call.agent == who.name)
+    return snapshot_json.encode(view, labels)
 
 
 def card(stored: StoredCard) -> dict[str, Any]:
-    """Return a card as JSON: instants in milliseconds, enums by value, fields as an object."""
-    body = _plain(asdict(stored.card))
-    body["fields"] = dict(stored.card.fields)
-    body["history"] = [
-        {"at": at, "state": state, "detail": detail} for at, state, detail in stored.card.history
-    ]
-    return dict(body) | {"version": stored.version}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return value
+    """Return a card in the form of acd.cardjson, with the `version` of its content."""
+    return cardjson.to_data(stored.card) | {"version": stored.version}
 
 
 def pop(shown: Pop) -> dict[str, Any]:

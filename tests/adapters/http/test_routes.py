@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import quote
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from acd import topics
 from acd.adapters.http.app import create_app
 from acd.adapters.http.services import HttpSettings
 from acd.core.events import (
@@ -22,7 +24,8 @@ from acd.core.events import (
 )
 from acd.core.ids import CallId
 from acd.credentials import Principal, Role, hash_password
-from tests.adapters.edges_help import ANI, ANN, BOB, CALL, DID, confirm, show, users
+from acd.snapshot_json import decode
+from tests.adapters.edges_help import ANI, ANN, BOB, CALL, DID, confirm, show, snapshot, users
 from tests.adapters.http.http_help import FakeCards, World, auth, basic, caller
 
 NOW = 1_700_000_000_000
@@ -122,10 +125,18 @@ async def test_numbers_are_shown_to_supervisors_and_to_the_agent_of_the_call_onl
         seen = {}
         for who in ("boss", "ann", "bob", "wall"):
             body = (await http.get("/api/v1/snapshot", headers=auth(who))).json()
-            seen[who] = [call.get("ani") for call in body["calls"]]
-        assert seen == {"boss": [ANI, ANI], "ann": [ANI, None], "bob": [None, None], "wall": [None, None]}
+            seen[who] = [call["ani"] for call in body["calls"]]
+        assert seen == {"boss": [ANI, ANI], "ann": [ANI, ""], "bob": ["", ""], "wall": ["", ""]}
         assert (await http.get("/api/v1/calls", headers=auth("wall"))).json()["calls"][1]["position"] == 1
         assert len((await http.get("/api/v1/agents", headers=auth("wall"))).json()["agents"]) == 2
+
+
+async def test_snapshot_over_http_and_mqtt_has_the_one_form_the_wallboard_reads():
+    view = snapshot()
+    async with caller(World()) as http:
+        body = (await http.get("/api/v1/snapshot", headers=auth("boss"))).json()
+    assert decode(body).snapshot == view
+    assert decode(json.loads(topics.snapshot(view).payload)).snapshot == topics.without_numbers(view)
 
 
 async def test_token_of_a_pop_opens_the_dossier_once_for_its_agent():
@@ -184,7 +195,7 @@ async def test_cards_are_listed_newest_first_and_an_agent_lists_its_own():
     world = World()
     async with caller(world) as http:
         body = (await http.get("/api/v1/cards?agent=bob&limit=5&since_ms=1", headers=auth("boss"))).json()
-        assert body["cards"][0]["fields"] == {"subject": "Счёт"}
+        assert body["cards"][0]["fields"] == [["subject", "Счёт"]]
         assert body["cards"][0]["end_reason"] == "handled"
         await http.get("/api/v1/cards?agent=bob", headers=auth("ann"))
         assert [asked["agent"] for asked in world.cards.asked] == ["bob", "ann"]

@@ -90,8 +90,7 @@ async def test_slow_heads_are_cut_and_the_loop_stays_quick():
     pieces = [
         b"GET / HTTP/1.1\r\nx: ", b"G", b"\x16\x03\x01\x02\x00\x01", b"GET /\xff\xfe HTTP/1.1\r\n\r\n", b"\r\n" * 50,
         b"CONNECT a:1 HTTP/1.1\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"POST / HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
-        b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", b"GET /mqtt HTTP/1.1\r\nupgrade: websocket\r\n"
-        b"connection: upgrade\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /%ff%00 HTTP/1.1\r\nhost: \x80\r\n\r\n",
+        b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", b"GET /mqtt HTTP/1.1\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /%ff%00 HTTP/1.1\r\nhost: \x80\r\n\r\n",
     ]  # fmt: skip
     async with serving(World(), header_deadline_s=1.0) as server, LagMeter() as lag:
         held = []
