@@ -227,7 +227,7 @@ class Lab:
         for part in ("etc", "run", "log/cel-custom", "var/lib/keys", "var/spool/monitor", "var/spool/acd-voicemail"):
             (self.run / part).mkdir(parents=True, exist_ok=True)
         values = {
-            "name": self.name,
+            "system_name": f"{self.name}{secrets.token_hex(6)}",
             "etc": str(self.etc),
             "run": str(self.run / "run"),
             "log": str(self.run / "log"),
