@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+
 from simulator.lab import Agent, Lab
 
 
@@ -42,7 +43,11 @@ def lab() -> Iterator[Lab]:
     assert shutil.which("sipp"), "SIPp is missing: apt-get install sip-tester"
     port = free_udp_port()
     agents = [Agent(f"a{n}", contact=f"sip:a{n}@127.0.0.1:{port}") for n in range(1, 7)]
-    agents += [Agent("m1", contact=f"sip:m1@127.0.0.1:{port}", press1=True), Agent("x1"), Agent("r1", password="pw1")]
+    agents += [
+        Agent("m1", contact=f"sip:m1@127.0.0.1:{port}", press1=True),
+        Agent("x1"),
+        Agent("r1", password="pw1"),
+    ]
     settings = {"announce_turns": "1", "fallback_s": "4"}
     with Lab(f"test{os.getpid()}", agents=agents, settings=settings, die_with_parent=True) as running:
         _shared.append(running)

@@ -18,7 +18,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from simulator.lab.agents import Agent, write_agents_conf
 from simulator.lab.errors import LabError
@@ -99,7 +99,9 @@ class Lab:
         self._pid = 0
         self._born = ""
         if len(str(self.run / "run" / "asterisk.ctl")) > 100:
-            raise LabError(f"{self.run} is too long for a control socket: set ACD_LAB_DIR to a shorter folder")
+            raise LabError(
+                f"{self.run} is too long for a control socket: set ACD_LAB_DIR to a shorter folder"
+            )
 
     # --- where things are ----------------------------------------------------------------------
 
@@ -149,7 +151,7 @@ class Lab:
 
     # --- life ----------------------------------------------------------------------------------
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         self.up()
         return self
 
@@ -178,7 +180,7 @@ class Lab:
             shutil.rmtree(self.run, ignore_errors=True)
 
     def kill_hard(self) -> None:
-        """kill -9, as in failure-modes row 26. Files stay; `up` starts the same instance again."""
+        """Kill -9, as in failure-modes row 26. Files stay; `up` starts the same instance again."""
         if self.pid:
             self._signal(signal.SIGKILL)
             self._gone_within(STOP_S)
@@ -191,7 +193,9 @@ class Lab:
         words = ["asterisk", "-C", str(self.etc / "asterisk.conf"), "-rx", command]
         if self._tree is None or self._tree.root is not None:
             words = ["nsenter", "--target", str(self.pid), "--mount", "--root", "--wd=/", *words]
-        result = subprocess.run(words, capture_output=True, text=True, check=False, timeout=20, errors="replace")
+        result = subprocess.run(
+            words, capture_output=True, text=True, check=False, timeout=20, errors="replace"
+        )
         if result.returncode:
             raise LabError(f"console: {result.stdout}{result.stderr}")
         return result.stdout
@@ -224,7 +228,14 @@ class Lab:
 
     def _prepare(self) -> None:
         tree = self._need_tree()
-        for part in ("etc", "run", "log/cel-custom", "var/lib/keys", "var/spool/monitor", "var/spool/acd-voicemail"):
+        for part in (
+            "etc",
+            "run",
+            "log/cel-custom",
+            "var/lib/keys",
+            "var/spool/monitor",
+            "var/spool/acd-voicemail",
+        ):
             (self.run / part).mkdir(parents=True, exist_ok=True)
         values = {
             "system_name": f"{self.name}{secrets.token_hex(6)}",
@@ -286,7 +297,12 @@ class Lab:
             command = ["setpriv", "--pdeathsig", "KILL", *command]
         with (self.run / "log" / "stderr.log").open("ab") as out:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=environment,
+                start_new_session=True,
             )
         self._pid = self._process.pid
         self._born = _birth(self._pid)
@@ -298,7 +314,8 @@ class Lab:
         while time.monotonic() < end:
             if self._process is not None and self._process.poll() is not None:
                 break
-            if self._fully_booted():
+            # the journal too: whoever tails it should find it
+            if self.queue_log.exists() and self._fully_booted():
                 return
             time.sleep(0.1)
         tail = (self.run / "log" / "stderr.log").read_text(encoding="utf-8", errors="replace")[-1500:]
@@ -352,7 +369,9 @@ class Lab:
 def _birth(pid: int) -> str:
     """The start time of a process: a pid alone may have been given to somebody else meanwhile."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        fields = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        )
     except OSError:
         return ""
     return "" if fields[0] == "Z" else fields[19]

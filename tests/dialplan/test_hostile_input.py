@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 from pathlib import Path
 
@@ -29,8 +30,8 @@ HOSTILE_NUMBERS = {
     "function": "%24%7BSHELL(id)%7D",
     "pipes": "7900%7CACDEND%7Cx",
     "path": "..%2F..%2Fetc",
-    "newline": "7900%0D%0AEvent:%20Hangup",
-    "frame": "7900%0D%0A%0D%0AEvent:%20UserEvent%0D%0AUserEvent:%20AcdFeature%0D%0AAgent:%20a1%0D%0AAction:%20logout%0D%0A%0D%0AX:",
+    "newline": "7900%0D%0AEvent%3A%20Hangup",
+    "frame": "7900%0D%0A%0D%0AEvent%3A%20UserEvent%0D%0AUserEvent%3A%20AcdFeature%0D%0AAgent%3A%20a1%0D%0AAction%3A%20logout%0D%0A%0D%0AX%3A",
     "long": "7" * 200,
 }
 
@@ -85,6 +86,8 @@ def check_honest(ami: Ami, lab: Lab, call: str) -> None:
     assert [as_journal(note) for note in notes] == journal(lab, call)
     assert [note for note in ami.notes() if note["Call"] != call] == []
     assert not [event for event in ami.events if event.get("Channel") in ("y", "x")]
+    for line in lab.cel_csv.read_text(encoding="utf-8").splitlines():
+        assert len(next(csv.reader([line]))) == 11, line
     for line in lab.queue_log.read_text(encoding="utf-8").splitlines():
         assert line.split("|")[0].isdigit(), line
 
