@@ -244,7 +244,7 @@ PasswordFile = Annotated[
 ]
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(invoke_without_command=True, context_settings={"allow_interspersed_args": True})
 def agent(
     context: typer.Context,
     agent_id: Annotated[str, typer.Argument(metavar="ID", help="The agent's id")],
