@@ -253,6 +253,9 @@ class WallboardApp(App[int]):
         )
         self.query_one("#figures", Static).update(rich_text((render.figures_line(shown, columns, language),)))
         mode = render.mode_line(shown, columns, language, self.lost_since, self.zone)
+        if self.frozen:
+            frozen = render.Span(f" {word('frozen', language)} ", "chip_warning")
+            mode = render.cut((render.Span(" "), frozen, *mode), columns)
         self.query_one("#mode", Static).update(rich_text((mode,)))
         for key, figure, role in render.figures(shown, language):
             self.query_one(f"#{key}", Tile).show(figure, role, language)
@@ -285,8 +288,6 @@ class WallboardApp(App[int]):
             label = word(f"key_{name}", language)
             label += f": {marks[name]}" if name in marks else ""
             spans += [render.Span(f" {key} ", "key"), render.Span(f" {label}  ", "head")]
-        if self.frozen:
-            spans.append(render.Span(f" {word('frozen', language)} ", "chip_warning"))
         return render.cut(spans, columns)
 
 

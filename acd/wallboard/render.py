@@ -20,6 +20,10 @@ MAX_TEXT = 400
 _MAX_MARKS = 2
 """Accents stacked on one letter; more is an attack on the lines above and below."""
 _FIRST_PICTURE = 0x2600
+_SELECTORS = frozenset(
+    map(chr, (0x034F, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+)
+"""Invisible marks that choose another shape, and with it another width."""
 _COUNT_COLUMNS = 4
 
 
@@ -46,6 +50,8 @@ def clean(text: str) -> str:
     marks = 0
     for character in unicodedata.normalize("NFC", text[:MAX_TEXT]):
         category = unicodedata.category(character)
+        if character in _SELECTORS:
+            continue
         if category == "Mn":
             marks += 1
             if kept and marks <= _MAX_MARKS:

@@ -99,7 +99,9 @@ class Lab:
         self._pid = 0
         self._born = ""
         if len(str(self.run / "run" / "asterisk.ctl")) > 100:
-            raise LabError(f"{self.run} is too long for a control socket: set ACD_LAB_DIR to a shorter folder")
+            raise LabError(
+                f"{self.run} is too long for a control socket: set ACD_LAB_DIR to a shorter folder"
+            )
 
     # --- where things are ----------------------------------------------------------------------
 
@@ -178,7 +180,7 @@ class Lab:
             shutil.rmtree(self.run, ignore_errors=True)
 
     def kill_hard(self) -> None:
-        """kill -9, as in failure-modes row 26. Files stay; `up` starts the same instance again."""
+        """Kill -9, as in failure-modes row 26. Files stay; `up` starts the same instance again."""
         if self.pid:
             self._signal(signal.SIGKILL)
             self._gone_within(STOP_S)
@@ -191,7 +193,9 @@ class Lab:
         words = ["asterisk", "-C", str(self.etc / "asterisk.conf"), "-rx", command]
         if self._tree is None or self._tree.root is not None:
             words = ["nsenter", "--target", str(self.pid), "--mount", "--root", "--wd=/", *words]
-        result = subprocess.run(words, capture_output=True, text=True, check=False, timeout=20, errors="replace")
+        result = subprocess.run(
+            words, capture_output=True, text=True, check=False, timeout=20, errors="replace"
+        )
         if result.returncode:
             raise LabError(f"console: {result.stdout}{result.stderr}")
         return result.stdout
@@ -224,7 +228,14 @@ class Lab:
 
     def _prepare(self) -> None:
         tree = self._need_tree()
-        for part in ("etc", "run", "log/cel-custom", "var/lib/keys", "var/spool/monitor", "var/spool/acd-voicemail"):
+        for part in (
+            "etc",
+            "run",
+            "log/cel-custom",
+            "var/lib/keys",
+            "var/spool/monitor",
+            "var/spool/acd-voicemail",
+        ):
             (self.run / part).mkdir(parents=True, exist_ok=True)
         values = {
             "name": self.name,
@@ -286,7 +297,12 @@ class Lab:
             command = ["setpriv", "--pdeathsig", "KILL", *command]
         with (self.run / "log" / "stderr.log").open("ab") as out:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=environment,
+                start_new_session=True,
             )
         self._pid = self._process.pid
         self._born = _birth(self._pid)
@@ -341,9 +357,9 @@ class Lab:
     def _gone_within(self, seconds: float) -> bool:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if self._process is not None:
-                self._process.poll()  # reap our own child, else it stays a zombie that looks alive
             if not self.pid:
+                if self._process is not None:
+                    self._process.wait(1)  # our own child: take it off the process table
                 return True
             time.sleep(0.02)
         return False
@@ -352,7 +368,9 @@ class Lab:
 def _birth(pid: int) -> str:
     """The start time of a process: a pid alone may have been given to somebody else meanwhile."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        fields = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        )
     except OSError:
         return ""
     return "" if fields[0] == "Z" else fields[19]

@@ -43,6 +43,7 @@ OFFER_OUTCOMES: Final[Mapping[str, OfferOutcome]] = {
     "CHANUNAVAIL": OfferOutcome.UNREACHABLE,
     "CONGESTION": OfferOutcome.UNREACHABLE,
     "CANCEL": OfferOutcome.CALLER_GONE,
+    "CALLER_GONE": OfferOutcome.CALLER_GONE,
     "DOUBLE": OfferOutcome.DOUBLE_BOOKED,
     "UNKNOWN_AGENT": OfferOutcome.FAILED,
     "INVALIDARGS": OfferOutcome.FAILED,
