@@ -42,6 +42,7 @@ _MAX_CONNECT_BYTES = 4_096
 _MAX_AGENT_BYTES = 4_096
 _MAX_CLIENT_ID = 64
 _TAKEOVER_LIMIT_S = 2.0
+_ACCEPTS_PER_TURN, _BACKLOG = 32, 512
 # What amqtt's codec makes of bytes that are not MQTT, and of a stream that ends early.
 _BAD_BYTES = (
     AMQTTError, CodecError, MQTTError, NoDataError, OSError, EOFError, ValueError, TimeoutError, TypeError,
@@ -215,14 +216,22 @@ class EmbeddedBroker:
         )
         self._broker = _GuardedBroker(config)
         await self._broker.start()
+        family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            self._server = await asyncio.start_server(
-                self._accept, self._settings.host, self._settings.port, ssl=self._settings.tls, backlog=256
-            )
+            sock.bind((self._settings.host, self._settings.port))
         except OSError as problem:
+            sock.close()
             await self._broker.shutdown()
             where = f"{self._settings.host}:{self._settings.port}"
             raise PortError(f"embedded broker cannot listen on {where}: {problem}", retryable=True) from None
+        # asyncio accepts as many connections in one turn of the loop as its backlog says; a flood must
+        # not make that turn long. The kernel's queue is set apart, for a hundred agents at once.
+        self._server = await asyncio.start_server(
+            self._accept, sock=sock, ssl=self._settings.tls, backlog=_ACCEPTS_PER_TURN
+        )
+        sock.listen(_BACKLOG)
         self._watch = asyncio.create_task(self._watch_clients(), name="broker-watch")
 
     async def stop(self) -> None:
