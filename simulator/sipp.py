@@ -98,13 +98,17 @@ def exponential_plans(
         CallPlan(
             ani=f"+{first_ani + number}",
             did=did,
-            patience_ms=FOREVER_MS if patience_mean_s is None else int(stream.expovariate(1 / patience_mean_s) * 1000),
+            patience_ms=FOREVER_MS
+            if patience_mean_s is None
+            else int(stream.expovariate(1 / patience_mean_s) * 1000),
         )
         for number in range(count)
     )
 
 
-def random_offers(count: int, *, seed: int, ring_ms: tuple[int, int], talk_ms: tuple[int, int]) -> list[OfferPlan]:
+def random_offers(
+    count: int, *, seed: int, ring_ms: tuple[int, int], talk_ms: tuple[int, int]
+) -> list[OfferPlan]:
     """Offers with uniform ring delay and talk time."""
     stream = random.Random(seed)
     return [OfferPlan(stream.randint(*ring_ms), stream.randint(*talk_ms)) for _ in range(count)]
@@ -113,7 +117,9 @@ def random_offers(count: int, *, seed: int, ring_ms: tuple[int, int], talk_ms: t
 class _Sipp:
     """One SIPp process with its own folder of logs."""
 
-    def __init__(self, folder: Path, scenario: str, host: str, port: int, sip_port: int, timeout_s: float) -> None:
+    def __init__(
+        self, folder: Path, scenario: str, host: str, port: int, sip_port: int, timeout_s: float
+    ) -> None:
         self.folder = folder
         self.port = port or _free_port(host)
         self._scenario, self._host, self._sip_port = scenario, host, sip_port
@@ -129,13 +135,34 @@ class _Sipp:
         plan = self.folder / "plan.csv"
         plan.write_text("SEQUENTIAL\n" + "".join(f"{line}\n" for line in lines), encoding="utf-8")
         # its own folder is the working directory: SIPp drops files where it stands
-        command = [sipp, f"127.0.0.1:{self._sip_port}", "-sf", str(SCENARIOS / self._scenario), "-inf", str(plan)]
-        command += ["-i", self._host, "-p", str(self.port), "-mi", self._host, "-mp", str(_free_port(self._host))]
+        command = [
+            sipp,
+            f"127.0.0.1:{self._sip_port}",
+            "-sf",
+            str(SCENARIOS / self._scenario),
+            "-inf",
+            str(plan),
+        ]
+        command += [
+            "-i",
+            self._host,
+            "-p",
+            str(self.port),
+            "-mi",
+            self._host,
+            "-mp",
+            str(_free_port(self._host)),
+        ]
         command += ["-trace_logs", "-log_file", str(self._log), "-nostdin"]
         command += ["-timeout", f"{int(self._timeout_s)}s", *options]
         with (self.folder / "screen.txt").open("wb") as out:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.folder, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                cwd=self.folder,
+                start_new_session=True,
             )
         self._deadline = time.monotonic() + self._timeout_s + 5
 
@@ -262,7 +289,8 @@ class Agents(_Sipp):
 def register(sip_port: int, agents: Iterable[tuple[str, str]], contact_port: int, folder: Path) -> None:
     """Register (user, password) pairs with the contact 127.0.0.1:`contact_port`. Raises SippError."""
     lines = [
-        f"{user};{contact_port};[authentication username={user} password={password}]" for user, password in agents
+        f"{user};{contact_port};[authentication username={user} password={password}]"
+        for user, password in agents
     ]
     phone = _Sipp(folder, "register.xml", "127.0.0.1", 0, sip_port, 10.0)
     phone._start(lines, "-m", str(len(lines)), "-r", "20")  # noqa: SLF001 - the same module
@@ -314,7 +342,9 @@ def double_booked(agents: Iterable[Leg]) -> list[tuple[Leg, Leg]]:
     for legs in by_agent.values():
         legs.sort(key=lambda leg: leg.at("ANSWER"))
         pairs += [
-            (one, two) for one, two in zip(legs, legs[1:], strict=False) if not one.over_at or one.over_at > two.at("ANSWER")
+            (one, two)
+            for one, two in zip(legs, legs[1:], strict=False)
+            if not one.over_at or one.over_at > two.at("ANSWER")
         ]
     return pairs
 
