@@ -40,7 +40,14 @@ class Telling:
         return self.tell(now, ev.DeadlinePassed())
 
     def queued(self, now: int, call: str = "c1", **more: Any) -> list[Any]:
-        fields = {"queue": "desk", "subscriber": "firm", "did": "100", "ani": "200", "entered_at": now, **more}
+        fields = {
+            "queue": "desk",
+            "subscriber": "firm",
+            "did": "100",
+            "ani": "200",
+            "entered_at": now,
+            **more,
+        }
         return self.tell(now, ev.CallQueued(call, **fields))
 
     def talking(self, now: int, call: str = "c1", agent: str = "anna", **more: Any) -> None:

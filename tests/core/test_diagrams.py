@@ -10,7 +10,9 @@ from acd.core.diagrams import agent_machine, call_machine, insert
 README = Path(__file__).parents[2] / "acd" / "README.md"
 
 
-@pytest.mark.parametrize(("marker", "draw"), [("call-machine", call_machine), ("agent-machine", agent_machine)])
+@pytest.mark.parametrize(
+    ("marker", "draw"), [("call-machine", call_machine), ("agent-machine", agent_machine)]
+)
 def test_the_readme_shows_the_machine_as_it_is(marker, draw):
     text = README.read_text(encoding="utf-8")
     assert insert(text, marker, draw()) == text, f"paste between the {marker} markers:\n{draw()}"

@@ -41,4 +41,9 @@ def test_sums_of_handled_talks():
     tally = QueueTally()
     tally.finish(60_000, 5_000, 10_000)
     tally.finish(30_000, 0, 20_000)
-    assert (tally.handled, tally.sum_talk_ms, tally.sum_hold_ms, tally.sum_acw_ms) == (2, 90_000, 5_000, 30_000)
+    assert (tally.handled, tally.sum_talk_ms, tally.sum_hold_ms, tally.sum_acw_ms) == (
+        2,
+        90_000,
+        5_000,
+        30_000,
+    )
