@@ -474,3 +474,14 @@ def test_a_skip_that_lapses_during_a_wish_for_fallback_does_not_put_the_call_bac
     assert t.floor.matcher.position("c1") == 0
     t.tell(605_000, ev.DeadlinePassed())
     assert t.floor.matcher.position("c1") == 0
+
+
+def test_a_call_found_done_is_left_alone_from_waiting_and_after_a_talk():
+    t = Telling("anna")
+    t.talking(0, "c1")
+    t.queued(1, "c2")
+    for call in ("c1", "c2"):
+        t.engine._calls.finish(t.call(call), "found done", 2, 2)
+        assert t.state(call) == "done"
+    assert t.agent() == "wrap_up"
+    assert t.call("c2").history[-1] == (2, "done", "found done")
