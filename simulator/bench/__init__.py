@@ -1,0 +1,1 @@
+"""Benchmarks: every figure the documentation names, measured again. `bin/bench NAME`."""
