@@ -160,3 +160,13 @@ def test_facts_about_the_centre_reach_their_place():
     assert t.queue("desk").open
     assert t.counter("wishes_failed") == 1
     assert not t.floor.agents
+
+
+def test_the_engine_knows_a_call_until_it_leaves_memory():
+    t = Telling()
+    assert not t.engine.knows("c1")
+    t.queued(0)
+    t.tell(1, ev.CallEnded("c1"))
+    assert t.engine.knows("c1")
+    t.tell(3_600_001, ev.DeadlinePassed())
+    assert not t.engine.knows("c1")
