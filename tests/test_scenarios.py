@@ -9,7 +9,7 @@ A row tells the engine one fact and lists, in order, every wish that follows. Ru
 * A row `look` compares the snapshot's sentence, a queue's or an agent's figures, or a counter.
 """
 
-# ruff: noqa: ARG005, PLW0108  the tables of lambdas share one signature each
+# ruff: noqa: PLW0108  the tables of lambdas share one signature each
 
 from __future__ import annotations
 
