@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
@@ -23,10 +23,16 @@ def console() -> Console:
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
     """Return a table of cleaned cells."""
-    made = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(
+        title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     for column in columns:
         right = column.endswith(">")
-        made.add_column(column.rstrip(">"), justify="right" if right else "left", overflow="fold")
+        justify: Literal["right", "left"] = "right" if right else "left"
+        # figures are never broken over lines; names give way instead
+        made.add_column(
+            column.rstrip(">"), justify=justify, overflow="ellipsis" if right else "fold", no_wrap=right
+        )
     for row in rows:
         made.add_row(*(Text(clean(str(cell))[:MAX_CELL]) for cell in row))
     return made
@@ -51,7 +57,7 @@ def status(frame: Frame, out: Console) -> None:
             count(queue.offered),
             count(queue.answered),
             count(queue.abandoned),
-            f"{percent(queue.sl_of_offered)} / {percent(queue.target_share)} in {queue.target_threshold_ms // 1000} s",
+            f"{percent(queue.sl_of_offered)}, {percent(queue.target_share)}/{queue.target_threshold_ms // 1000}s",
             "–" if queue.asa_ms is None else duration(queue.asa_ms),
         )
         for queue in snapshot.queues

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -36,12 +37,17 @@ class HttpSource:
     """Polls ``GET /api/v1/snapshot``. The token is read again after a refusal, so it may be replaced."""
 
     def __init__(
-        self, url: str, token_file: Path | None = None, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        url: str,
+        token_file: Path | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        verify: ssl.SSLContext | bool = True,
     ) -> None:
         self._token_file = token_file
         self._token: str | None = None
         self._client = httpx.AsyncClient(
-            base_url=url, timeout=TIMEOUT_S, transport=transport, trust_env=False
+            base_url=url, timeout=TIMEOUT_S, transport=transport, verify=verify, trust_env=False
         )
 
     async def __call__(self) -> Frame:

@@ -193,13 +193,13 @@ async def test_hundreds_of_rows_scroll_inside_their_panel():
 def one_shot(monkeypatch, handler, *arguments: str):
     """Run the command line with a daemon made of `handler`."""
 
-    def made(url, token_file=None):
-        return HttpSource(url, token_file, httpx.MockTransport(handler))
+    def made(url, token_file=None, **_trust: Any):
+        return HttpSource(url, None, httpx.MockTransport(handler))
 
     monkeypatch.setattr(wallboard, "HttpSource", made)
     program = wallboard.typer.Typer()
     program.command()(wallboard.run)
-    return CliRunner().invoke(program, list(arguments))
+    return CliRunner().invoke(program, [*arguments, "--url", "http://127.0.0.1:1"])
 
 
 def answer(_request):
