@@ -45,13 +45,13 @@ def status(frame: Frame, out: Console) -> None:
     out.print(
         "synced with Asterisk" if snapshot.synced else "NOT synced with Asterisk: the dialplan serves calls"
     )
-    out.print(snapshot.line())
+    out.print(snapshot.line(), soft_wrap=True)
     for mode in labels.degraded:
         out.print(f"degraded: {clean(mode)}")
     rows = [
         (
             labels.queues.get(queue.queue, queue.queue),
-            "open" if queue.open else "closed",
+            "yes" if queue.open else "no",
             count(queue.waiting),
             duration(queue.longest_wait_ms),
             count(queue.offered),
@@ -63,17 +63,18 @@ def status(frame: Frame, out: Console) -> None:
         for queue in snapshot.queues
     ]
     heads = (
-        "subscriber",
-        "",
-        "waiting>",
+        "queue",
+        "open",
+        "wait>",
         "longest>",
         "offered>",
         "answered>",
-        "abandoned>",
-        "sl_of_offered>",
+        "aband.>",
+        "SL, target>",
         "ASA>",
     )
     out.print(table("Queues", heads, rows))
+    out.print("SL is sl_of_offered = answered within the target's seconds / offered")
     if snapshot.counters:
         out.print("counters: " + ", ".join(f"{clean(name)} {number}" for name, number in snapshot.counters))
 

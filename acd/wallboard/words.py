@@ -17,7 +17,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "longest": ("Дольше", "Oldest"),
     "offered": ("Всего", "Offrd"),
     "answered": ("Отвеч", "Answd"),
-    "abandoned": ("Потер", "Aband"),
+    "abandoned": ("Ушли", "Aband"),
     "talking": ("Разг", "Talk"),
     "fallback": ("Резерв", "Fallbk"),
     "service_level": ("В срок/цель", "SL / target"),
@@ -39,7 +39,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "tile_talking": ("РАЗГОВОРЫ", "TALKING"),
     "tile_ready": ("СВОБОДНЫ", "READY"),
     "tile_level": ("В СРОК", "IN TIME"),
-    "tile_abandoned": ("ПОТЕРЯНО", "ABANDONED"),
+    "tile_abandoned": ("НЕ ДОЖДАЛИСЬ", "ABANDONED"),
     # --- status and state ---
     "logged_out": ("не в смене", "logged out"),
     "available": ("на линии", "available"),
