@@ -2,7 +2,7 @@
 
 A number is a sequence number followed by one Damm check digit, which catches every single wrong digit
 and every swap of neighbours. Six to eight digits while fewer than ten million cards were written.
-Spoken and printed in groups: two digits, then threes, so `123456` reads `12 345 6`.
+Spoken and printed in groups: two digits, then threes, so `123459` reads `12 345 9`.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ def parse(text: str) -> str:
     if not digits:
         raise CardNumberError("no card number given")
     if not (digits.isascii() and digits.isdigit()):
-        raise CardNumberError("a card number has digits only, for example 12 345 6")
+        raise CardNumberError("a card number has digits only, for example 12 345 9")
     shortest = len(str(FIRST_SEQUENCE)) + 1
     if not shortest <= len(digits) <= MAX_DIGITS:
-        raise CardNumberError(f"a card number has at least {shortest} digits, this one has {len(digits)}")
+        raise CardNumberError(
+            f"a card number has at least {shortest} digits and at most {MAX_DIGITS}, this one has {len(digits)}"
+        )
     if not damm.is_valid(digits):
         raise CardNumberError(
             f"{spoken(digits)} is not a card number: its check digit is wrong, one digit was mistyped or misheard"
@@ -58,6 +60,6 @@ def is_card_number(text: str) -> bool:
 
 
 def spoken(number: str) -> str:
-    """Return the number in groups for reading aloud: `123456` → `12 345 6`."""
+    """Return the number in groups for reading aloud: `123459` → `12 345 9`."""
     groups = [number[:2]] + [number[i : i + 3] for i in range(2, len(number), 3)]
     return " ".join(group for group in groups if group)

@@ -13,12 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import hmac
 import logging
-import secrets
 import socket
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +27,7 @@ from amqtt.mqtt.connect import ConnectPacket
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 
 from acd import topics
-from acd.credentials import Principal, Role, verify
+from acd.credentials import PasswordCheck, Principal, Role
 from acd.ports import PortError
 
 if TYPE_CHECKING:
@@ -46,7 +42,6 @@ _MAX_CONNECT_BYTES = 4_096
 _MAX_AGENT_BYTES = 4_096
 _MAX_CLIENT_ID = 64
 _TAKEOVER_LIMIT_S = 2.0
-_CACHED_LOGINS = 1_000
 # What amqtt's codec makes of bytes that are not MQTT, and of a stream that ends early.
 _BAD_BYTES = (
     AMQTTError, CodecError, MQTTError, NoDataError, OSError, EOFError, ValueError, TimeoutError, TypeError,
@@ -217,7 +212,7 @@ class EmbeddedBroker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._knocking = 0
         self._watch: asyncio.Task[None] | None = None
-        self._passwords = _Passwords(self._rights)
+        self._passwords = PasswordCheck(principals)
 
     @property
     def port(self) -> int:
@@ -227,7 +222,7 @@ class EmbeddedBroker:
     def replace_principals(self, principals: tuple[Principal, ...]) -> None:
         """Take new users at a reload; who is no longer known is cut."""
         self._rights.principals = {p.name: p for p in principals}
-        self._passwords.forget()
+        self._passwords.replace(principals)
         for client_id, link in list(self._links.items()):
             if self._rights.role(client_id.split("-")[0]) is None:
                 link.cut()
@@ -344,7 +339,7 @@ class EmbeddedBroker:
             return _NOT_AUTHORIZED
         if connect.will_flag and not self._rights.may_write(user, str(connect.will_topic)):
             return _NOT_AUTHORIZED
-        if not await self._passwords.right(user, password):
+        if await self._passwords.who(user, password) is None:
             return _BAD_PASSWORD
         return 0
 
@@ -394,35 +389,6 @@ class EmbeddedBroker:
                     self.counters.cut += 1
                     session.inflight_out.clear()
                     link.cut()
-
-
-class _Passwords:
-    """Checks passwords off the loop, two at a time, and remembers the right ones as keyed digests."""
-
-    def __init__(self, rights: Rights) -> None:
-        self._rights = rights
-        self._key = secrets.token_bytes(32)
-        self._known: OrderedDict[bytes, None] = OrderedDict()
-        self._turns = asyncio.Semaphore(2)
-
-    def forget(self) -> None:
-        """Check everybody anew."""
-        self._known.clear()
-
-    async def right(self, user: str, password: str) -> bool:
-        principal = self._rights.principals.get(user)
-        stored = principal.secret_hash if principal else None
-        text = f"{user}\0{stored}\0{password}".encode("utf-8", "surrogatepass")
-        digest = hmac.new(self._key, text, hashlib.sha256).digest()
-        if digest in self._known:
-            return True
-        async with self._turns:
-            right = await asyncio.to_thread(verify, stored, password)
-        if right:
-            self._known[digest] = None
-            if len(self._known) > _CACHED_LOGINS:
-                self._known.popitem(last=False)
-        return right
 
 
 class _Link:

@@ -43,6 +43,16 @@ class AgiRequest:
         """Return the value of a header such as `agi_network_script`."""
         return self.headers.get(name, default)
 
+    def trusted(self) -> Mapping[str, str]:
+        """Return the headers without the arguments if anything came twice.
+
+        The arguments stand after the caller's name, so a forged one would be the first of its name; the
+        script then asks for the channel variable instead.
+        """
+        if not self.repeated:
+            return self.headers
+        return {name: value for name, value in self.headers.items() if not name.startswith("agi_arg_")}
+
 
 @dataclass(frozen=True, slots=True)
 class AgiReply:

@@ -17,7 +17,7 @@ Reading the first value of a repeated header wins; the others are in `AmiFrame.e
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -124,20 +124,17 @@ class _FrameSplitter:
         self._tail = b""
         self._skipping = False
 
-    def feed(self, data: bytes) -> list[bytes | None]:
+    def feed(self, data: bytes) -> Sequence[bytes | None]:
         """Return the pieces completed by `data`; None stands for one that was over the limit."""
-        pieces: list[bytes | None] = [*(self._tail + data if self._tail else data).split(self._end)]
-        tail = pieces.pop() or b""
-        if pieces and self._skipping:
-            pieces[0] = None
-            self._skipping = False
-        if len(tail) > self._limit:
-            self._skipping = True
+        pieces = (self._tail + data if self._tail else data).split(self._end)
+        tail = pieces.pop()
+        skipped = self._skipping and bool(pieces)
+        self._skipping = len(tail) > self._limit or (self._skipping and not skipped)
         if self._skipping:
             # Only what could be the start of the frame end is worth keeping.
             tail = tail[max(0, len(tail) - len(self._end) + 1) :]
         self._tail = tail
-        return pieces
+        return [None, *pieces[1:]] if skipped else pieces
 
 
 class AmiClientParser:
@@ -145,8 +142,7 @@ class AmiClientParser:
 
     Args:
         interest: names of events to build; others are only counted, which costs about a tenth.
-            Events that answer an action of ours (they carry an ActionID) and responses always pass.
-            None builds everything.
+            Responses always pass. None builds everything.
         max_frame_bytes: limit of one frame.
     """
 
@@ -154,6 +150,8 @@ class AmiClientParser:
         self, interest: Iterable[str] | None = None, *, max_frame_bytes: int = MAX_FRAME_BYTES
     ) -> None:
         self.counters = ParserCounters()
+        self.everything = False
+        """Set it while waiting for a list: the items of a list come as events of many names."""
         self.banner: str | None = None
         """The manager protocol's version (not Asterisk's), None until the banner came."""
         self._interest = None if interest is None else frozenset(n.encode() for n in interest)
@@ -192,9 +190,9 @@ class AmiClientParser:
             return rest
         return b""
 
-    def _parse(self, raws: list[bytes | None]) -> list[AmiFrame]:
+    def _parse(self, raws: Sequence[bytes | None]) -> list[AmiFrame]:
         counters = self.counters
-        interest = self._interest
+        interest = None if self.everything else self._interest
         limit = self._limit
         out: list[AmiFrame] = []
         for raw in raws:
@@ -206,9 +204,7 @@ class AmiClientParser:
             if not raw:
                 continue
             if raw[:7] == b"Event: ":
-                end = raw.find(b"\r\n")
-                name = raw[7:end] if end >= 0 else raw[7:]
-                if interest is not None and name not in interest and b"\r\nActionID: " not in raw:
+                if interest is not None and raw[7:].partition(b"\r\n")[0] not in interest:
                     counters.filtered += 1
                     continue
                 kind = "Event"

@@ -36,7 +36,7 @@ class CentreSpec:
     directory: Path
     agents: int = 8
     firms: int = len(FIRMS)
-    ami_port: int = 0
+    ami_port: int = field(default_factory=free_port)
     ami_secret: str = ""
     agi_port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)

@@ -200,8 +200,8 @@ async def test_silent_client_is_cut_after_its_keep_alive():
 
 async def test_hostile_bytes_leave_counters_and_a_quick_loop():
     """Row 23: garbage, half-open connections and connect-and-close; loop lag under 100 ms."""
-    dice = random.Random(7)
-    async with embedded("ann", connect_deadline_s=0.5, max_knocking=50) as broker, LagMeter() as lag:
+    dice = random.Random(7)  # noqa: S311 - a test's dice
+    async with embedded("ann", connect_deadline_s=0.5, max_knocking=50) as broker, LagMeter() as lag:  # noqa: SIM117 - lines
         async with client(broker.port, "router") as router, client(broker.port, "ann") as ann:
             await ann.subscribe("acd/v1/agent/ann/pop", qos=1)
             good = connect_packet(b"ann-x", b"ann", b"ann-secret")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -139,6 +140,18 @@ async def test_state_is_retained_for_who_comes_later_and_says_when_the_router_st
             await wall.subscribe(topics.STATUS, qos=1)
             ((_, body),) = await read(wall, 1)
             assert (body["state"], body["text"]) == ("down", "the router was stopped")
+
+
+async def test_running_times_of_a_snapshot_do_not_send_a_message_per_agent():
+    async with embedded("ann") as broker, screen_pop(broker.port) as (pop, _):
+        await pop.publish_snapshot(snapshot())
+        await until(lambda: pop.counters.published == 4, "status, snapshot, two agents")
+        view = snapshot()
+        later = replace(
+            view, now=view.now + 1_000, agents=tuple(replace(a, ready_ms=1_000) for a in view.agents)
+        )
+        await pop.publish_snapshot(later)
+        assert pop.status().waiting == 1
 
 
 async def test_last_will_says_down_when_the_router_dies(tmp_path):

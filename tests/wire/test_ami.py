@@ -152,17 +152,18 @@ def test_a_frame_of_too_many_lines_is_skipped():
     assert parser.counters.malformed == 1
 
 
-def test_the_filter_builds_only_events_of_interest_and_answers_to_actions():
+def test_the_filter_builds_only_events_of_interest_and_all_while_a_list_is_awaited():
     stream = (
         b"Event: VarSet\r\nVariable: A\r\n\r\n"
         b"Event: Hangup\r\nCause: 16\r\n\r\n"
-        b"Event: CoreShowChannel\r\nActionID: 3\r\n\r\n"
         b"Response: Error\r\nMessage: no\r\n\r\n"
         b"Event: Bare\r\n\r\n"
     )
     frames, parser = parse(BANNER, stream, interest=["Hangup"])
-    assert [f.name for f in frames] == ["Hangup", "CoreShowChannel", "Error"]
+    assert [f.name for f in frames] == ["Hangup", "Error"]
     assert parser.counters.filtered == 2
+    parser.everything = True
+    assert [f.name for f in parser.feed(stream)] == ["VarSet", "Hangup", "Error", "Bare"]
 
 
 # --- server role -------------------------------------------------------------------------------

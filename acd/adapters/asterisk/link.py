@@ -126,7 +126,7 @@ class LinkProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no ty
         if len(pending.frames) > MAX_LIST_ITEMS:
             self.link.fail(f"{pending.name}: over {MAX_LIST_ITEMS} items in one list")
         elif done:
-            del self.pending[action_id]
+            self._take_out(action_id)
             if not pending.future.done():
                 pending.future.set_result(pending.frames)
 
@@ -151,13 +151,18 @@ class LinkProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no ty
             raise NotSent("too many unanswered AMI actions", retryable=True)
         future: asyncio.Future[list[AmiFrame]] = asyncio.get_running_loop().create_future()
         pending = self.pending[action_id] = _Pending(name, future, as_list)
+        self.parser.everything |= as_list
         future.add_done_callback(lambda f: self._forget(action_id, pending, f))
         self.transport.write(encoded)
         return future
 
+    def _take_out(self, action_id: str) -> None:
+        del self.pending[action_id]
+        self.parser.everything = any(pending.as_list for pending in self.pending.values())
+
     def _forget(self, action_id: str, pending: _Pending, future: asyncio.Future[list[AmiFrame]]) -> None:
         if self.pending.get(action_id) is pending:
-            del self.pending[action_id]
+            self._take_out(action_id)
         if not future.cancelled():
             future.exception()  # taken, so that a caller who gave up leaves no warning behind
 

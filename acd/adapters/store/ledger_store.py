@@ -9,16 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
+from acd.adapters.store import journal_store
+from acd.core.events import EndReason
 from acd.desk import ledger
 from acd.desk.ledger import LedgerRules, MissedCall, MissedTask, TaskState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import aiosqlite
 
     from acd.core.card import CallCard
     from acd.core.instant import Instant
 
-__all__ = ["LedgerRules", "TaskFilter", "change", "find", "get", "note_card", "note_spooled"]
+__all__ = ["LedgerRules", "TaskFilter", "change", "find", "get", "note_again", "note_card", "note_spooled"]
 
 _COLUMNS = tuple(item.name for item in fields(MissedTask) if item.name != "id")
 
@@ -34,15 +38,38 @@ class TaskFilter:
     states: tuple[TaskState, ...] = field(default=())
 
 
-async def note_card(db: aiosqlite.Connection, card: CallCard, caller: str, rules: LedgerRules) -> None:
-    """Open, extend or finish the task this card concerns. `caller` is the normalised number, empty if withheld."""
-    if card.answered_at is not None:
-        await _talked(db, card, caller)
+async def note_card(
+    db: aiosqlite.Connection, card: CallCard, rules: LedgerRules, normalise: Callable[[str], str]
+) -> None:
+    """Open, extend or finish the task this card concerns.
+
+    A talk that the switch cut off, or after which the caller waited again in vain, is missed all the same.
+    """
+    caller = normalise(card.ani)
+    told = dict(card.fields)
+    talk_at = card.answered_at if card.end_reason.value not in ledger.MISSED_REASONS else None
+    if card.end_reason is EndReason.FALLBACK:
+        talk_at = await journal_store.has_fallback_answer(db, card.call)
+        if talk_at is None and told.get("fallback_member"):
+            talk_at = card.ended_at
+    if talk_at is not None:
+        await _retract(db, card.call)
+        await _talked(db, card, caller, talk_at)
     elif card.end_reason.value in ledger.MISSED_REASONS:
+        keyed_in = normalise(await journal_store.callback_number(db, card.call))
+        reason = "callback" if keyed_in else "voicemail" if told.get("voicemail") else card.end_reason.value
         call = MissedCall(
-            card.call, caller, card.subscriber, card.ended_at, card.end_reason.value, max(0, card.wait_ms)
+            card.call, keyed_in or caller, card.subscriber, card.ended_at, reason, max(0, card.wait_ms)
         )
         await _missed(db, call, rules)
+
+
+async def note_again(
+    db: aiosqlite.Connection, card: CallCard, rules: LedgerRules, normalise: Callable[[str], str]
+) -> None:
+    """The journal knows more of a call than when its card was noted: who answered, which number to call."""
+    await _retract(db, card.call)
+    await note_card(db, card, rules, normalise)
 
 
 async def note_spooled(db: aiosqlite.Connection, call: MissedCall, rules: LedgerRules) -> None:
@@ -60,6 +87,7 @@ async def _missed(db: aiosqlite.Connection, call: MissedCall, rules: LedgerRules
         rows = list(
             await db.execute_fetchall(
                 "SELECT call, answered_at FROM cards WHERE caller = ? AND caller <> '' AND answered_at >= ?"
+                " AND end_reason IN ('handled', 'transferred')"
                 " AND (subscriber = ? OR subscriber = '' OR ? = '') ORDER BY answered_at LIMIT 1",
                 (call.number, call.at, call.subscriber, call.subscriber),
             )
@@ -72,27 +100,28 @@ async def _missed(db: aiosqlite.Connection, call: MissedCall, rules: LedgerRules
     )
 
 
-async def _talked(db: aiosqlite.Connection, card: CallCard, caller: str) -> None:
+async def _retract(db: aiosqlite.Connection, call: str) -> None:
+    """Take back that this call was missed; an open task that has no other call goes with it."""
+    for row in await db.execute_fetchall("DELETE FROM missed_calls WHERE call = ? RETURNING task", (call,)):
+        await db.execute(
+            "DELETE FROM missed_tasks WHERE id = ? AND closed_at IS NULL"
+            " AND NOT EXISTS (SELECT 1 FROM missed_calls WHERE task = ?)",
+            (row["task"], row["task"]),
+        )
+        await db.execute("UPDATE missed_tasks SET missed = missed - 1 WHERE id = ?", (row["task"],))
+
+
+async def _talked(db: aiosqlite.Connection, card: CallCard, caller: str, at: Instant) -> None:
     """A talk finishes the open tasks of this number whose calls were all missed before it began."""
-    answered_at = card.answered_at or card.ended_at
-    retracted = list(
-        await db.execute_fetchall("DELETE FROM missed_calls WHERE call = ? RETURNING task", (card.call,))
-    )
-    for row in retracted:
-        # first reported as missed, later found answered: without other calls the task has no object
-        left = await db.execute_fetchall("SELECT 1 FROM missed_calls WHERE task = ?", (row["task"],))
-        task = await get(db, row["task"])
-        if not left and task is not None and task.is_open:
-            await _save(db, ledger.talked(task, answered_at, f"call {card.call}"))
     if not caller:
         return
     rows = await db.execute_fetchall(
         "SELECT * FROM missed_tasks WHERE number = ? AND closed_at IS NULL AND last_missed_at <= ?"
         " AND (subscriber = ? OR subscriber = '' OR ? = '')",
-        (caller, answered_at, card.subscriber, card.subscriber),
+        (caller, at, card.subscriber, card.subscriber),
     )
     for row in rows:
-        await _save(db, ledger.talked(_task(row), answered_at, f"call {card.call}"))
+        await _save(db, ledger.talked(_task(row), at, f"call {card.call}"))
 
 
 async def _open_task(db: aiosqlite.Connection, number: str, subscriber: str) -> MissedTask | None:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from acd import cardjson
-from acd.adapters.store import cards, ledger_store, numbers, outbox
+from acd.adapters.store import cards, journal_store, ledger_store, numbers, outbox, rebuild
 from acd.adapters.store.connection import as_port_error, wal_reset_warning
 from acd.adapters.store.spill import SPILL_BYTES, SpillFile
 from acd.adapters.store.writer import Writer
 from acd.core.events import LiveAgent
 from acd.core.ids import AgentId
-from acd.desk.ledger import LedgerRules
+from acd.desk.ledger import LedgerRules, MissedCall
 from acd.ports import PortError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection, Sequence
     from pathlib import Path
 
     import aiosqlite
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from acd.core.effects import KeepAgentStatus, OfferCall
     from acd.core.instant import Instant
     from acd.ports import Clock
+    from acd.wire.queue_log import JournalRow
 
 T = TypeVar("T")
 
@@ -196,6 +198,74 @@ class SqliteStore:
             self._wake.set()
         return self._numbers.take()
 
+    # --- Asterisk's journal (the sink of adapters.asterisk.journal) ------------------------------
+
+    async def load_cursors(self, path: str) -> list[tuple[int, int, bytes]]:
+        """Return (inode, offset, tail) of every file of this journal still being read. Raises PortError."""
+        return await self._do(lambda db: journal_store.cursors(db, path), CARD_LIMIT_S)
+
+    async def commit_rows(
+        self,
+        path: str,
+        rows: Sequence[JournalRow],
+        cursor: tuple[int, int, bytes] | None,
+        forget: int | None = None,
+    ) -> None:
+        """Store rows and cursor in one transaction. Raises PortError, and then neither is stored."""
+
+        async def job(db: aiosqlite.Connection) -> None:
+            await journal_store.add_rows(db, path, rows)
+            if cursor is not None:
+                await journal_store.set_cursor(db, path, *cursor)
+            if forget is not None:
+                await journal_store.forget_cursor(db, path, forget)
+            for row in rows:
+                if row.kind in {journal_store.FALLBACK_ANSWER, journal_store.CALLBACK}:
+                    stored = await cards.get(db, call=row.call)
+                    if stored is not None:
+                        await ledger_store.note_again(db, stored.card, self._ledger_rules, self._tidy)
+
+        await self._do(job, CARD_LIMIT_S)
+
+    async def note_spooled_callback(self, call: str, number: str, at: Instant) -> None:
+        """Open a task for a number that a caller left while we were down. Raises PortError; repeats do nothing."""
+
+        async def job(db: aiosqlite.Connection) -> None:
+            stored = await cards.get(db, call=call)
+            subscriber = "" if stored is None else stored.card.subscriber
+            left = MissedCall(call, self._tidy(number), subscriber, at, "callback", 0)
+            await ledger_store.note_spooled(db, left, self._ledger_rules)
+
+        await self._do(job, CARD_LIMIT_S)
+
+    async def write_missing_cards(self, before: Instant, live: Collection[str] = ()) -> int:
+        """Write the cards of calls that ended before, by the journal, and have none; return how many.
+
+        `live`: calls the core knows and will write itself.
+        """
+        return await self._write_folded(
+            await self._do(lambda db: journal_store.without_card(db, before), CARD_LIMIT_S), live
+        )
+
+    async def write_lost_calls(self, before: Instant, live: Collection[str]) -> int:
+        """Write cards "pbx_failed" for calls that entered before, never ended and are not live; return how many.
+
+        Only after a sync: `live` must be every call the switch has now.
+        """
+        calls = await self._do(lambda db: journal_store.unfinished(db, before), CARD_LIMIT_S)
+        return await self._write_folded(calls, live)
+
+    async def _write_folded(self, calls: Sequence[str], live: Collection[str]) -> int:
+        written = 0
+        for call in calls:
+            if call in live:
+                continue
+            card = await self._do(functools.partial(rebuild.fold_call, call=call, lost=True), CARD_LIMIT_S)
+            if card is not None:
+                await self.write_card(card)
+                written += 1
+        return written
+
     # --- how it is -------------------------------------------------------------------------------
 
     @property
@@ -240,12 +310,11 @@ class SqliteStore:
     async def _store(self, db: aiosqlite.Connection, card: CallCard) -> None:
         """Card, segments, history, fields, ledger and outbox rows: one transaction."""
         now = self._clock.now()
-        caller = cards.clean(self._normalise(card.ani))
-        written = await cards.write(db, card, caller, now)
+        written = await cards.write(db, card, self._tidy(card.ani), now)
         self.renumbered += written.renumbered
         if not written.changed:
             return
-        await ledger_store.note_card(db, written.card, caller, self._ledger_rules)
+        await ledger_store.note_card(db, written.card, self._ledger_rules, self._tidy)
         for destination in self._destinations:
             await outbox.put(
                 db,
@@ -256,6 +325,9 @@ class SqliteStore:
                 payload=cardjson.dumps(written.card),
                 now=now,
             )
+
+    def _tidy(self, number: str) -> str:
+        return cards.clean(self._normalise(number)) if number else ""
 
     async def _keep_for_later(self, card: CallCard) -> None:
         async with self._spill_lock:
