@@ -123,7 +123,7 @@ def test_status_shows_queues_with_their_formula_and_what_is_degraded(daemon):
         "Centre",
         "sl_of_offered",
         "90%, 80%/20s",
-        "abandoned",
+        "aband.",
         "1:05",
         "degraded: mqtt: no broker",
         "late_outcome 2",
