@@ -92,7 +92,7 @@ def _token(path: Path | None) -> str:
     if path is None or not path.exists():
         return ""
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ApiError(
             f"token file {path} cannot be read", "run as the daemon's user, or use --token-file"

@@ -6,6 +6,7 @@ import ssl
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from acd.config import Config
@@ -45,6 +46,18 @@ class Endpoint:
         return context
 
 
+def checked(url: str) -> str:
+    """Return an address that can be asked; raises EndpointError for anything else."""
+    try:
+        parts = urlsplit(url)
+        possible = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port beyond 65535, a broken IPv6 address
+        possible = False
+    if not possible:
+        raise EndpointError(f"{url!r} is no address of the form http://host:port")
+    return url.rstrip("/")
+
+
 def of_config(config: Config) -> Endpoint:
     """Return where a configuration says the daemon listens, as seen from this machine."""
     http = config.tree.http
@@ -61,7 +74,7 @@ def find(directory: Path, url: str | None, token_file: Path | None) -> Endpoint:
     """Return the endpoint; options win over the configuration, which is not needed when `url` is given.
 
     Raises:
-        EndpointError: no address, because the configuration is wrong.
+        EndpointError: no address: the option is none, or the configuration is wrong.
     """
     from acd.config import load
     from acd.strict_yaml import ConfigError
@@ -71,7 +84,8 @@ def find(directory: Path, url: str | None, token_file: Path | None) -> Endpoint:
     except ConfigError as error:
         if url is None:
             raise EndpointError(str(error)) from error
-        found = Endpoint(url)
+        found = Endpoint(checked(url))
     if url is not None:
+        url = checked(url)
         found = replace(found, url=url, certificate=found.certificate if url == found.url else None)
     return replace(found, token_file=token_file) if token_file else found

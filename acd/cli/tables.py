@@ -87,7 +87,7 @@ def calls(frame: Frame, out: Console) -> None:
             call.card_number or "–",
             call.state,
             labels.queues.get(call.queue, call.queue),
-            call.ani or "withheld",
+            call.ani or "–",
             duration(call.waited_ms),
             call.position or "",
             labels.agents.get(call.agent, call.agent) if call.agent else "",

@@ -158,7 +158,6 @@ class WallboardApp(App[int]):
         self.problem = ""
         self.sort, self.shown = SORTS[0], FILTERS[0]
         self.frozen = False
-        self._poller: asyncio.Task[None] | None = None
 
     def compose(self) -> ComposeResult:
         """Title, figures, what does not work, two tables, keys."""
@@ -178,14 +177,9 @@ class WallboardApp(App[int]):
 
     def on_mount(self) -> None:
         """Start to ask for frames."""
-        self._poller = asyncio.create_task(self._poll())
+        self.run_worker(self._poll(), name="poll", exit_on_error=True)
         self.query_one("#queues VerticalScroll").focus()
         self.call_after_refresh(self.draw)
-
-    async def on_unmount(self) -> None:
-        """Stop asking."""
-        if self._poller is not None:
-            self._poller.cancel()
 
     def on_resize(self, event: Resize) -> None:
         """Choose the layout for the size of the screen."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -28,9 +29,11 @@ def read_token(path: Path | None) -> str:
     if path is None:
         return ""
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"token file {path}: {getattr(error, 'strerror', None) or 'not text'}") from error
+        raise SourceError(
+            f"token file {path}: {getattr(error, 'strerror', None) or 'not plain text'}"
+        ) from error
 
 
 class HttpSource:
@@ -46,8 +49,9 @@ class HttpSource:
     ) -> None:
         self._token_file = token_file
         self._token: str | None = None
+        self._url = url.rstrip("/")
         self._client = httpx.AsyncClient(
-            base_url=url, timeout=TIMEOUT_S, transport=transport, verify=verify, trust_env=False
+            timeout=TIMEOUT_S, transport=transport, verify=verify, trust_env=False
         )
 
     async def __call__(self) -> Frame:
@@ -56,9 +60,10 @@ class HttpSource:
             self._token = read_token(self._token_file)
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:
-            answer = await self._client.get("/api/v1/snapshot", headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise SourceError(f"{self._client.base_url}: {type(error).__name__}") from error
+            async with asyncio.timeout(2 * TIMEOUT_S):  # also against an answer that only drips
+                answer = await self._client.get(f"{self._url}/api/v1/snapshot", headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            raise SourceError(f"{self._url}: {type(error).__name__}") from error
         if answer.status_code in _UNAUTHORISED:
             self._token = None
             raise SourceError("the daemon refuses the token")

@@ -137,7 +137,7 @@ def test_calls_and_agents_are_tables_with_names(daemon, monkeypatch):
     daemon(lambda _: httpx.Response(200, json=encode(SNAPSHOT, LABELS)))
     calls, agents = invoke("calls").stdout, invoke("agents").stdout
     assert "1042-7" in calls
-    assert "withheld" in calls
+    assert "Sales[31m" in calls
     assert "Ann" in calls
     assert "paused: lunch" in agents
     assert "NO" in agents
@@ -193,6 +193,24 @@ def test_a_broken_configuration_does_not_hide_how_to_reach_the_daemon(tmp_path):
     assert result.exit_code == 1
     assert "acd.yaml:1:14: http.port: must be a whole number" in result.stderr
     assert "--url" in result.stderr
+
+
+def test_a_token_file_that_is_no_text_is_an_error_in_words(daemon, tmp_path):
+    seen = daemon(lambda _: httpx.Response(200, json=encode(SNAPSHOT)))
+    (tmp_path / "t").write_bytes("ключ".encode())
+    result = invoke("status", "--url", "http://127.0.0.1:1", "--token-file", str(tmp_path / "t"))
+    assert result.exit_code == 1
+    assert "cannot be read" in result.stderr
+    assert not seen
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://[", "http://127.0.0.1:99999999", "ftp://x", ""])
+def test_an_impossible_address_is_an_error_in_words(url):
+    for command in (["status"], ["wallboard", "--once"]):
+        result = invoke(*command, "--url", url)
+        assert result.exit_code == 1, result.output
+        assert "Traceback" not in result.output
+        assert isinstance(result.exception, SystemExit)
 
 
 def test_the_token_of_the_configuration_is_sent(daemon, tmp_path):
