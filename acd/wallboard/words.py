@@ -71,7 +71,7 @@ _WORDS: dict[str, tuple[str, str]] = {
         "нет сверки с Asterisk, звонки ведёт план набора",
         "not synced with Asterisk, dialplan serves calls",
     ),
-    "no_connection": ("НЕТ СВЯЗИ С ДИСПЕТЧЕРОМ с", "NO CONNECTION SINCE"),
+    "no_connection": ("НЕТ СВЯЗИ С СЕРВЕРОМ с", "NO CONNECTION SINCE"),
     "last_data": ("данные на", "data of"),
     "connecting": ("Подключение…", "Connecting…"),
     "frozen": ("ПАУЗА ЭКРАНА", "SCREEN PAUSED"),
