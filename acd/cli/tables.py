@@ -109,7 +109,7 @@ def agents(frame: Frame, out: Console) -> None:
             labels.agents.get(agent.agent, ""),
             f"{agent.status}: {agent.pause_reason}" if agent.pause_reason else agent.status,
             agent.state,
-            duration(snapshot.now - agent.state_since),
+            duration(snapshot.now - agent.state_since) if agent.state_since > 0 else "–",
             "yes" if agent.reachable else "NO",
             agent.handled,
             agent.call or "",

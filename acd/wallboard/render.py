@@ -228,7 +228,9 @@ def agent_line(row: AgentRow, columns: int, language: str) -> Line:
     cells = {
         "status": Span(status, "dim" if off else "notice" if row.status == "paused" else "text"),
         "state": Span("·" if quiet else word(state_key, language), "dim" if quiet else _state_role(row)),
-        "since": Span(duration(row.for_ms, language), "dim" if off else "text"),
+        "since": Span(
+            "–" if row.for_ms is None else duration(row.for_ms, language), "dim" if off else "text"
+        ),
         "call": Span(row.call, "text"),
         "subscriber": Span(row.queue, "text"),
         "handled": Span(count(row.handled), "dim" if off or not row.handled else "text"),

@@ -134,7 +134,7 @@ def full_board():
         agent("1", state="talking", call="c1"),
         agent("2", status="paused", pause_reason="RNA"),
         agent("3", status="paused", pause_reason="обед"),
-        agent("4", status="logged_out"),
+        agent("4", status="logged_out", state_since=0),
         agent("5", reachable=False),
         agent("6", state="wrap_up", wrap_up_until=NOW - 1),
         agent("7", state="ringing"),
