@@ -211,7 +211,9 @@ class Synchroniser:
         inbox: where facts go.
         clock: the core's timeline.
         known_agents: the agents' status as our store keeps it; asked at every sync.
-        read_journal: reads the journal's tail up to now; asked after the replay.
+        read_calls: tells what the journal knows of calls while we heard nothing; asked before the world is
+            told, so that a call which ended meanwhile ends as it really did.
+        read_journal: reads the rest of the journal's tail; asked after the replay.
     """
 
     def __init__(
@@ -221,6 +223,7 @@ class Synchroniser:
         clock: Clock,
         *,
         known_agents: Callable[[], Awaitable[Iterable[LiveAgent]]],
+        read_calls: Callable[[], Awaitable[None]] | None = None,
         read_journal: Callable[[], Awaitable[None]] | None = None,
         audit_every_s: float = AUDIT_EVERY_S,
     ) -> None:
@@ -228,12 +231,15 @@ class Synchroniser:
         self.released = asyncio.Event()
         """Set when heartbeat and Redirects may leave."""
         self._translator, self._inbox, self._clock = translator, inbox, clock
-        self._known_agents, self._read_journal = known_agents, read_journal
+        self._known_agents, self._read_calls, self._read_journal = known_agents, read_calls, read_journal
         self._audit_every_s = audit_every_s
         self._link: Link | None = None
         self._kept: list[AmiFrame] | None = None
         self._told_lost = True
         self._wanted = asyncio.Event()
+        """A full resync is due."""
+        self._wake = asyncio.Event()
+        """A resync or an audit is due now."""
 
     def attach(self, link: Link) -> None:
         """Give the connection whose callbacks we are."""
@@ -262,10 +268,15 @@ class Synchroniser:
             if state == STALLED:
                 self._lose()
             self._wanted.set()
+            self._wake.set()
         else:
             self._lose()
             self._kept = []  # events between login and the snapshot are replayed after it
             self._translator.forget_channels()
+
+    def ask_audit(self) -> None:
+        """The core missed a report it had to get: audit now, without stopping anything."""
+        self._wake.set()
 
     def suspect(self) -> None:
         """Somebody noticed that our loop slept: resync before anything else is done."""
@@ -288,7 +299,8 @@ class Synchroniser:
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._audit_every_s):
-                    await self._wanted.wait()
+                    await self._wake.wait()
+            self._wake.clear()
             wanted = self._wanted.is_set()
             self._wanted.clear()
             if self._link is None or self._link.state != UP or (not wanted and not self.synced):
@@ -303,6 +315,7 @@ class Synchroniser:
                 elif self._link.state == UP:
                     await asyncio.sleep(RETRY_S)
                     self._wanted.set()
+                    self._wake.set()
 
     async def _sync(self, *, audit: bool) -> None:
         link = self._link
@@ -319,6 +332,10 @@ class Synchroniser:
         snapshot = build_snapshot(
             status, channels, devices, known, self._translator.agent_of, now=self._clock.now(), audit=audit
         )
+        if self._read_calls is not None and not audit:
+            await self._read_calls()
+            if self._wanted.is_set() or link.state != UP:
+                return
         self._translator.adopt(snapshot.callers, snapshot.offers, snapshot.legs, snapshot.reachable)
         self._inbox(snapshot.world)
         self._told_lost = False

@@ -224,7 +224,15 @@ _NOTES: Final[Mapping[str, Callable[[Fields], tuple[Fact, ...]]]] = {
         fact.CallEntered(_call(f), Did(_number(f, "did")), Ani(_number(f, "ani")), at=_at(f)),
     ),
     "AcdQueued": _queued,
-    "AcdRefused": lambda f: (fact.CallRefused(_call(f), f.get("why", ""), at=_at(f)),),
+    "AcdRefused": lambda f: (
+        fact.CallRefused(
+            _call(f),
+            f.get("why", ""),
+            QueueId(f.get("queue", "")),
+            SubscriberId(f.get("subscriber", "")),
+            at=_at(f),
+        ),
+    ),
     "AcdDial": lambda f: (fact.OfferConfirmed(_call(f), _agent(f), _attempt(f), at=_at(f)),),
     "AcdAnswer": lambda f: (fact.CallAnswered(_call(f), _agent(f), _attempt(f), at=_at(f)),),
     "AcdDialEnd": _dial_ended,
