@@ -298,8 +298,10 @@ class Synchroniser:
                 log.warning("resync failed: %s", failed)
                 if not wanted and not self._wanted.is_set():
                     self._replay()  # a failed audit loses nothing; a resync goes on keeping events back
-                elif self._link.state == UP:
-                    await asyncio.sleep(RETRY_S)
+                else:
+                    with contextlib.suppress(TimeoutError):  # a new link is news enough to try at once
+                        async with asyncio.timeout(RETRY_S):
+                            await self._wanted.wait()
                     self._wanted.set()
 
     async def _sync(self, *, audit: bool) -> None:
