@@ -135,6 +135,8 @@ def _live_call(values: Mapping[str, str], now: Instant) -> LiveCall:
     agent = values.get(var.ACD_AGENT, "")
     sticky = values.get(var.ACD_STICKY, "")
     stage = values[var.ACD_STAGE]
+    if stage == "wait" and not values.get(var.ACD_QUEUE, ""):
+        stage = "enter"  # the door's question was not answered yet: it will be asked again
     offered = bool(agent) and stage in ("dial", "talk")
     return LiveCall(
         call=CallId(values[var.ACD_CALL]),
