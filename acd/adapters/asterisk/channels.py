@@ -143,7 +143,7 @@ class Translator:
     # --- notes ---------------------------------------------------------------------------------
 
     def _user_event(self, frame: AmiFrame) -> tuple[Fact, ...]:
-        kind, fields = translate.note_of_user_event(frame.headers)
+        kind, fields = translate.note_of_user_event(frame)
         if not kind:
             return ()
         facts = translate.note_to_facts(kind, fields)
