@@ -288,11 +288,11 @@ class SqliteStore:
 
     async def get(self, *, call: str = "", number: str = "") -> cards.StoredCard | None:
         """Return one card by call id or bare number. Raises PortError."""
-        return await self._do(lambda db: cards.get(db, call=call, number=number), CARD_LIMIT_S)
+        return await self._do(lambda db: cards.get(db, call=call, number=number), CARD_LIMIT_S, urgent=True)
 
     async def find(self, wanted: cards.CardFilter) -> list[cards.StoredCard]:
         """Return the cards that match, newest first. Raises PortError."""
-        return await self._do(lambda db: cards.find(db, wanted), CARD_LIMIT_S)
+        return await self._do(lambda db: cards.find(db, wanted), CARD_LIMIT_S, urgent=True)
 
     # --- inside ----------------------------------------------------------------------------------
 
