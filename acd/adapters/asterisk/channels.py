@@ -96,6 +96,11 @@ class Translator:
             device: agent for agent, dial in devices.items() for device in dial.split("&") if device
         }
 
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The agents' devices, in the order of configuration."""
+        return tuple(self._agents)
+
     def agent_of(self, device: str) -> AgentId | None:
         """Return whose device it is."""
         return self._agents.get(device)

@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from acd.adapters.asterisk import translate
 from acd.adapters.asterisk.channels import Leg, Translator, device_of
 from acd.adapters.asterisk.connection import STALLED, UP
+from acd.adapters.asterisk.link import NoAnswer
 from acd.core.events import LinkLost, LiveAgent, LiveCall, WorldSynced
 from acd.core.ids import AgentId, Ani, CallId, Did, QueueId, SubscriberId
 from acd.core.instant import Instant
@@ -193,6 +194,9 @@ class Link(Lists, Protocol):
 
     state: str
 
+    async def action(self, name: str, headers: Mapping[str, str] = ...) -> AmiFrame:
+        """Return the response to one action."""
+
     def flush_events(self) -> None:
         """Deliver every event heard so far."""
 
@@ -335,13 +339,20 @@ class Synchroniser:
             log.info("synced: %d calls, %d agents", len(snapshot.world.calls), len(snapshot.world.agents))
 
     async def _devices(self, link: Link) -> list[AmiFrame]:
+        """Ask for the phones' states: one list, or one by one where res_manager_devicestate is missing."""
         try:
             return await link.list_action("DeviceStateList")
-        except PortError as failed:
-            # Without res_manager_devicestate phones count as the store says; their changes still come.
+        except NoAnswer:
+            raise
+        except PortError as refused:
             self.counters["device_list_failures"] += 1
-            log.info("device states unknown: %s", failed)
-            return []
+            log.info("asking for phones one by one: %s", refused)
+        found: list[AmiFrame] = []
+        for device in self._translator.devices:
+            answer = await link.action("Getvar", {"Variable": f"DEVICE_STATE({device})"})
+            state = answer.get("Value")
+            found.append(AmiFrame("Event", "DeviceStateChange", {"Device": device, "State": state}))
+        return found
 
     def _replay(self) -> None:
         kept, self._kept = self._kept, None

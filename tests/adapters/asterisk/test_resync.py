@@ -13,7 +13,7 @@ from acd.core import events as fact
 from acd.core.events import LinkLost, LiveAgent, LiveCall, WorldSynced
 from acd.wire import ami
 from acd.wire.ami import AmiFrame
-from tests.adapters.asterisk.ami_server import error, listing
+from tests.adapters.asterisk.ami_server import error, listing, ok
 
 NOW = 1_700_000_000_000
 AGENTS = {"PJSIP/anna": "anna", "PJSIP/boris": "boris"}
@@ -302,11 +302,16 @@ async def test_a_failed_resync_is_tried_again_and_keeps_events_back(server, worl
     assert centre.sync.counters["sync_failures"] == 1
 
 
-async def test_without_the_device_list_phones_count_as_kept(server, world, open_centre):
+@pytest.mark.parametrize(("state", "reachable"), [("UNAVAILABLE", False), ("NOT_INUSE", True), ("", True)])
+async def test_without_the_device_list_phones_are_asked_one_by_one(
+    server, world, open_centre, state, reachable
+):
     server.handlers["DeviceStateList"] = lambda _s, a: error(a, "Invalid/unknown command: DeviceStateList.")
+    server.handlers["Getvar"] = lambda _s, a: ok(a, Variable=a.get("Variable"), Value=state)
     centre = open_centre()
     await asyncio.wait_for(centre.sync.released.wait(), 5)
-    assert centre.log[0].agents[0].reachable
+    assert centre.log[0].agents[0].reachable is reachable
+    assert [a.get("Variable") for a in server.named("Getvar")] == ["DEVICE_STATE(PJSIP/anna)"]
     assert centre.sync.counters["device_list_failures"] == 1
 
 

@@ -214,7 +214,7 @@ Enter_ms: 1699999999000
 Card: 1234-5
 Priority: 1.5
 Needs: ru:3.billing:2
-Sticky: 
+Sticky:
 
 """
 
