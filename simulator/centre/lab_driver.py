@@ -35,6 +35,8 @@ class LabDriver:
         self._settings = settings or {}
         self.lab: Lab | None = None
         self.phones: Agents | None = None
+        self.last_callers: list[Leg] = []
+        """What the callers of the last run saw."""
         self._folder = Path()
         self._runs = 0
 
@@ -94,7 +96,8 @@ class LabDriver:
                 for _ in range(over - told):
                     on_end()
                 told = max(told, over)
-        return self.truths(calls, callers.records())
+        self.last_callers = callers.records()
+        return self.truths(calls, self.last_callers)
 
     def truths(self, calls: Sequence[PlannedCall], legs: Sequence[Leg]) -> list[Truth]:
         """Join callers' and agents' legs by the caller's number."""

@@ -294,6 +294,18 @@ class SqliteStore:
         """Return the cards that match, newest first. Raises PortError."""
         return await self._do(lambda db: cards.find(db, wanted), CARD_LIMIT_S, urgent=True)
 
+    async def wipe_traces(self) -> bool:
+        """After an erasure: empty the database's log and the spill file; return whether nothing is left there."""
+        emptied = await self.writer.checkpoint()
+        async with self._spill_lock:
+            if self._spilled:
+                return False
+            try:
+                await asyncio.to_thread(self._spill.wipe)
+            except (PortError, OSError):
+                return False
+        return emptied
+
     # --- inside ----------------------------------------------------------------------------------
 
     async def _do(

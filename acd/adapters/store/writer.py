@@ -25,6 +25,7 @@ BATCH_LIMIT = 200
 BATCH_WINDOW_S = 0.010
 REOPEN_AFTER_S = 1.0
 CLOSE_LIMIT_S = 10.0
+CHECKPOINT_TRIES = 100
 
 T = TypeVar("T")
 
@@ -113,6 +114,19 @@ class Writer:
             raise PortError("the store's queue is full", retryable=True) from error
         answer: T = await item.done
         return answer
+
+    async def checkpoint(self) -> bool:
+        """Move the log into the file and empty it; return whether that was done (a busy moment may refuse)."""
+        for _ in range(CHECKPOINT_TRIES):
+            connection = self._connection
+            if connection is None:
+                return False
+            with contextlib.suppress(sqlite3.OperationalError):  # in the middle of a commit
+                rows = list(await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)"))
+                if rows and rows[0][0] == 0:
+                    return True
+            await asyncio.sleep(BATCH_WINDOW_S)
+        return False
 
     async def _run(self) -> None:
         while True:
