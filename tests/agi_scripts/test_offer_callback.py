@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from acd.adapters.spool import parse_item
 from acd.core.events import CallbackChosen
 from acd.wire import agi
-from agi_scripts._spool import collect
 from agi_scripts.offer_callback import ask, decide
 from tests.agi_scripts.fake_session import FakeSession
 
@@ -75,6 +75,6 @@ def test_as_a_process_it_leaves_the_number_durably(tmp_path):
         ["GET", "DATA", "vm-enter-num-to-call", "8000", "15"],
         ["SET", "VARIABLE", "ACD_VERDICT", "callback"],
     ]
-    facts: list[object] = []
-    assert collect(tmp_path, facts.append) == (1, 0)
-    assert facts == [CallbackChosen("call-1", "84951234567")]
+    (left,) = tmp_path.glob("*.json")
+    item = parse_item(left.read_bytes())
+    assert (item.kind, item.call, item.text("number")) == ("CallbackChosen", "call-1", "84951234567")

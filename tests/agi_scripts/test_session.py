@@ -9,11 +9,11 @@ import time
 
 import pytest
 
+from acd.adapters.spool import parse_item
 from acd.core.events import CallbackChosen
 from acd.wire import agi
 from agi_scripts import _session
 from agi_scripts._session import CallerGone, OneShotSession, argument, plain, run_one_shot, wall_time
-from agi_scripts._spool import collect
 
 REQUEST = agi.encode_request({"agi_network_script": "x", "agi_arg_1": "call-1"}).decode()
 
@@ -127,9 +127,9 @@ def test_a_run_reports_through_the_spool_and_ends_well(tmp_path, monkeypatch):
     before = signal.getsignal(signal.SIGHUP)
     assert run_one_shot(script, tmp_path) == 0
     assert signal.getsignal(signal.SIGHUP) == before
-    facts: list[object] = []
-    collect(tmp_path, facts.append)
-    assert facts == [CallbackChosen("call-1", "+7912345")]
+    (left,) = tmp_path.glob("*.json")
+    item = parse_item(left.read_bytes())
+    assert (item.kind, item.call, item.text("number")) == ("CallbackChosen", "call-1", "+7912345")
 
 
 def test_a_run_that_hangs_in_a_read_is_ended(tmp_path, monkeypatch):

@@ -260,6 +260,10 @@ class Synchroniser:
             self.counters["kept_overflow"] += 1
             self._link.drop("too many events during a resync")
 
+    def on_repeated(self, frame: AmiFrame) -> None:
+        """Take a note whose facts the journal told already: only where the caller is matters now."""
+        self._translator.learn(frame)
+
     def on_state(self, state: str) -> None:
         """Follow the link: lost means unsure at once, up means a resync."""
         if state in (UP, STALLED):

@@ -30,7 +30,6 @@ from acd.core import events as fact
 from acd.core.events import EndedBy, EndReason, Fact, OfferOutcome, QueuedWhy
 from acd.core.ids import AgentId, Ani, CallId, Did, QueueId, SkillId, SubscriberId
 from acd.wire.ami import AmiFrame
-from acd.wire.queue_log import JournalRow
 from agi_scripts.dialplan_vars import NOTES
 
 # --- tables ------------------------------------------------------------------------------------
@@ -256,17 +255,10 @@ def note_to_facts(kind: str, fields: Fields) -> tuple[Fact, ...] | None:
         return None
 
 
-# --- the two carriers --------------------------------------------------------------------------
+# --- notes as events -------------------------------------------------------------------------
 
-_KIND_OF_EVENT: Final = {kind.upper(): kind for kind in NOTES}
 _CHANNEL_HEADERS: Final = frozenset({"Priority", "Context", "Exten", "Channel", "Language", "Uniqueid"})
 """Asterisk prints the channel itself before our words; where a name is the same, ours is the second."""
-
-
-def row_to_facts(row: JournalRow) -> tuple[Fact, ...] | None:
-    """Translate one row of the journal; None when it is unknown or does not parse (count it)."""
-    fields = {**row.fields, "call": row.call, "queue": row.queue, "agent": row.agent, "ms": str(row.ms)}
-    return note_to_facts(_KIND_OF_EVENT.get(row.kind, ""), fields)
 
 
 def note_of_user_event(frame: AmiFrame) -> tuple[str, dict[str, str]]:
