@@ -20,7 +20,7 @@ from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
 from acd.core import events as fact
 from acd.core.effects import OfferCall, SendToFallback
-from acd.core.events import EndedBy, LiveAgent, WorldSynced
+from acd.core.events import LiveAgent, QueuedWhy, WorldSynced
 from acd.ports import PortError
 from agi_scripts.enter_queue import EnterQuestion
 from agi_scripts.route_did import NumberPlan
@@ -212,11 +212,16 @@ async def test_a_call_is_entered_offered_answered_adopted_by_a_second_daemon_and
         assert abs(live.answered_at - answered.at) < 1_000
         assert not second.facts[0].agents[0].in_own_call
         (leg,) = await channels_of(lab, "PJSIP/a1-")
-        await second.connection.action("Hangup", {"Channel": leg, "Cause": "16"})
-        ended = await second.heard(fact.CallEnded)
+        await second.connection.action("Hangup", {"Channel": leg})
+        # Not the agent's own BYE but a leg that broke: the caller stays and goes to the head of the line.
         talk = await second.heard(fact.TalkEnded)
-        assert (talk.agent, talk.attempt, talk.by, talk.caller_stays) == ("a1", 7, EndedBy.AGENT, False)
-        assert (ended.call, ended.by) == (queued.call, EndedBy.AGENT)
+        assert (talk.agent, talk.attempt, talk.caller_stays) == ("a1", 7, True)
+        again = await second.heard(fact.CallQueued)
+        assert (again.call, again.why, again.entered_at) == (queued.call, QueuedWhy.HEAD, queued.entered_at)
+        (caller,) = await channels_of(lab, "PJSIP/")
+        await second.connection.action("Hangup", {"Channel": caller})
+        ended = await second.heard(fact.CallEnded)
+        assert ended.call == queued.call
         assert second.agi.counters["bad_sessions"] == 0
         with pytest.raises(PortError, match="gone"):
             await second.switch.offer(OfferCall(2, queued.call, "a1", 8, 5_000))
