@@ -6,7 +6,6 @@ before that leaves the verdict empty and the dialplan on its default branch.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,25 +20,20 @@ from agi_scripts.route_did import NumberPlan, Numbers
 MAX_NEEDS = 16
 
 
-def decide(plan: NumberPlan, card_number: str) -> tuple[tuple[str, str], ...]:
-    """Return the channel variables the number alone decides, in order."""
+def decide(plan: NumberPlan, identity: Identity, card_number: str) -> tuple[tuple[str, str], ...]:
+    """Return the channel variables of a call that goes in, in order; the verdict is not among them."""
+    sticky = identity.sticky or ""
     return (
         (var.ACD_QUEUE, plan.queue),
         (var.ACD_SUBSCRIBER, plan.subscriber),
         (var.ACD_CARD, card_number),
+        (var.ACD_PRIORITY, _decimal(plan.priority * identity.priority)),
+        (var.ACD_NEEDS, format_needs((*plan.needs, *identity.needs))),
+        (var.ACD_STICKY, sticky),
+        (var.ACD_NAME, display_name(plan.subscriber_name or plan.subscriber, identity.name)),
         (var.ACD_GREETING, plan.greeting),
         (var.ACD_MOH, plan.music),
         (var.ACD_RING_S, str(plan.ring_s)),
-    )
-
-
-def decide_caller(plan: NumberPlan, identity: Identity) -> tuple[tuple[str, str], ...]:
-    """Return the channel variables that also depend on who calls."""
-    return (
-        (var.ACD_PRIORITY, _decimal(plan.priority * identity.priority)),
-        (var.ACD_NEEDS, format_needs((*plan.needs, *identity.needs))),
-        (var.ACD_STICKY, identity.sticky or ""),
-        (var.ACD_NAME, display_name(plan.subscriber_name or plan.subscriber, identity.name)),
     )
 
 
@@ -53,11 +47,6 @@ def format_needs(needs: tuple[tuple[SkillId, int], ...]) -> str:
 
 def _decimal(value: float) -> str:
     return f"{min(value, 100.0):.3f}".rstrip("0").rstrip(".")
-
-
-async def _set_all(session: AgiSession, variables: tuple[tuple[str, str], ...]) -> None:
-    for name, value in variables:
-        await session.set(name, plain(value, 200))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +70,12 @@ class EnterQuestion:
         if route.plan is None:
             return
         if route.verdict == "queue":
-            # The directory may take most of the time we have, so the rest is done meanwhile.
-            asking = asyncio.ensure_future(identify_subscriber.ask(self.directory, ani, did))
-            try:
-                await _set_all(session, decide(route.plan, self._card_number()))
-                await _set_all(session, decide_caller(route.plan, await asking))
-            finally:
-                asking.cancel()
+            identity = await identify_subscriber.ask(self.directory, ani, did)
+            pairs = decide(route.plan, identity, self._card_number())
         else:
-            await session.set(var.ACD_QUEUE, route.plan.queue)
-            await session.set(var.ACD_SUBSCRIBER, route.plan.subscriber)
-        await session.set(var.ACD_VERDICT, route.verdict)
+            pairs = ((var.ACD_QUEUE, route.plan.queue), (var.ACD_SUBSCRIBER, route.plan.subscriber))
+        answer = [*pairs, (var.ACD_VERDICT, route.verdict)]
+        await session.set_all([(name, plain(value, 200)) for name, value in answer])
 
     def _card_number(self) -> str:
         try:

@@ -308,8 +308,9 @@ class CallTask:
                 leg = self._ring(phone)
                 if not await self._sleep(phone.answer_after_s):
                     world.note("AcdFallbackAnswer", self.channel, queue, phone.agent, {})
-                    if not await self._sleep(self.caller.talk_s):
-                        self._hung_up_by = "caller"
+                    talks = [s for s in (phone.talk_s, self.caller.talk_s) if s is not None]
+                    if not await self._sleep(min(talks, default=None)):
+                        self._hung_up_by = "agent" if phone.talk_s in talks[:1] else "caller"
                 self._drop_leg(phone, leg)
                 return self._next()
             if await self._sleep(1.0):

@@ -23,6 +23,10 @@ class FakeSession:
         self.variables[name] = value
         self.order.append(name)
 
+    async def set_all(self, pairs) -> None:
+        for name, value in pairs:
+            await self.set(name, value)
+
     async def stream(self, file: str, digits: str = "") -> str:
         self.prompts.append(file)
         return ""

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from acd.adapters.asterisk.translate import parse_needs, parse_priority
 from agi_scripts import dialplan_vars
-from agi_scripts._session import CallerGone
-from agi_scripts.enter_queue import EnterQuestion, decide, decide_caller, format_needs
+from agi_scripts.enter_queue import EnterQuestion, decide, format_needs
 from agi_scripts.identify_subscriber import Identity
 from agi_scripts.route_did import NumberPlan
 from tests.agi_scripts.fake_session import FakeSession
@@ -90,7 +89,7 @@ async def test_no_card_number_is_no_reason_to_refuse():
 
 
 async def test_a_slow_directory_costs_only_its_own_time():
-    """The budget is spent while the other variables are set; the caller is then unknown, not lost."""
+    """After its budget the caller is unknown, not lost."""
 
     class Slow:
         async def find(self, ani, did):
@@ -102,33 +101,9 @@ async def test_a_slow_directory_costs_only_its_own_time():
     assert (session.variables["ACD_NAME"], session.variables["ACD_VERDICT"]) == ("Ромашка", "queue")
 
 
-async def test_a_caller_who_hangs_up_meanwhile_leaves_no_task_behind():
-    class Gone(FakeSession):
-        async def set(self, name, value):
-            raise CallerGone("hung up")
-
-    cancelled = asyncio.Event()
-
-    class Slow:
-        async def find(self, ani, did):
-            try:
-                await asyncio.sleep(5)
-            finally:
-                cancelled.set()
-
-    class Later(Gone):
-        async def set(self, name, value):
-            await asyncio.sleep(0.01)
-            await super().set(name, value)
-
-    with pytest.raises(CallerGone):
-        await question(directory=Slow())(Later("c", "+7495", "+7912"))
-    await asyncio.wait_for(cancelled.wait(), 1)
-
-
 def test_every_name_is_in_the_contract():
     known = {value for name, value in vars(dialplan_vars).items() if name.startswith("ACD_")}
-    assert {name for name, _ in (*decide(PLAN, ""), *decide_caller(PLAN, Identity()))} <= known
+    assert {name for name, _ in decide(PLAN, Identity(), "")} <= known
 
 
 @given(
@@ -137,5 +112,5 @@ def test_every_name_is_in_the_contract():
 )
 def test_what_is_written_is_read_back_by_the_translator(needs, priority):
     assert parse_needs(format_needs(tuple(needs.items()))) == tuple(needs.items())
-    values = dict(decide_caller(NumberPlan("q", "s", priority=priority), Identity()))
+    values = dict(decide(NumberPlan("q", "s", priority=priority), Identity(), ""))
     assert abs(parse_priority(values["ACD_PRIORITY"]) - priority) <= 0.0005 + 1e-9 or priority < 0.001

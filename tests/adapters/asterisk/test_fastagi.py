@@ -97,6 +97,25 @@ async def test_a_script_reads_sets_and_reports(serve):
     assert server.counters["answered"] == 1
 
 
+async def test_several_variables_are_one_command_unless_a_value_would_be_taken_apart(serve):
+    async def script(session):
+        await session.set_all([("ACD_NAME", "Фирма: Иван"), ("ACD_VERDICT", "queue")])
+        await session.set_all([("ACD_NAME", 'a,b="${X}"'), ("ACD_VERDICT", "full")])
+
+    server = await serve(script)
+    peer = Peer(server.port)
+    peer.instead["EXEC MSet"] = b"200 result=0\n"
+    await peer.ask()
+    assert peer.commands == [
+        ["EXEC", "MSet", "ACD_NAME=Фирма: Иван,ACD_VERDICT=queue"],
+        ["SET", "VARIABLE", "ACD_NAME", 'a,b="${X}"'],
+        ["SET", "VARIABLE", "ACD_VERDICT", "full"],
+    ]
+    peer.instead["EXEC MSet"] = b"200 result=-2\n"
+    await peer.ask()
+    await counted(server, "bad_sessions")
+
+
 async def test_prompts_give_digits_and_a_hangup_ends_the_talk(serve):
     heard: list[str] = []
 
