@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from acd.adapters.asterisk import translate
 from acd.adapters.asterisk.channels import Leg, Translator, device_of
 from acd.adapters.asterisk.connection import STALLED, UP
+from acd.adapters.asterisk.link import NoAnswer
 from acd.core.events import LinkLost, LiveAgent, LiveCall, WorldSynced
 from acd.core.ids import AgentId, Ani, CallId, Did, QueueId, SubscriberId
 from acd.core.instant import Instant
@@ -193,6 +194,9 @@ class Link(Lists, Protocol):
 
     state: str
 
+    async def action(self, name: str, headers: Mapping[str, str] = ...) -> AmiFrame:
+        """Return the response to one action."""
+
     def flush_events(self) -> None:
         """Deliver every event heard so far."""
 
@@ -262,6 +266,10 @@ class Synchroniser:
             self.counters["kept_overflow"] += 1
             self._link.drop("too many events during a resync")
 
+    def on_repeated(self, frame: AmiFrame) -> None:
+        """Take a note whose facts the journal told already: only where the caller is matters now."""
+        self._translator.learn(frame)
+
     def on_state(self, state: str) -> None:
         """Follow the link: lost means unsure at once, up means a resync."""
         if state in (UP, STALLED):
@@ -312,8 +320,10 @@ class Synchroniser:
                 log.warning("resync failed: %s", failed)
                 if not wanted and not self._wanted.is_set():
                     self._replay()  # a failed audit loses nothing; a resync goes on keeping events back
-                elif self._link.state == UP:
-                    await asyncio.sleep(RETRY_S)
+                else:
+                    with contextlib.suppress(TimeoutError):  # a new link is news enough to try at once
+                        async with asyncio.timeout(RETRY_S):
+                            await self._wanted.wait()
                     self._wanted.set()
                     self._wake.set()
 
@@ -350,13 +360,20 @@ class Synchroniser:
             log.info("synced: %d calls, %d agents", len(snapshot.world.calls), len(snapshot.world.agents))
 
     async def _devices(self, link: Link) -> list[AmiFrame]:
+        """Ask for the phones' states: one list, or one by one where res_manager_devicestate is missing."""
         try:
             return await link.list_action("DeviceStateList")
-        except PortError as failed:
-            # Without res_manager_devicestate phones count as the store says; their changes still come.
+        except NoAnswer:
+            raise
+        except PortError as refused:
             self.counters["device_list_failures"] += 1
-            log.info("device states unknown: %s", failed)
-            return []
+            log.info("asking for phones one by one: %s", refused)
+        found: list[AmiFrame] = []
+        for device in self._translator.devices:
+            answer = await link.action("Getvar", {"Variable": f"DEVICE_STATE({device})"})
+            state = answer.get("Value")
+            found.append(AmiFrame("Event", "DeviceStateChange", {"Device": device, "State": state}))
+        return found
 
     def _replay(self) -> None:
         kept, self._kept = self._kept, None
