@@ -26,6 +26,8 @@ from acd.adapters.mqtt import MqttScreenPop
 from acd.adapters.service import LoopWatch
 from acd.adapters.store.cards import CardFilter, StoredCard
 from acd.adapters.store.sqlite import SqliteStore
+from acd.config_labels import labels_of
+from acd.core.effects import WriteCallCard
 from acd.core.engine import Engine
 from acd.core.ids import AgentId, CallId
 from acd.door import Door, LastTalks
@@ -106,6 +108,7 @@ class House:
         routes = {path: Route(script) for path, script in self.door.routes().items()}
         self.agi = FastAgiServer(routes, self._tell)
         self.http = HttpServer(self._services(), assembly.http_settings(config))
+        self.runner.observe(self._count_cards)
 
     # --- making ----------------------------------------------------------------------------------
 
@@ -133,6 +136,7 @@ class House:
             clock=self.clock,
             inbox=self._tell,
             snapshot=self.snapshot,
+            labels=lambda: labels_of(self.config, self.troubles().values()),
             explain=self.explain,
             pops=self.book,
             cards=Cards(self.store),
@@ -201,6 +205,11 @@ class House:
         if self.broker is not None:
             self.broker.replace_principals(assembly.principals(config))
         self.http.replace_principals(assembly.principals(config))
+
+    def _count_cards(self, _fact: object, wishes: Sequence[object]) -> None:
+        for wish in wishes:
+            if isinstance(wish, WriteCallCard):
+                self.http.metrics.call_finished(wish.card)
 
     # --- between the parts -----------------------------------------------------------------------
 
