@@ -17,7 +17,7 @@ import io
 import re
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Final, Protocol
@@ -50,6 +50,9 @@ class AgiSession(Protocol):
 
     async def set(self, name: str, value: str) -> None:
         """Set a channel variable."""
+
+    async def set_all(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Set several channel variables, in order."""
 
     async def stream(self, file: str, digits: str = "") -> str:
         """Play a sound; return the digit that interrupted it, else empty."""
@@ -179,6 +182,11 @@ class OneShotSession:
     async def set(self, name: str, value: str) -> None:
         """Set a channel variable."""
         self._do(self._agi.set_variable, name, value)
+
+    async def set_all(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Set several channel variables, in order."""
+        for name, value in pairs:
+            await self.set(name, value)
 
     async def stream(self, file: str, digits: str = "") -> str:
         """Play a sound; return the digit that interrupted it."""

@@ -66,10 +66,10 @@ class AnnounceQuestion:
     view: Callable[[CallId], WaitView | None]
 
     async def __call__(self, session: AgiSession) -> None:
-        """Answer one session; the verdict comes last, so a broken answer says nothing."""
+        """Answer one session; all in one command, so a broken answer says nothing."""
         call = CallId(argument(session, 1) or await session.get(var.ACD_CALL))
         said = decide(self.view(call))
-        await session.set(var.ACD_SAY_POSITION, str(said.position))
-        await session.set(var.ACD_SAY_WAIT_MIN, str(said.wait_min))
+        pairs = [(var.ACD_SAY_POSITION, str(said.position)), (var.ACD_SAY_WAIT_MIN, str(said.wait_min))]
         if said.callback:
-            await session.set(var.ACD_OFFER_CALLBACK, "1")
+            pairs.append((var.ACD_OFFER_CALLBACK, "1"))
+        await session.set_all(pairs)

@@ -71,12 +71,11 @@ class EnterQuestion:
             return
         if route.verdict == "queue":
             identity = await identify_subscriber.ask(self.directory, ani, did)
-            for name, value in decide(route.plan, identity, self._card_number()):
-                await session.set(name, plain(value, 200))
+            pairs = decide(route.plan, identity, self._card_number())
         else:
-            await session.set(var.ACD_QUEUE, route.plan.queue)
-            await session.set(var.ACD_SUBSCRIBER, route.plan.subscriber)
-        await session.set(var.ACD_VERDICT, route.verdict)
+            pairs = ((var.ACD_QUEUE, route.plan.queue), (var.ACD_SUBSCRIBER, route.plan.subscriber))
+        answer = [*pairs, (var.ACD_VERDICT, route.verdict)]
+        await session.set_all([(name, plain(value, 200)) for name, value in answer])
 
     def _card_number(self) -> str:
         try:

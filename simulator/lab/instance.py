@@ -357,9 +357,9 @@ class Lab:
     def _gone_within(self, seconds: float) -> bool:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if self._process is not None:
-                self._process.poll()  # reap our own child, else it stays a zombie that looks alive
             if not self.pid:
+                if self._process is not None:
+                    self._process.wait(1)  # our own child: take it off the process table
                 return True
             time.sleep(0.02)
         return False

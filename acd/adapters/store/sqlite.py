@@ -134,7 +134,7 @@ class SqliteStore:
                 (wish.call, wish.attempt, wish.agent, wish.effect, at),
             )
 
-        await self._do(job, INTENT_LIMIT_S, urgent=True)
+        await self._do(job, INTENT_LIMIT_S, urgent=True, alone=True)
 
     async def write_card(self, card: CallCard) -> None:
         """Store the card durably: in the database, else in the spill file to be replayed.
@@ -288,11 +288,11 @@ class SqliteStore:
 
     async def get(self, *, call: str = "", number: str = "") -> cards.StoredCard | None:
         """Return one card by call id or bare number. Raises PortError."""
-        return await self._do(lambda db: cards.get(db, call=call, number=number), CARD_LIMIT_S)
+        return await self._do(lambda db: cards.get(db, call=call, number=number), CARD_LIMIT_S, urgent=True)
 
     async def find(self, wanted: cards.CardFilter) -> list[cards.StoredCard]:
         """Return the cards that match, newest first. Raises PortError."""
-        return await self._do(lambda db: cards.find(db, wanted), CARD_LIMIT_S)
+        return await self._do(lambda db: cards.find(db, wanted), CARD_LIMIT_S, urgent=True)
 
     async def wipe_traces(self) -> bool:
         """After an erasure: empty the database's log and the spill file; return whether nothing is left there."""
@@ -309,13 +309,18 @@ class SqliteStore:
     # --- inside ----------------------------------------------------------------------------------
 
     async def _do(
-        self, job: Callable[[aiosqlite.Connection], Awaitable[T]], limit_s: float, *, urgent: bool = False
+        self,
+        job: Callable[[aiosqlite.Connection], Awaitable[T]],
+        limit_s: float,
+        *,
+        urgent: bool = False,
+        alone: bool = False,
     ) -> T:
         if self.writer.trouble:
             # known to refuse: say so at once instead of waiting for the lock again; `_care` probes
             raise PortError(self.writer.trouble, retryable=True)
         try:
-            return await asyncio.wait_for(self.writer.do(job, urgent=urgent), limit_s)
+            return await asyncio.wait_for(self.writer.do(job, urgent=urgent, alone=alone), limit_s)
         except TimeoutError as error:
             raise PortError(f"the database did not answer within {limit_s} s", retryable=True) from error
 
