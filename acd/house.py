@@ -73,6 +73,7 @@ class House:
             self._tell,
             clock,
             known_agents=self._known_agents,
+            read_calls=self._read_calls,
             read_journal=self._read_journal,
         )
         self.journal = JournalFeed(
@@ -98,6 +99,7 @@ class House:
             pops=self.pops,
             store=self.store,
             dossier=self._dossier,
+            ask_sync=self.sync.ask_audit,
         )
         self.hours = clockwork.Hours(lambda: self.config, clock, self._tell)
         self.door = self._make_door()
@@ -203,8 +205,8 @@ class House:
     # --- between the parts -----------------------------------------------------------------------
 
     def _on_event(self, frame: AmiFrame) -> None:
-        if self.gate.first_of_event(frame):
-            self.sync.on_event(frame)
+        self.gate.mark_event(frame)
+        self.sync.on_event(frame)
 
     async def _known_agents(self) -> Sequence[LiveAgent]:
         """Status of every configured agent: as kept, else logged out."""
@@ -216,8 +218,12 @@ class House:
             for name in self.config.tree.agents
         ]
 
+    async def _read_calls(self) -> None:
+        """What the journal knows of calls; the feed is made after the synchroniser."""
+        await self.journal.catch_up_calls()
+
     async def _read_journal(self) -> None:
-        """The journal's tail before anything is offered; the feed is made after the synchroniser."""
+        """The journal's tail before anything is offered."""
         await self.journal.catch_up()
 
     def _dossier(self, wish: ShowPop) -> Mapping[str, object]:

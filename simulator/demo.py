@@ -130,14 +130,17 @@ def _kill_and_start(daemon: DaemonProcess) -> None:
 
 
 async def _with_wallboard(spec: CentreSpec, driver: Driver, calls: Sequence[PlannedCall]) -> list[Truth]:
-    from acd.wallboard.app import Wallboard, http_source
+    from acd.wallboard.app import WallboardApp
 
-    token = (spec.state_dir / "secrets" / "http-token").read_text(encoding="ascii")
-    app = Wallboard(http_source(f"http://127.0.0.1:{spec.http_port}", token))
+    api = Api(spec)
+    app = WallboardApp(api.frame)
     making = asyncio.create_task(driver.make(calls, lambda: None))
     making.add_done_callback(lambda _task: app.exit())
-    await app.run_async()
-    return await making
+    try:
+        await app.run_async()
+        return await making
+    finally:
+        await api.close()
 
 
 async def _settle(spec: CentreSpec, wanted: int) -> None:

@@ -15,8 +15,9 @@ import time
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -118,7 +119,7 @@ class _Sipp:
     """One SIPp process with its own folder of logs."""
 
     def __init__(
-        self, folder: Path, scenario: str, host: str, port: int, sip_port: int, timeout_s: float
+        self, folder: Path, scenario: str, *, host: str, port: int, sip_port: int, timeout_s: float
     ) -> None:
         self.folder = folder
         self.port = port or _free_port(host)
@@ -215,11 +216,11 @@ class Callers(_Sipp):
         cancel: bool = False,
     ) -> None:
         scenario = "caller_cancel.xml" if cancel else "caller.xml"
-        super().__init__(folder, scenario, CALLER_HOST, 0, sip_port, timeout_s)
+        super().__init__(folder, scenario, host=CALLER_HOST, port=0, sip_port=sip_port, timeout_s=timeout_s)
         self.plans = tuple(plans)
         self._rate = rate
 
-    def start(self) -> Callers:
+    def start(self) -> Self:
         """Begin to call."""
         lines = [
             f"{plan.ani};{plan.did};{plan.name.translate(_UNSAFE)};{plan.patience_ms};{plan.talk_ms}"
@@ -228,11 +229,11 @@ class Callers(_Sipp):
         count = str(len(lines))
         # below one call a second SIPp needs a longer period
         period_ms = 1000 if self._rate >= 1 else round(1000 / self._rate)
-        rate = self._rate if self._rate >= 1 else 1
+        rate = max(self._rate, 1)
         self._start(lines, "-m", count, "-l", count, "-r", f"{rate:g}", "-rp", str(period_ms))
         return self
 
-    def __enter__(self) -> Callers:
+    def __enter__(self) -> Self:
         return self.start()
 
     def records(self) -> list[Leg]:
@@ -256,10 +257,12 @@ class Agents(_Sipp):
         port: int = 0,
         timeout_s: float = 60.0,
     ) -> None:
-        super().__init__(folder, "agents.xml", "127.0.0.1", port, sip_port, timeout_s)
+        super().__init__(
+            folder, "agents.xml", host="127.0.0.1", port=port, sip_port=sip_port, timeout_s=timeout_s
+        )
         self.plans = tuple(plans)
 
-    def start(self) -> Agents:
+    def start(self) -> Self:
         """Begin to listen; returns when the port is bound. Raises SippError."""
         self._start([f"{plan.ring_ms};{plan.talk_ms};{int(plan.answer)}" for plan in self.plans])
         end = time.monotonic() + 5
@@ -269,7 +272,7 @@ class Agents(_Sipp):
             time.sleep(0.02)
         raise SippError(f"the agents' SIPp does not listen on {self.port}:\n{self.screen()}")
 
-    def __enter__(self) -> Agents:
+    def __enter__(self) -> Self:
         return self.start()
 
     def records(self) -> list[Leg]:
@@ -292,7 +295,7 @@ def register(sip_port: int, agents: Iterable[tuple[str, str]], contact_port: int
         f"{user};{contact_port};[authentication username={user} password={password}]"
         for user, password in agents
     ]
-    phone = _Sipp(folder, "register.xml", "127.0.0.1", 0, sip_port, 10.0)
+    phone = _Sipp(folder, "register.xml", host="127.0.0.1", port=0, sip_port=sip_port, timeout_s=10.0)
     phone._start(lines, "-m", str(len(lines)), "-r", "20")  # noqa: SLF001 - the same module
     if not phone.wait() or phone._process is None or phone._process.returncode:  # noqa: SLF001
         phone.stop()
@@ -326,7 +329,7 @@ def free_to_ring_ms(callers: Sequence[Leg], agents: Iterable[Leg]) -> list[float
     gaps = []
     for legs in by_agent.values():
         legs.sort(key=lambda leg: leg.at("INVITE"))
-        for before, after in zip(legs, legs[1:], strict=False):
+        for before, after in pairwise(legs):
             if before.over_at and accepted.get(after.ani, float("inf")) <= before.over_at:
                 gaps.append((after.at("INVITE") - before.over_at) * 1000)
     return gaps
@@ -342,9 +345,7 @@ def double_booked(agents: Iterable[Leg]) -> list[tuple[Leg, Leg]]:
     for legs in by_agent.values():
         legs.sort(key=lambda leg: leg.at("ANSWER"))
         pairs += [
-            (one, two)
-            for one, two in zip(legs, legs[1:], strict=False)
-            if not one.over_at or one.over_at > two.at("ANSWER")
+            (one, two) for one, two in pairwise(legs) if not one.over_at or one.over_at > two.at("ANSWER")
         ]
     return pairs
 

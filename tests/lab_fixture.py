@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+
 from simulator.lab import Agent, Lab
 
 
@@ -26,13 +27,29 @@ def agents_port(lab: Lab) -> int:
     return int(lab.agents[0].contact.rpartition(":")[2])
 
 
+_shared: list[Lab] = []
+
+
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """A running Asterisk of the right version; set up on first use, gone at the end of the session."""
+    """A running Asterisk of the right version; set up on first use, gone at the end of the session.
+
+    Each module that imports the fixture gets its own copy of it, so the instance is shared here; the
+    copy that made it ends it.
+    """
+    if _shared:
+        yield _shared[0]
+        return
     assert shutil.which("sipp"), "SIPp is missing: apt-get install sip-tester"
     port = free_udp_port()
     agents = [Agent(f"a{n}", contact=f"sip:a{n}@127.0.0.1:{port}") for n in range(1, 7)]
-    agents += [Agent("m1", contact=f"sip:m1@127.0.0.1:{port}", press1=True), Agent("x1"), Agent("r1", password="pw1")]
+    agents += [
+        Agent("m1", contact=f"sip:m1@127.0.0.1:{port}", press1=True),
+        Agent("x1"),
+        Agent("r1", password="pw1"),
+    ]
     settings = {"announce_turns": "1", "fallback_s": "4"}
     with Lab(f"test{os.getpid()}", agents=agents, settings=settings, die_with_parent=True) as running:
+        _shared.append(running)
         yield running
+        _shared.clear()

@@ -26,9 +26,9 @@ from amqtt.mqtt.connack import ConnackPacket
 from amqtt.mqtt.connect import ConnectPacket
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 
-from acd import topics
 from acd.credentials import PasswordCheck, Principal, Role
 from acd.ports import PortError
+from acd.rights import Rights
 
 if TYPE_CHECKING:
     import ssl
@@ -42,6 +42,7 @@ _MAX_CONNECT_BYTES = 4_096
 _MAX_AGENT_BYTES = 4_096
 _MAX_CLIENT_ID = 64
 _TAKEOVER_LIMIT_S = 2.0
+_ACCEPTS_PER_TURN, _BACKLOG = 32, 512
 # What amqtt's codec makes of bytes that are not MQTT, and of a stream that ends early.
 _BAD_BYTES = (
     AMQTTError, CodecError, MQTTError, NoDataError, OSError, EOFError, ValueError, TimeoutError, TypeError,
@@ -58,6 +59,8 @@ class BrokerSettings:
     max_connections: int = 500
     max_knocking: int = 250
     """Connections that have not shown who they are."""
+    clients_per_agent: int = 8
+    """Desks, terminals and their sessions of the last minute."""
     connect_deadline_s: float = 2.0
     max_message_bytes: int = 262_144
     """For services; agents may send 4 096 bytes, and 8 000 bytes a second."""
@@ -100,42 +103,6 @@ class BrokerStatus:
     text: str
     connections: int
     counters: Mapping[str, int]
-
-
-class Rights:
-    """Who may read and write what. Pure."""
-
-    def __init__(self, principals: tuple[Principal, ...]) -> None:
-        self.principals = {p.name: p for p in principals}
-
-    def role(self, user: str | None) -> Role | None:
-        """Return the user's role, None when unknown."""
-        principal = self.principals.get(user or "")
-        return principal.role if principal else None
-
-    def may_write(self, user: str | None, topic: str) -> bool:
-        """The router writes everything of ours; an agent its own command and presence; nobody else writes."""
-        match self.role(user):
-            case Role.ROUTER:
-                return topic.startswith(topics.ROOT + "/")
-            case Role.AGENT:
-                return topic in (topics.agent_topic(str(user), leaf) for leaf in ("command", "presence"))
-            case _:
-                return False
-
-    def may_read(self, user: str | None, topic: str) -> bool:
-        """Also asked for filters: only a filter that lies wholly inside the rights passes."""
-        levels = topic.split("/")
-        match self.role(user):
-            case Role.ROUTER:
-                return topic.startswith(topics.ROOT + "/")
-            case Role.AGENT:
-                own = [*topics.ROOT.split("/"), "agent", str(user)]
-                return levels[: len(own)] == own and len(levels) == len(own) + 1
-            case Role.SUPERVISOR | Role.VIEWER:
-                return topic in (topics.SNAPSHOT, topics.STATUS)
-            case _:
-                return False
 
 
 class Gate(BaseAuthPlugin, BaseTopicPlugin):  # type: ignore[misc]  # amqtt ships no types
@@ -249,14 +216,22 @@ class EmbeddedBroker:
         )
         self._broker = _GuardedBroker(config)
         await self._broker.start()
+        family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            self._server = await asyncio.start_server(
-                self._accept, self._settings.host, self._settings.port, ssl=self._settings.tls, backlog=256
-            )
+            sock.bind((self._settings.host, self._settings.port))
         except OSError as problem:
+            sock.close()
             await self._broker.shutdown()
             where = f"{self._settings.host}:{self._settings.port}"
             raise PortError(f"embedded broker cannot listen on {where}: {problem}", retryable=True) from None
+        # asyncio accepts as many connections in one turn of the loop as its backlog says; a flood must
+        # not make that turn long. The kernel's queue is set apart, for a hundred agents at once.
+        self._server = await asyncio.start_server(
+            self._accept, sock=sock, ssl=self._settings.tls, backlog=_ACCEPTS_PER_TURN
+        )
+        sock.listen(_BACKLOG)
         self._watch = asyncio.create_task(self._watch_clients(), name="broker-watch")
 
     async def stop(self) -> None:
@@ -341,7 +316,15 @@ class EmbeddedBroker:
             return _NOT_AUTHORIZED
         if await self._passwords.who(user, password) is None:
             return _BAD_PASSWORD
-        return 0
+        return _UNAVAILABLE if self._has_too_many(user, client_id) else 0
+
+    def _has_too_many(self, user: str, client_id: str) -> bool:
+        """Tell whether one more client would be too many for an agent; each may leave a queue behind."""
+        if self._broker is None or self._rights.role(user) is not Role.AGENT:
+            return False
+        held = {*self._links, *self._broker.sessions}
+        own = sum(other.startswith(f"{user}-") for other in held)
+        return client_id not in held and own >= self._settings.clients_per_agent
 
     async def _answer(self, link: _Link, code: int) -> None:
         with contextlib.suppress(*_BAD_BYTES):

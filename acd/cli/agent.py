@@ -165,18 +165,21 @@ class Watcher:
         for line in pop_lines(body):
             self._say(line)
         if body.get("kind") == "show" and "dossier" not in body:
-            await self._fetch(http, f"/api/v1/pop/{body.get('token')}")
+            await self._fetch(http, body)
 
-    async def _fetch(self, http: httpx.AsyncClient, path: str) -> None:
+    async def _fetch(self, http: httpx.AsyncClient, shown: Mapping[str, Any]) -> None:
+        """Get the dossier: by token, or, when the page was quicker with it, as the current call."""
         import httpx
 
         try:
-            answer = await http.get(path)
+            answer = await http.get(f"/api/v1/pop/{shown.get('token')}")
+            if answer.status_code == httpx.codes.NOT_FOUND:
+                answer = await http.get(f"/api/v1/agents/{self._door.agent}/pop")
             body = answer.json() if answer.is_success else None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError):
             self._say("          dossier not available")
             return
-        if isinstance(body, dict):
+        if isinstance(body, dict) and body.get("call") == shown.get("call"):
             for line in dossier_lines(body):
                 self._say(line)
 
@@ -241,7 +244,7 @@ PasswordFile = Annotated[
 ]
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(invoke_without_command=True, context_settings={"allow_interspersed_args": True})
 def agent(
     context: typer.Context,
     agent_id: Annotated[str, typer.Argument(metavar="ID", help="The agent's id")],

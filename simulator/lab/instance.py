@@ -18,7 +18,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from simulator.lab.agents import Agent, write_agents_conf
 from simulator.lab.errors import LabError
@@ -151,7 +151,7 @@ class Lab:
 
     # --- life ----------------------------------------------------------------------------------
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         self.up()
         return self
 
@@ -238,7 +238,7 @@ class Lab:
         ):
             (self.run / part).mkdir(parents=True, exist_ok=True)
         values = {
-            "name": self.name,
+            "system_name": f"{self.name}{secrets.token_hex(6)}",
             "etc": str(self.etc),
             "run": str(self.run / "run"),
             "log": str(self.run / "log"),
@@ -314,7 +314,8 @@ class Lab:
         while time.monotonic() < end:
             if self._process is not None and self._process.poll() is not None:
                 break
-            if self._fully_booted():
+            # the journal too: whoever tails it should find it
+            if self.queue_log.exists() and self._fully_booted():
                 return
             time.sleep(0.1)
         tail = (self.run / "log" / "stderr.log").read_text(encoding="utf-8", errors="replace")[-1500:]

@@ -65,8 +65,8 @@ def _obey(words: list[str], channel: Channel) -> bytes:
                 channel.variables[name] = value
             return encode_reply(200, "0")
         case ["GET", "VARIABLE"] if len(words) == 3:
-            value = channel.variables.get(words[2])
-            return encode_reply(200, "0") if value is None else encode_reply(200, "1", value)
+            found = channel.variables.get(words[2])
+            return encode_reply(200, "0") if found is None else encode_reply(200, "1", found)
         case ["GET", "FULL"] if len(words) >= 4:
             value = channel.variables.get(words[3].strip("${}"), "")
             return encode_reply(200, "1", value)

@@ -100,6 +100,8 @@ async def test_action_reaches_the_inbox_and_a_refusal_is_said():
         paused = await run("--url", url, "ann", "pause", "lunch")
         assert (paused.exit_code, paused.stdout) == (0, "ann: pause accepted\n")
         assert world.facts == [AgentPaused(ANN, "lunch", at=world.clock.now())]
+        behind = await run("ann", "pause", "tea", "--url", url)
+        assert (behind.exit_code, world.facts[-1].reason) == (0, "tea")
         for action in ("login", "logout", "resume", "done"):
             assert (await run("--url", url, "ann", action)).exit_code == 0
         refused = await run("--url", url, "ann", "login", env={"ACD_AGENT_PASSWORD": "wrong"})

@@ -27,10 +27,16 @@ if TYPE_CHECKING:
     from acd.credentials import Principal
 
 _STOP_LIMIT_S = 5.0
-_BACKLOG = 512
+_ACCEPTS_PER_TURN, _BACKLOG = 32, 512
 
 
 class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Give the kernel a longer queue than asyncio accepts in one turn, so that a flood does not lag us."""
+        await super().startup(sockets)
+        for sock in sockets or ():
+            sock.listen(_BACKLOG)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave SIGTERM and SIGINT to the daemon's shutdown ladder."""
@@ -107,7 +113,7 @@ class HttpServer:
             ws_per_message_deflate=False,
             timeout_keep_alive=5,
             timeout_graceful_shutdown=2,
-            backlog=_BACKLOG,
+            backlog=_ACCEPTS_PER_TURN,
         )
         config.load()
         config.ssl = self._settings.tls
