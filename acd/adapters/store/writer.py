@@ -189,6 +189,7 @@ class Writer:
     async def _commit(self, batch: list[_Item]) -> None:
         answers: list[tuple[_Item, Any, PortError | None]] = []
         try:
+            batch = [item for item in batch if not item.done.done()]  # nobody waits for the others any more
             connection = await self._connected()
             await connection.execute("BEGIN IMMEDIATE")
             try:
