@@ -98,6 +98,7 @@ def test_agi_absent_while_the_heart_beats_leads_to_fallback_for_want_of_a_verdic
     with daemon(lab, agi="absent") as acd, busy_phones(lab, tmp_path), one_caller(lab, tmp_path):
         enter = acd.ami.wait_for("AcdEnter")
         assert acd.ami.wait_for("AcdFallback", Call=enter["Call"], timeout=14)["Why"] == "verdict"
+        acd.hang_up(enter["Call"])
 
 
 def test_caller_who_cancels_during_the_question_ends_once(lab: Lab, tmp_path: Path):

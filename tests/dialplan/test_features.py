@@ -95,6 +95,7 @@ def test_transfer_to_an_outside_number_is_refused_into_the_fallback(lab: Lab, tm
         queued = acd.ami.wait_for("AcdQueued")
         acd.redirect(queued, "acd-transfer", "881012345678")
         assert acd.ami.wait_for("AcdFallback", Call=queued["Call"])["Why"] == "wish"
+        acd.hang_up(queued["Call"])
 
 
 def test_gosub_returns_to_the_dialplan_that_sent_the_call(lab: Lab, tmp_path: Path):
