@@ -179,6 +179,9 @@ class Lab:
         self._pid = 0
         if not keep:
             shutil.rmtree(self.run, ignore_errors=True)
+            mount_point = self.folder / "tree" / str(self.run).lstrip("/")
+            with suppress(OSError):
+                mount_point.rmdir()  # only ever empty: what was mounted there ended with the process
 
     def kill_hard(self) -> None:
         """Kill -9, as in failure-modes row 26. Files stay; `up` starts the same instance again."""
