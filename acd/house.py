@@ -24,7 +24,9 @@ from acd.adapters.http.server import HttpServer
 from acd.adapters.http.services import HttpServices
 from acd.adapters.mqtt import MqttScreenPop
 from acd.adapters.service import LoopWatch
+from acd.adapters.spool import Spool, SpoolItem
 from acd.adapters.store.cards import CardFilter, StoredCard
+from acd.adapters.store.retention import run_daily
 from acd.adapters.store.sqlite import SqliteStore
 from acd.config_labels import labels_of
 from acd.core.effects import WriteCallCard
@@ -103,6 +105,10 @@ class House:
             dossier=self._dossier,
             ask_sync=self.sync.ask_audit,
         )
+        self.webhook = assembly.webhook(config, self.store, clock)
+        self.spool = Spool(
+            config.path(config.tree.asterisk.spool), {"CallbackChosen": self._spooled_callback}
+        )
         self.hours = clockwork.Hours(lambda: self.config, clock, self._tell)
         self.door = self._make_door()
         routes = {path: Route(script) for path, script in self.door.routes().items()}
@@ -180,14 +186,20 @@ class House:
             "hours": self.hours.run(),
             "journal": self.journal.run(),
             "http": self.http.run(),
+            "spool": self.spool.run(),
+            "retention": run_daily(self.store.writer, assembly.retention_rules(self.config), self.clock),
             "snapshots": clockwork.publish_snapshots(self.snapshot, self.pops),
         }
+        if self.webhook is not None:
+            tasks["webhook"] = self.webhook.run()
         async with asyncio.TaskGroup() as group:
             for name, work in tasks.items():
                 group.create_task(work, name=name)
 
     async def close(self) -> None:
         """Close everything, whatever state it is in."""
+        if self.webhook is not None:
+            self.webhook.stop()
         await self.agi.close()
         self.ami.close()
         await self.http.stop()
@@ -235,6 +247,11 @@ class House:
         """The journal's tail before anything is offered."""
         await self.journal.catch_up()
 
+    async def _spooled_callback(self, item: SpoolItem) -> None:
+        """A number left for a call back while we were down: a task of the missed-call ledger."""
+        at = self.clock.now() if item.at is None else item.at
+        await self.store.note_spooled_callback(item.call, item.text("number"), at)
+
     def _dossier(self, wish: ShowPop) -> Mapping[str, object]:
         queue = self.config.tree.queues.get(wish.queue)
         return {
@@ -264,6 +281,8 @@ class House:
             found["store"] = self.store.status.words
         if self.journal.trouble:
             found["journal"] = self.journal.trouble
+        if self.webhook is not None and self.webhook.counters.last_error:
+            found["webhook"] = f"downstream does not take cards: {self.webhook.counters.last_error}"
         mqtt = self.pops.status()
         if not mqtt.connected:
             found["mqtt"] = mqtt.text
