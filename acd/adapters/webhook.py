@@ -119,7 +119,8 @@ class WebhookWorker:
                     pause_s = TROUBLE_PAUSE_S
                 if pause_s:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._stopping.wait(), pause_s)
+                        async with asyncio.timeout(pause_s):
+                            await self._stopping.wait()
 
     def stop(self) -> None:
         """Ask `run` to return after the round under way, at most one timeout later."""
