@@ -70,6 +70,7 @@ class WebhookCounters:
     failed: int = 0
     dead: int = 0
     last_error: str = ""
+    """Why the last attempt failed, in plain words; empty once one succeeded."""
 
 
 class WebhookWorker:
@@ -165,6 +166,7 @@ class WebhookWorker:
         if not error:
             await self._outbox.sent(message, now)
             self.counters.sent += 1
+            self.counters.last_error = ""
             return
         self.counters.failed += 1
         self.counters.last_error = error
