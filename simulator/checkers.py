@@ -130,7 +130,9 @@ class Checkers:
             self._fail(world, f"{len(missing)} ended calls without a card, such as {min(missing)}")
         if result.counters:
             self._fail(world, f"the engine counted anomalies: {result.counters}")
-        last = {record.call: record for record in result.calls}  # a transferred call has several stays, one card
+        last = {
+            record.call: record for record in result.calls
+        }  # a transferred call has several stays, one card
         talked = {record.call for record in result.calls if record.outcome == "served"}
         for record in last.values():
             card = self.cards.get(record.call)  # type: ignore[call-overload]  # CallId over text

@@ -73,31 +73,72 @@ class AgentPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RoutingWeights:
-    """Every number of the score, named as in the routing design; defaults are good for most centres."""
+    """Every number of the score, named as in the routing design; defaults are good for most centres.
+
+    Defaults were fitted on random skill matrices and judged on others (decision 0102); `auto` of the
+    routing benchmark fits them to a centre's own scenario.
+    """
 
     urgency_hard: float = 0.2
     """h: pull toward the hard limit of 40 s (000-08)."""
     urgency_age: float = 0.05
     """b: pull of plain age, so that nobody is forgotten."""
     hard_limit_ms: Duration = 40 * SECOND_MS
+    free_rate: float = 1.0
+    """kappa: share of the agents about to be free that a waiting call may count on."""
+    urgency_allowance: float = 0.3
+    """Exponent: how much a scarce allowance (5 % against 20 %) raises the urgency of its calls."""
+    lost_cost: float = 0.1
+    """Cost of a caller lost while waiting for the next free agent, against one missed promise."""
+    patience_ms: Duration = 2 * MINUTE_MS
+    """Mean patience behind `lost_cost`."""
+    fair_wait_ms: Duration = 4 * MINUTE_MS
+    """Who waited this long comes before everybody who did not, longest wait first; never held back."""
     debt_step: float = 0.1
     """eta: how fast a missed promise raises its subscriber."""
     debt_cap: float = 30.0
-    """C: the largest multiplier a debt can reach."""
+    """C: the largest debt; the price of a miss is one plus the debt."""
+    debt_floor: float = 3.0
+    """The price of a subscriber far ahead of his promise is exp(-floor)."""
+    debt_memory: float = 4.0
+    """How far ahead is remembered, in debt."""
+    promise_margin: float = 0.02
+    """Aim at an allowance smaller by this share, so that chance does not break the promise."""
     level: float = 1.3
-    """c_l"""
+    """c_l: what an agent one level below the top costs."""
+    level_low: float = 2.6
+    """What an agent two or more levels below the top costs."""
+    level_pickup: float = 0.15
+    """Gain in urgency per level when a free agent picks among waiting calls."""
     idle: float = 0.3
     """c_i"""
     sticky: float = 1.0
     """c_st"""
+    sticky_share: float = 0.3
+    """Wait for a busy sticky agent only while his remaining talk fits in this share of the time left."""
+    reserve: float = 20.0
+    """What an agent of an opened reserve costs more than one of the front line."""
+    reserve_open_at: float = 0.5
+    """A reserve opens when a call nobody is ready for has waited this share of its threshold (001-08)."""
+    reserve_close_idle: int = 2
+    """It closes when so many front-line agents were ready without a pause ..."""
+    reserve_close_ms: Duration = 1 * MINUTE_MS
+    """... for this long."""
     opportunity: float = 10.0
     """c_o"""
     opportunity_decay: float = 0.3
-    """d"""
+    """d: each further ready agent makes the next one this much cheaper."""
+    opportunity_allowance: float = 1.0
+    """Exponent: how much a scarce allowance raises the price of the agents that serve it."""
     hold_back: float = 0.003
     """theta; 0 never holds an agent back."""
+    hold_check_ms: Duration = 2 * SECOND_MS
+    """A call held back is tested again at least this often."""
     policy: str = "recommended"
-    """recommended, fifo, level_first, strict_tier, delay_ratio, earliest_deadline, ..."""
+    """recommended, fifo, level_first, strict_tier, delay_ratio, earliest_deadline, or a strategy
+    of app_queue: leastrecent, fewestcalls, rrmemory, random, linear, ringall, wrandom."""
+    auto: bool = False
+    """Fit the weights to this centre's own scenario with the simulator before using them."""
 
 
 @dataclass(frozen=True, slots=True)

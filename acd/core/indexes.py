@@ -1,0 +1,225 @@
+"""What the matcher knows: who waits, who is ready, who is busy, and what each costs.
+
+Every method does work in proportion to what changed: the queues one agent serves, not all queues.
+"""
+
+from __future__ import annotations
+
+from heapq import heappush
+from typing import TYPE_CHECKING
+
+from acd.core.baselines import RULES, History
+from acd.core.debt import Debts
+from acd.core.ewt import ArrivalRate
+from acd.core.ids import SubscriberId
+from acd.core.policy import Policy, QueuePolicy
+from acd.core.scoring import Score
+from acd.core.skills import Group, Line, LineKey, Skills
+
+if TYPE_CHECKING:
+    from acd.core.ids import AgentId, CallId, QueueId
+    from acd.core.instant import Duration, Instant
+    from acd.core.matcher import Waiting
+
+_MAX_IDLE_LINES = 512
+LEAST_BUSY = 0.5
+"""So that a queue whose agents are all ready still has a rate at which they become free."""
+
+
+class Indexes:
+    """Waiting calls by line, ready agents by group, prices and rates by queue; kept as facts come in."""
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self._skills = Skills()
+        self._debts = Debts()
+        self._history = History()
+        self._queues: dict[QueueId, Line] = {}
+        self._lines: dict[LineKey, Line] = {}
+        self._where: dict[CallId, tuple[Line, int]] = {}
+        self._busy: dict[AgentId, tuple[Instant, Duration]] = {}
+        self._arrivals: dict[QueueId, ArrivalRate] = {}
+        self._waiting: dict[Line, None] = {}
+        self._touched: dict[Line, None] = {}
+        self._woken: dict[Group, None] = {}
+        self._held: dict[Line, None] = {}
+        self._due: list[tuple[Instant, int, Line]] = []
+        self._retest_at: Instant | None = None
+        self._served = 0
+        self._talk_s = 150.0
+        self.set_policy(policy or Policy())
+
+    # --- policy -----------------------------------------------------------------------------------
+
+    def set_policy(self, policy: Policy) -> None:
+        """Start or reload; waiting calls and ready agents stay."""
+        weights = policy.weights
+        if weights.policy != "recommended" and weights.policy not in RULES:
+            known = ", ".join(("recommended", *RULES))
+            raise ValueError(f"unknown routing policy {weights.policy!r}; known: {known}")
+        idle = {a: since for g in self._skills.groups.values() for a, since in g.idle.items()}
+        calls = [line.calls[order] for line, order in self._where.values()]
+        kept = {line.policy.id: line.policy for line in self._queues.values()}
+        self._policy = policy
+        self._weights = weights
+        self._score = Score(weights)
+        self._rule = RULES.get(weights.policy)
+        self._debts.set_policy(policy.queues, weights)
+        self._history.set_agents(tuple(a.id for a in policy.agents))
+        self._skills.set_agents(policy.agents)
+        self._queues = {}
+        self._lines = {}
+        self._where = {}
+        for index in (self._waiting, self._touched, self._held):
+            index.clear()
+        self._woken.clear()
+        self._due = []
+        if policy.queues and not self._served:
+            self._talk_s = sum(q.expected_talk_ms for q in policy.queues) / len(policy.queues) / 1000.0
+        for queue in policy.queues:
+            self._add_queue(queue)
+        for call in calls:
+            if call.queue not in self._queues:
+                self._add_queue(kept[call.queue])
+            self.add_call(call)
+        self._busy = {a: b for a, b in self._busy.items() if a in self._skills.group_of}
+        for agent in self._busy:
+            self._count(self._skills.group_of[agent], 0, 1)
+        for agent, since in idle.items():
+            self.add_agent(agent, since)
+
+    def _add_queue(self, queue: QueuePolicy) -> Line:
+        line = Line((queue.id, (), queue.priority), queue, len(self._lines), None)
+        self._lines[line.key] = line
+        self._queues[queue.id] = line
+        line.fit(self._skills.candidates(line))
+        line.arrivals = self._arrivals.setdefault(queue.id, line.arrivals)
+        line.pull = self._score.pull(queue)
+        line.scale = self._score.scale(queue)
+        line.price = self._debts.price(queue.id)
+        self._revalue(line)
+        return line
+
+    def _line(self, call: Waiting) -> Line:
+        home = self._queues.get(call.queue)
+        if home is None:
+            home = self._add_queue(QueuePolicy(call.queue, SubscriberId(call.queue)))
+        priority = home.policy.priority * call.priority
+        if not call.needs and priority == home.policy.priority:
+            return home
+        key: LineKey = (call.queue, call.needs, priority)
+        line = self._lines.get(key)
+        if line is None:
+            if len(self._lines) > len(self._queues) + _MAX_IDLE_LINES:
+                self._forget_empty_lines()
+            line = self._lines[key] = Line(key, home.policy, len(self._lines), home)
+            line.fit(self._skills.candidates(line))
+        return line
+
+    def _forget_empty_lines(self) -> None:
+        for key, line in list(self._lines.items()):
+            if line.home is not line and not line.calls:
+                del self._lines[key]
+                self._held.pop(line, None)
+                self._touched.pop(line, None)
+                for group in self._skills.groups.values():
+                    group.lines.pop(line, None)
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait."""
+        return len(self._where)
+
+    # --- who waits --------------------------------------------------------------------------------
+
+    def add_call(self, call: Waiting) -> None:
+        """A call starts (or again starts) to wait. A call id that waits already is replaced."""
+        self.remove_call(call.call)
+        line = self._line(call)
+        line.add(call)
+        self._where[call.call] = (line, call.order)
+        self._waiting[line] = None
+        self._touched[line] = None
+        if line.home.arrivals.add(call.entered_at, call.order):
+            self._revalue(line.home)
+        for after, _ in line.stages[1:]:
+            heappush(self._due, (call.entered_at + after, call.order, line))
+
+    def remove_call(self, call: CallId) -> None:
+        """It no longer waits: assigned, gone or left. Unknown ids are harmless."""
+        found = self._where.pop(call, None)
+        if found is None:
+            return
+        line, order = found
+        line.remove(order)
+        if not line.calls:
+            self._waiting.pop(line, None)
+            self._held.pop(line, None)
+            self._touched.pop(line, None)
+        else:
+            self._touched[line] = None
+
+    # --- who is ready -----------------------------------------------------------------------------
+
+    def add_agent(self, agent: AgentId, idle_since: Instant) -> None:
+        """The agent is ready: available and idle and reachable. Unknown agents are ignored."""
+        group = self._skills.group_of.get(agent)
+        if group is None:
+            return
+        self._no_longer_busy(agent, group)
+        known = agent in group.idle
+        if known:
+            del group.idle[agent]
+        group.add(agent, idle_since)
+        if not known:
+            self._count(group, 1, 0)
+        self._woken[group] = None
+
+    def remove_agent(self, agent: AgentId) -> None:
+        """The agent is not ready any more. Unknown ids are harmless."""
+        group = self._skills.group_of.get(agent)
+        if group is not None and group.idle.pop(agent, None) is not None:
+            self._count(group, -1, 0)
+
+    def _count(self, group: Group, ready: int, busy: int) -> None:
+        group.busy += busy
+        for line in group.queues:
+            line.idle += ready
+            line.busy += busy
+            self._revalue(line)
+
+    def _no_longer_busy(self, agent: AgentId, group: Group) -> None:
+        if self._busy.pop(agent, None) is not None:
+            self._count(group, 0, -1)
+
+    # --- what happened ----------------------------------------------------------------------------
+
+    def record_outcome(self, queue: QueueId, waited_ms: Duration, *, answered: bool) -> None:
+        """A call left the line: feeds the service-level debt and the arrival estimate."""
+        line = self._queues.get(queue)
+        if line is not None:
+            missed = not answered or waited_ms > line.policy.promise.threshold_ms
+            line.price = self._debts.record(queue, missed=missed)
+            self._revalue(line)
+
+    def record_talk(self, queue: QueueId, agent: AgentId, busy_ms: Duration) -> None:
+        """An agent finished talk and wrap-up: feeds the rate at which agents become free."""
+        del queue
+        group = self._skills.group_of.get(agent)
+        if group is not None:
+            self._no_longer_busy(agent, group)
+        self._served += 1
+        self._talk_s += (max(busy_ms, 1000) / 1000.0 - self._talk_s) / min(self._served + 20, 500)
+
+    def _rate(self, home: Line) -> float:
+        """Return k: agents of this queue becoming free, per second."""
+        return self._weights.free_rate * max(home.busy, LEAST_BUSY) / self._talk_s
+
+    def _revalue(self, line: Line) -> None:
+        """Work out the price of this queue's next ready agent, for the others."""
+        decay = self._score.decay(line.idle)
+        if decay:
+            calls_per_s = line.policy.expected_calls_per_s or line.arrivals.per_s
+            coming = calls_per_s * self._talk_s / max(line.busy, LEAST_BUSY)
+            line.value = line.price * line.scale * coming * decay
+        else:
+            line.value = 0.0

@@ -1,0 +1,233 @@
+"""Requirement against proficiency: who may take what, at which level, after how long a wait.
+
+Agents with the same skills and the same reserve class form one `Group`; calls of one queue with the
+same extra needs and priority form one `Line`. Whether they fit is worked out once per pair and kept,
+so that a decision only looks at groups and lines that changed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from typing import TYPE_CHECKING, TypeAlias
+
+from acd.core.ewt import ArrivalRate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from acd.core.ids import AgentId, SkillId
+    from acd.core.instant import Duration, Instant
+    from acd.core.matcher import Waiting
+    from acd.core.policy import AgentPolicy, QueuePolicy
+
+TOP_LEVEL = 3
+"""The level of a pair without any requirement, and the level from which the score counts down."""
+
+Needs: TypeAlias = "tuple[tuple[SkillId, int], ...]"
+GroupKey: TypeAlias = "tuple[tuple[tuple[SkillId, int], ...], int]"
+LineKey: TypeAlias = "tuple[str, Needs, float]"
+
+MAX_LEVEL = 5
+"""Levels above it count as it."""
+
+
+def pair_level(skills: Mapping[SkillId, int], needs: Needs) -> int:
+    """Return the weakest required level the agent has, or 0 when a requirement is not met.
+
+    Without requirements everybody fits at TOP_LEVEL. A requirement of level 0 never excludes; an
+    agent who lacks such a skill altogether counts as level 1.
+    """
+    level = 0
+    for skill, least in needs:
+        has = skills.get(skill, 0)
+        if has < least:
+            return 0
+        has = max(has, 1)
+        level = min(level, has) if level else has
+    return min(level, MAX_LEVEL) or TOP_LEVEL
+
+
+def stages_of(queue: QueuePolicy, extra: Needs) -> tuple[tuple[Duration, Needs], ...]:
+    """Return (from this wait on, these needs) in order of wait; the first starts at 0.
+
+    The call's own needs never relax: language and department are not a matter of patience.
+    """
+    times = sorted({0, *(n.relax_after_ms for n in queue.needs if n.relax_after_ms is not None)})
+    stages = []
+    for time in times:
+        needs: dict[SkillId, int] = {}
+        for n in queue.needs:
+            relaxed = n.relax_after_ms is not None and time >= n.relax_after_ms
+            needs[n.skill] = min(n.relaxed_level, n.min_level) if relaxed else n.min_level
+        for skill, least in extra:
+            needs[skill] = max(needs.get(skill, 0), least)
+        stages.append((time, tuple(needs.items())))
+    return tuple(stages)
+
+
+class Group:
+    """Agents with one skill profile: those ready now (longest idle first) and how many are busy."""
+
+    __slots__ = ("_unsorted", "busy", "idle", "index", "lines", "queues", "reserve", "skills")
+
+    def __init__(self, index: int, skills: dict[SkillId, int], reserve: int) -> None:
+        self.index = index
+        self.skills = skills
+        self.reserve = reserve
+        self.idle: dict[AgentId, Instant] = {}
+        self.busy = 0
+        self.lines: dict[Line, None] = {}
+        """Every line this group can serve at some stage."""
+        self.queues: list[Line] = []
+        """The queues' base lines it can serve from the first second: the price of its agents."""
+        self._unsorted = False
+
+    def add(self, agent: AgentId, idle_since: Instant) -> None:
+        """Put a ready agent at the place its idle time gives it."""
+        if self.idle and idle_since < next(reversed(self.idle.values())):
+            self._unsorted = True
+        self.idle[agent] = idle_since
+
+    def longest_idle(self) -> AgentId:
+        """Return the agent ready for longest; ties by order of arrival."""
+        if self._unsorted:
+            self.idle = dict(sorted(self.idle.items(), key=lambda item: item[1]))
+            self._unsorted = False
+        return next(iter(self.idle))
+
+
+class Line:
+    """Waiting calls of one queue with equal needs and priority, in order."""
+
+    __slots__ = (
+        "arrivals",
+        "busy",
+        "calls",
+        "groups",
+        "home",
+        "idle",
+        "key",
+        "levels",
+        "orders",
+        "policy",
+        "price",
+        "priority",
+        "pull",
+        "reserve_open",
+        "reserve_quiet_since",
+        "reserves",
+        "scale",
+        "serial",
+        "stages",
+        "threshold_s",
+        "value",
+    )
+
+    def __init__(self, key: LineKey, policy: QueuePolicy, serial: int, home: Line | None) -> None:
+        self.key = key
+        self.policy = policy
+        self.serial = serial
+        self.priority = key[2]
+        self.home = home or self
+        """The queue's own line, which keeps price, counts and reserve for all lines of the queue."""
+        self.stages = stages_of(policy, key[1])
+        self.groups: list[list[tuple[Group, int]]] = [[] for _ in self.stages]
+        self.levels: list[dict[Group, int]] = [{} for _ in self.stages]
+        self.orders: list[int] = []
+        self.calls: dict[int, Waiting] = {}
+        self.arrivals = ArrivalRate()
+        self.idle = 0
+        self.busy = 0
+        self.threshold_s = max(policy.promise.threshold_ms, 1) / 1000.0
+        self.price = 1.0
+        self.scale = 0.0
+        self.value = 0.0
+        self.pull = 1.0
+        self.reserves = 0
+        """The highest reserve class among agents who fit."""
+        self.reserve_open = 0
+        self.reserve_quiet_since: Instant | None = None
+
+    def fit(self, groups: Iterable[Group]) -> None:
+        """Work out which of these groups fit at which stage, and tell those that do."""
+        for group in groups:
+            fits = False
+            for stage, (_, needs) in enumerate(self.stages):
+                level = pair_level(group.skills, needs)
+                if level:
+                    fits = True
+                    self.groups[stage].append((group, level))
+                    self.levels[stage][group] = level
+                    self.reserves = max(self.reserves, group.reserve)
+                    if stage == 0 and self.home is self and not group.reserve:
+                        group.queues.append(self)
+                        self.idle += len(group.idle)
+                        self.busy += group.busy
+            if fits:
+                group.lines[self] = None
+
+    def stage(self, waited_ms: Duration) -> int:
+        """Return the index of the stage a call has reached."""
+        stages = self.stages
+        if len(stages) == 1:
+            return 0
+        found = 0
+        for i, (after, _) in enumerate(stages):
+            if waited_ms >= after:
+                found = i
+        return found
+
+    def add(self, call: Waiting) -> None:
+        """Put a call at the place its order gives it."""
+        order = call.order
+        if order in self.calls and self.calls[order].call != call.call:
+            raise ValueError(f"two calls with order {order} in one line")
+        if order not in self.calls:
+            orders = self.orders
+            if orders and order < orders[-1]:
+                insort(orders, order)
+            else:
+                orders.append(order)
+        self.calls[order] = call
+
+    def remove(self, order: int) -> None:
+        """Take a call out."""
+        del self.calls[order]
+        del self.orders[bisect_left(self.orders, order)]
+
+    def head(self) -> Waiting:
+        """Return the call that has waited longest."""
+        return self.calls[self.orders[0]]
+
+    def before(self, order: int) -> int:
+        """Return how many calls of this line stand before this order."""
+        return bisect_left(self.orders, order)
+
+
+class Skills:
+    """All groups, and the agents' place in them."""
+
+    def __init__(self) -> None:
+        self.groups: dict[GroupKey, Group] = {}
+        self.group_of: dict[AgentId, Group] = {}
+        self._holders: dict[SkillId, list[Group]] = {}
+
+    def set_agents(self, agents: tuple[AgentPolicy, ...]) -> None:
+        """Build the groups anew; the caller moves ready agents over."""
+        self.groups = {}
+        self.group_of = {}
+        self._holders = {}
+        for agent in agents:
+            key: GroupKey = (tuple(sorted(agent.skills)), agent.reserve)
+            group = self.groups.get(key)
+            if group is None:
+                group = self.groups[key] = Group(len(self.groups), dict(agent.skills), agent.reserve)
+                for skill in group.skills:
+                    self._holders.setdefault(skill, []).append(group)
+            self.group_of[agent.id] = group
+
+    def candidates(self, line: Line) -> list[Group]:
+        """Return the groups that may fit the line at some stage: the holders of a skill it never waives."""
+        last = line.stages[-1][1]
+        hard = [self._holders.get(skill, []) for skill, least in last if least > 0]
+        return min(hard, key=len) if hard else list(self.groups.values())

@@ -1,0 +1,340 @@
+"""The matcher of the house: every choice is the largest of one score (acd.core.scoring)."""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from acd.core.indexes import Indexes
+from acd.core.matcher import Assignment
+from acd.core.scoring import IDLE_SCALE_MS
+
+if TYPE_CHECKING:
+    from acd.core.ids import AgentId, CallId
+    from acd.core.instant import Duration, Instant
+    from acd.core.matcher import Waiting
+    from acd.core.skills import Group, Line
+
+Rank: TypeAlias = "float | tuple[float, ...]"
+
+
+class _Pair(NamedTuple):
+    """A call and the agent it would get."""
+
+    rank: Rank
+    """Smaller is served first."""
+    line: Line
+    order: int
+    group: Group
+    agent: AgentId
+    level: int
+    cost: float
+    """What it costs to let the call wait on."""
+    price: float
+    """What taking the agent costs the other queues."""
+
+
+_MAX_EXPLAINED = 60
+_FAIR = 1e9
+
+
+class WeightedMatcher(Indexes):
+    """Implements `acd.core.matcher.Matcher`.
+
+    Deterministic; ties go to the line that came first, then to the longer wait. A pass looks only at
+    lines with a new call, lines whose agents became ready and lines held back.
+    """
+
+    # --- the pass ---------------------------------------------------------------------------------
+
+    def assign(self, now: Instant) -> tuple[Assignment, ...]:
+        """Decide. The assigned calls and agents are removed from the indexes."""
+        active = self._active(now)
+        self._retest_at = None
+        if not active:
+            return ()
+        best = self._best
+        if len(active) == 1:
+            line = next(iter(active))
+            out = []
+            while line.calls and (pair := best(line, now)) is not None:
+                out.append(self._take(pair, now))
+            self._schedule(now)
+            return tuple(out)
+        heap: list[tuple[Rank, int, int, _Pair]] = []
+        for line in active:
+            pair = best(line, now)
+            if pair is not None:
+                heap.append((pair.rank, line.serial, pair.order, pair))
+        heapify(heap)
+        out = []
+        while heap:
+            pair = heappop(heap)[3]
+            line = pair.line
+            if pair.agent in pair.group.idle:
+                out.append(self._take(pair, now))
+            again = best(line, now) if line.calls else None
+            if again is not None:
+                heappush(heap, (again.rank, line.serial, again.order, again))
+        self._schedule(now)
+        return tuple(out)
+
+    def _active(self, now: Instant) -> dict[Line, None]:
+        """Return the lines whose head must be looked at, in a fixed order."""
+        active = self._touched
+        self._touched = {}
+        if self._held:
+            active.update(self._held)
+            self._held = {}
+        due = self._due
+        while due and due[0][0] <= now:
+            line = heappop(due)[2]
+            if line.calls:
+                active[line] = None
+        if self._woken:
+            for group in self._woken:
+                if group.idle:
+                    self._wake(group, active)
+            self._woken.clear()
+        return active
+
+    def _wake(self, group: Group, active: dict[Line, None]) -> None:
+        """Add the lines with callers that this group can serve, over the shorter of the two lists."""
+        if len(self._waiting) < len(group.lines):
+            active.update((line, None) for line in self._waiting if line in group.lines)
+        else:
+            active.update((line, None) for line in group.lines if line.calls)
+
+    def _schedule(self, now: Instant) -> None:
+        if self._held:
+            self._retest_at = now + self._weights.hold_check_ms
+
+    def _take(self, pair: _Pair, now: Instant) -> Assignment:
+        """Carry out one decision in the indexes and say why."""
+        line, group, agent = pair.line, pair.group, pair.agent
+        call = line.calls[pair.order]
+        since = group.idle[agent]
+        self.remove_call(call.call)
+        self._touched.pop(line, None)
+        del group.idle[agent]
+        self._count(group, -1, 1)
+        self._busy[agent] = (now, int(self._talk_s * 1000))
+        home = line.home
+        if self._rule is not None:
+            self._history.record(agent, home.policy.id)
+            why = f"{self._weights.policy}: waited {now - call.entered_at} ms, level {pair.level}"
+            return Assignment(call.call, agent, f"{why}, idle {now - since} ms")
+        why = (
+            f"wait {(now - call.entered_at) / 1000:.1f}/{line.threshold_s:g} s cost {pair.cost:.3g} "
+            f"(debt x{home.price:.3g}); level {pair.level} idle {(now - since) / 1000:.0f} s "
+            f"price {pair.price:.3g} ready {home.idle + 1}"
+        )
+        return Assignment(call.call, agent, f"sticky; {why}" if agent == call.sticky else why)
+
+    def _best(self, line: Line, now: Instant) -> _Pair | None:
+        """Return the pair for the first call of the line that can be served now, or None."""
+        for order in line.orders:
+            call = line.calls[order]
+            if call.sticky is None and not call.skip:
+                return self._pick(line, call, now)
+            if call.sticky is not None and self._waits_for_sticky(line, call, now):
+                self._held[line] = None
+                continue
+            pair = self._pick(line, call, now)
+            if pair is not None:
+                return pair
+        return None
+
+    def _pick(self, line: Line, call: Waiting, now: Instant) -> _Pair | None:
+        """Choose the agent for a call, or None: nobody fits, or it is better held back."""
+        if self._rule is not None:
+            return self._pick_by_rule(line, call, now)
+        waited = now - call.entered_at
+        home, score = line.home, self._score
+        if home.reserves:
+            self._move_reserve(home, waited, now)
+        fair = waited >= self._weights.fair_wait_ms
+        cost = self._cost(line, waited)
+        limit = inf if fair or not score.hold_back else cost / score.hold_back
+        plain = call.sticky is None and not call.skip
+        best, found, held = -inf, None, False
+        for group, level in line.groups[line.stage(waited) if line.stages[1:] else 0]:
+            if not group.idle or group.reserve > home.reserve_open:
+                continue
+            price = 0.0  # as _price_for_others, inlined: this is the hottest line of the core
+            for queue in group.queues:
+                if queue is not home:
+                    price += queue.value
+            agent = group.longest_idle() if plain else self._agent_of(group, line, call)
+            if agent is None:
+                continue
+            if price > limit and agent != call.sticky:
+                held = True
+                continue
+            idle = min(now - group.idle[agent], IDLE_SCALE_MS)
+            value = score.idle * idle - score.level_costs[level] - score.opportunity * price
+            if group.reserve or not plain:
+                value += self._sticky_and_reserve(group, agent, call)
+            if value > best:
+                best, found = value, (group, agent, level, price)
+        if found is None:
+            if held:
+                self._held[line] = None
+            return None
+        group, agent, level, price = found
+        rank = -(_FAIR + waited) if fair else -cost * score.pickup[level]
+        return _Pair(rank, line, call.order, group, agent, level, cost, price)
+
+    def _agent_of(self, group: Group, line: Line, call: Waiting) -> AgentId | None:
+        """Return the group's agent for a call with a sticky agent or with agents to avoid."""
+        if call.sticky in group.idle:
+            return call.sticky
+        skip = call.skip if call.skip and not self._only_skipped(line, call) else ()
+        if not skip:
+            return group.longest_idle()
+        return next((agent for agent in group.idle if agent not in skip), None)
+
+    def _sticky_and_reserve(self, group: Group, agent: AgentId, call: Waiting) -> float:
+        bonus = self._weights.sticky if agent == call.sticky else 0.0
+        return bonus - self._weights.reserve * group.reserve
+
+    @staticmethod
+    def _price_for_others(group: Group, home: Line) -> float:
+        return sum(queue.value for queue in group.queues if queue is not home)
+
+    def _cost(self, line: Line, waited: Duration) -> float:
+        """Return what it costs to let this line's head wait for the next free agent."""
+        home = line.home
+        rate = self._rate(home)
+        score = self._score
+        urgency = score.urgency(waited / 1000.0, line.threshold_s, rate)
+        return line.priority * (home.price * home.pull * urgency + score.lost(rate))
+
+    def _pick_by_rule(self, line: Line, call: Waiting, now: Instant) -> _Pair | None:
+        if self._rule is None:
+            return None
+        call_key, agent_key = self._rule
+        waited = now - call.entered_at
+        skip = call.skip if call.skip and not self._only_skipped(line, call) else ()
+        found: tuple[tuple[float, ...], int, AgentId, Group, int] | None = None
+        for group, level in line.groups[line.stage(waited)]:
+            for agent, since in group.idle.items():
+                if agent in skip or group.reserve > line.home.reserve_open:
+                    continue
+                key = agent_key(self._history, line.policy.id, agent, level, since)
+                place = self._history.place.get(agent, 0)
+                if found is None or (key, place) < (found[0], found[1]):
+                    found = (key, place, agent, group, level)
+        if found is None:
+            return None
+        _, _, agent, group, level = found
+        return _Pair(call_key(line, call, level, now), line, call.order, group, agent, level, 0.0, 0.0)
+
+    # --- exceptions to the plain score ------------------------------------------------------------
+
+    def _only_skipped(self, line: Line, call: Waiting) -> bool:
+        """Return whether everybody on duty for this call already let it ring: then they are asked again."""
+        if line.home.busy:
+            return False
+        groups = line.groups[-1]
+        return all(agent in call.skip for group, _ in groups for agent in group.idle)
+
+    def _waits_for_sticky(self, line: Line, call: Waiting, now: Instant) -> bool:
+        """Return whether the call is kept for its busy sticky agent: only while the promise allows."""
+        if call.sticky is None or call.sticky not in self._busy or self._rule is not None:
+            return False
+        group = self._skills.group_of.get(call.sticky)
+        waited = now - call.entered_at
+        if group is None or group not in line.levels[line.stage(waited)]:
+            return False
+        left = min(line.policy.promise.threshold_ms, line.policy.sticky_wait_ms) - waited
+        since, expected = self._busy[call.sticky]
+        remaining = max(expected - (now - since), expected // 10)
+        return left > 0 and remaining <= self._weights.sticky_share * left
+
+    def _move_reserve(self, home: Line, waited: Duration, now: Instant) -> None:
+        """Open or close this queue's reserve, with hysteresis (001-08)."""
+        weights = self._weights
+        opens_at = int(weights.reserve_open_at * home.policy.promise.threshold_ms)
+        if home.idle == 0:
+            home.reserve_quiet_since = None
+            wanted = min(home.reserves, waited // opens_at if opens_at else home.reserves)
+            if wanted > home.reserve_open:
+                home.reserve_open = wanted
+            elif home.reserve_open < home.reserves:
+                heappush(self._due, (now - waited + (home.reserve_open + 1) * opens_at, -1, home))
+        elif home.idle >= weights.reserve_close_idle:
+            if home.reserve_quiet_since is None:
+                home.reserve_quiet_since = now
+            elif now - home.reserve_quiet_since >= weights.reserve_close_ms:
+                home.reserve_open = 0
+        else:
+            home.reserve_quiet_since = None
+
+    # --- questions --------------------------------------------------------------------------------
+
+    def next_check(self, now: Instant) -> Instant | None:
+        """When a call held back, or a requirement about to relax, wants to be tested again."""
+        due = self._due
+        while due and (due[0][0] <= now or not due[0][2].calls):
+            heappop(due)
+        first = due[0][0] if due else None
+        if self._held and self._retest_at is not None and (first is None or self._retest_at < first):
+            return max(self._retest_at, now)
+        return first
+
+    def position(self, call: CallId) -> int:
+        """Place of the call in its own queue, 1 is next; 0 when it does not wait."""
+        found = self._where.get(call)
+        if found is None:
+            return 0
+        line, order = found
+        place = 1 + line.before(order)
+        for other in self._lines.values():
+            if other is not line and other.home is line.home and other.calls:
+                place += other.before(order)
+        return place
+
+    def explain(self, call: CallId, now: Instant) -> tuple[str, ...]:
+        """Why this call waits: one line per candidate agent and reason, the promise and debt first."""
+        found = self._where.get(call)
+        if found is None:
+            return (f"{call} does not wait",)
+        line, order = found
+        waiting = line.calls[order]
+        waited = now - waiting.entered_at
+        home = line.home
+        cost = self._cost(line, waited)
+        lines = [
+            (
+                f"place {self.position(call)} in {line.policy.id}, waited {waited} ms of "
+                f"{line.policy.promise.threshold_ms} ms, cost of waiting {cost:.3g}, debt x{home.price:.3g}, "
+                f"{home.idle} ready and {home.busy} busy agents"
+            )
+        ]
+        if self._waits_for_sticky(line, waiting, now):
+            lines.append(f"kept for {waiting.sticky}, who should be free within the promise")
+        levels = line.levels[line.stage(waited)]
+        for agent, group in self._skills.group_of.items():
+            if len(lines) >= _MAX_EXPLAINED:
+                lines.append("more agents are not listed")
+                break
+            lines.append(f"{agent}: {self._why_not(agent, group, levels.get(group, 0), waiting, cost)}")
+        return tuple(lines)
+
+    def _why_not(self, agent: AgentId, group: Group, level: int, call: Waiting, cost: float) -> str:
+        """Return why this agent does not take this call now."""
+        home = self._where[call.call][0].home
+        price = self._price_for_others(group, home)
+        limit = self._score.hold_back * price if self._rule is None else 0.0
+        reasons = (
+            (not level, "lacks a required skill or level"),
+            (agent in self._busy, f"busy with a call, level {level}"),
+            (agent not in group.idle, f"not ready, level {level}"),
+            (group.reserve > home.reserve_open, f"reserve {group.reserve} is not opened"),
+            (agent in call.skip, "let this call ring before"),
+            (cost < limit, f"held for others: their price {limit:.3g} exceeds the cost of waiting"),
+        )
+        ready = f"ready, level {level}, price {price:.3g}: others come first"
+        return next((text for applies, text in reasons if applies), ready)

@@ -1,0 +1,201 @@
+"""What one routing decision costs: microseconds by size of the centre, bytes per waiting call.
+
+`bin/bench decision --json FILE [--quick]`
+
+A decision is everything the engine asks of the matcher for one event: the change itself, the pass,
+the outcome booked and the next check. Two regimes: *ready* (calls arrive, three agents in ten are
+ready) and *busy* (agents become free while calls wait in line).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tracemalloc
+from pathlib import Path
+from statistics import median, quantiles
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from acd.core.ids import AgentId, CallId, QueueId, SkillId, SubscriberId
+from acd.core.matcher import Waiting
+from acd.core.policy import AgentPolicy, Policy, Promise, QueuePolicy, SkillNeed
+from acd.core.weighted import WeightedMatcher
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BAR_US = 390.0
+"""CPU of parsing one call's 66 manager events with a tight parser, on the machine of the design."""
+SIZES = ((24, 12, 10), (200, 50, 50), (1000, 100, 400), (5000, 500, 2000))
+"""(agents, queues, waiting calls)"""
+_PROMISES = (Promise(0.93, 15_000), Promise(0.80, 20_000), Promise(0.95, 40_000))
+
+
+def big_policy(agents: int, queues: int, skills: int = 6, seed: int = 1) -> Policy:
+    """Return a centre of this size: every agent has `skills` random queues at levels 3, 2, 1, 1 ..."""
+    rng = np.random.default_rng(seed)
+    lines = tuple(
+        QueuePolicy(
+            QueueId(f"q{i:03d}"),
+            SubscriberId(f"s{i:03d}"),
+            _PROMISES[i % 3],
+            (SkillNeed(SkillId(f"k{i:03d}")),),
+            expected_calls_per_s=0.7 * agents / 150.0 / queues,
+        )
+        for i in range(queues)
+    )
+    people = tuple(
+        AgentPolicy(
+            AgentId(f"a{i:04d}"),
+            tuple(
+                (SkillId(f"k{int(q):03d}"), max(1, 3 - place))
+                for place, q in enumerate(rng.choice(queues, min(skills, queues), replace=False))
+            ),
+        )
+        for i in range(agents)
+    )
+    return Policy(lines, people)
+
+
+class Load:
+    """A matcher under a steady stream of events."""
+
+    def __init__(self, agents: int, queues: int, waiting: int) -> None:
+        self.policy = big_policy(agents, queues)
+        self.matcher = WeightedMatcher(self.policy)
+        self._rng = np.random.default_rng(7)
+        self._serial = 0
+        self._now = 1_000_000
+        self._busy: list[AgentId] = []
+        self._waiting_target = waiting
+
+    def _call(self) -> Waiting:
+        self._serial += 1
+        queue = self.policy.queues[int(self._rng.integers(len(self.policy.queues)))]
+        return Waiting(CallId(f"c{self._serial}"), queue.id, self._now, self._serial)
+
+    def _settle(self, made: Sequence[Any]) -> None:
+        for assignment in made:
+            self._busy.append(assignment.agent)
+
+    def ready(self, events: int) -> list[int]:
+        """Return nanoseconds per arrival while three agents in ten are ready."""
+        people = [a.id for a in self.policy.agents]
+        order = self._rng.permutation(len(people))
+        for place, i in enumerate(order):
+            self.matcher.add_agent(people[i], self._now - 1000 - place)
+        while len(self._busy) < 0.7 * len(people):
+            self.matcher.add_call(self._call())
+            self._settle(self.matcher.assign(self._now))
+            self._now += 10
+        spent = []
+        for _ in range(events):
+            call = self._call()
+            self._now += 50
+            start = perf_counter_ns()
+            self.matcher.add_call(call)
+            made = self.matcher.assign(self._now)
+            for _ in made:
+                self.matcher.record_outcome(call.queue, 100, answered=True)
+            self.matcher.next_check(self._now)
+            spent.append(perf_counter_ns() - start)
+            self._settle(made)
+            if made:
+                agent = self._busy.pop(int(self._rng.integers(len(self._busy))))
+                self.matcher.record_talk(call.queue, agent, 150_000)
+                self.matcher.add_agent(agent, self._now)
+        return spent
+
+    def busy(self, events: int) -> list[int]:
+        """Return nanoseconds per freed agent while the line is kept at its length."""
+        for agent in self.policy.agents:
+            self.matcher.remove_agent(agent.id)
+        while self.matcher.waiting < self._waiting_target:
+            self.matcher.add_call(self._call())
+        self.matcher.assign(self._now)
+        spent = []
+        people = [a.id for a in self.policy.agents]
+        for _ in range(events):
+            self._now += 50
+            agent = people[int(self._rng.integers(len(people)))]
+            queue = self.policy.queues[0].id
+            start = perf_counter_ns()
+            self.matcher.record_talk(queue, agent, 150_000)
+            self.matcher.add_agent(agent, self._now)
+            made = self.matcher.assign(self._now)
+            for _ in made:
+                self.matcher.record_outcome(queue, 30_000, answered=True)
+            self.matcher.next_check(self._now)
+            spent.append(perf_counter_ns() - start)
+            self.matcher.remove_agent(agent)
+            for _ in made:
+                self.matcher.add_call(self._call())
+            self.matcher.assign(self._now)
+        return spent
+
+
+def bytes_per_waiting_call(count: int = 2000) -> float:
+    """Return memory of one more waiting call, its own record included."""
+    load = Load(200, 50, 0)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in range(count):
+        load.matcher.add_call(load._call())  # noqa: SLF001 -- the benchmark's own class
+    after = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return (after - before) / count
+
+
+def run(*, quick: bool = False) -> dict[str, Any]:
+    """Measure all sizes; `met`: median under the bar at 200 x 50 and growth at most linear in agents."""
+    events = 300 if quick else 1500
+    rows = []
+    for agents, queues, waiting in SIZES:
+        row: dict[str, Any] = {"agents": agents, "queues": queues, "waiting": waiting}
+        for regime in ("ready", "busy"):
+            load = Load(agents, queues, waiting)
+            spent = [ns / 1000 for ns in getattr(load, regime)(events)]
+            row[regime] = {"median_us": median(spent), "p99_us": quantiles(spent, n=100)[98]}
+        rows.append(row)
+    base, largest = rows[1], rows[-1]
+    grown = {r: largest[r]["median_us"] / base[r]["median_us"] for r in ("ready", "busy")}
+    linear = largest["agents"] / base["agents"]
+    worst = max(base["ready"]["median_us"], base["busy"]["median_us"])
+    return {
+        "benchmark": "decision",
+        "rows": rows,
+        "bytes_per_waiting_call": bytes_per_waiting_call(),
+        "growth": {**grown, "bar": linear},
+        "median_us_at_200x50": worst,
+        "bar_us": BAR_US,
+        "met": worst <= BAR_US and max(grown.values()) <= linear,
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run from the command line; exit 1 when a bar is missed."""
+    parser = argparse.ArgumentParser(prog="bench decision", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args(argv)
+    report = run(quick=args.quick)
+    for row in report["rows"]:
+        parts = [f"{r} {row[r]['median_us']:.1f} us (p99 {row[r]['p99_us']:.1f})" for r in ("ready", "busy")]
+        print(
+            f"{row['agents']:5d} agents {row['queues']:4d} queues {row['waiting']:5d} waiting: {'  '.join(parts)}"
+        )
+    growth = report["growth"]
+    print(
+        f"growth 200 -> 5000 agents: ready x{growth['ready']:.2f}, busy x{growth['busy']:.2f} "
+        f"(linear x{growth['bar']:.0f}); {report['bytes_per_waiting_call']:.0f} bytes per waiting call"
+    )
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return 0 if report["met"] else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
