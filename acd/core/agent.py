@@ -27,6 +27,8 @@ class AgentStatus(Enum):
 class AgentState(Enum):
     """What the system knows."""
 
+    __hash__ = object.__hash__  # by identity: the tables are looked up thousands of times a second
+
     IDLE = "idle"
     RESERVED = "reserved"
     RINGING = "ringing"
@@ -37,6 +39,8 @@ class AgentState(Enum):
 
 class AgentSignal(Enum):
     """What can happen to an agent."""
+
+    __hash__ = object.__hash__  # by identity: the tables are looked up thousands of times a second
 
     RESERVED = "reserved"
     RINGING = "dialled or ringing"

@@ -158,7 +158,7 @@ class AgentFacts:
         """No confirmation, or no end of ringing, was reported in time."""
         agent = self.floor.agents[id]
         if agent.call is not None:
-            self.offers.give_up(self.floor.calls[agent.call], now)
+            self.offers.overdue(self.floor.calls[agent.call], now)
 
     def rested(self, id: AgentId, now: Instant) -> None:  # noqa: A002
         """The phone may be tried again."""

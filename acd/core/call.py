@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class CallState(Enum):
     """What we know of the caller's channel."""
 
+    __hash__ = object.__hash__  # by identity: the tables are looked up thousands of times a second
+
     NEW = "new"
     """Through the door; identification and greeting."""
     WAITING = "waiting"
@@ -40,6 +42,8 @@ class CallState(Enum):
 
 class CallSignal(Enum):
     """What can happen to a call."""
+
+    __hash__ = object.__hash__  # by identity: the tables are looked up thousands of times a second
 
     QUEUED = "queued"
     RESERVED = "reserved"
@@ -94,12 +98,25 @@ class Leg:
         "hold_since",
         "offered_at",
         "outcome",
+        "queue",
+        "silent",
     )
 
-    def __init__(self, agent: AgentId, attempt: int, offered_at: Instant, effect: EffectId) -> None:
+    def __init__(
+        self,
+        agent: AgentId,
+        attempt: int,
+        offered_at: Instant,
+        effect: EffectId,
+        queue: QueueId,
+    ) -> None:
         self.agent = agent
         self.attempt = attempt
         self.effect = effect
+        self.queue = queue
+        """Where the call waited then: a transferred call moves on, this talk stays counted there."""
+        self.silent = False
+        """Its end is overdue and the switch has been asked."""
         self.offered_at = offered_at
         self.confirmed_at: Instant | None = None
         self.answered_at: Instant | None = None

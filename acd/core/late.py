@@ -69,7 +69,7 @@ class Late:
         leg = call.leg_of(attempt)
         if leg is not None and leg.agent == agent:
             return leg
-        leg = Leg(agent, attempt, when, EffectId(0))
+        leg = Leg(agent, attempt, when, EffectId(0), call.queue)
         leg.outcome = "unknown"
         leg.ended_at = when
         call.legs.append(leg)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from acd.core.agent import AgentSignal, AgentState, AgentStatus
 from acd.core.call import CallSignal, CallState, Leg
-from acd.core.effects import CloseWrapUp, ConfirmPop, OfferCall, OpenWrapUp, ShowPop, WithdrawPop
+from acd.core.effects import AskForSync, CloseWrapUp, ConfirmPop, OfferCall, OpenWrapUp, ShowPop, WithdrawPop
 from acd.core.errors import ensure
 from acd.core.events import EndedBy, OfferOutcome
 from acd.core.instant import HOUR_MS, SECOND_MS
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 RING_GRACE_MS = 2 * SECOND_MS
 """Dial() ends by itself at the ring timeout; its note may take this long to reach us."""
+
+ANSWER_MS = 5 * SECOND_MS
+"""How long the switch may take to answer AskForSync before we help ourselves."""
 
 GIVEN_UP = "given_up"
 """Outcome of a leg whose end nobody reported: the deadline passed. It may yet turn out otherwise."""
@@ -82,7 +85,7 @@ class Offers:
         """Join call and agent by a fresh leg."""
         ensure(call.leg is None, f"call {call.id} would get a second agent, {agent.id}")
         ensure(agent.leg is None, f"agent {agent.id} would get a second call, {call.id}")
-        leg = Leg(agent.id, attempt, now, self.floor.effect())
+        leg = Leg(agent.id, attempt, now, self.floor.effect(), call.queue)
         call.legs.append(leg)
         call.attempt = max(call.attempt, attempt)
         self._join(call, agent, leg)
@@ -191,6 +194,23 @@ class Offers:
         if 0 < limit <= agent.rna_streak and agent.status is AgentStatus.AVAILABLE:
             self.floor.choose(agent, AgentStatus.PAUSED, "RNA", now)
 
+    def overdue(self, call: Call, now: Instant) -> None:
+        """Nobody reported in time what became of an offer.
+
+        A Redirect that was never confirmed is lost: offer again. But a phone that did ring and then
+        fell silent most likely was answered, and its note lost: to offer again would tear the caller
+        out of a talk. So the switch is asked first, and only its silence ends the offer.
+        """
+        floor = self.floor
+        leg = call.leg
+        if leg is None or leg.confirmed_at is None or leg.silent or not floor.synced:
+            self.give_up(call, now)
+            return
+        leg.silent = True
+        floor.count("silent_offers")
+        floor.out.append(AskForSync(floor.effect(), f"no end of offer {call.id} to {leg.agent}"))
+        floor.deadlines.set(("offer", leg.agent), now + ANSWER_MS)
+
     def give_up(self, call: Call, now: Instant) -> None:
         """Nobody reported the end of this offer in time: agent free, caller at his old place.
 
@@ -226,12 +246,7 @@ class Offers:
                 agent = self.drop(call, "superseded", when, now)
                 call.apply(CallSignal.RETURNED)
                 floor.settle(agent, now)
-        agent = floor.guest(agent_id, now)
-        if agent.leg is not None and agent.state is not AgentState.WRAP_UP:
-            self._part_from_other(agent, when, now)
-        if agent.state is AgentState.WRAP_UP:
-            self.wrap_up_over(agent, "next call", now, now)
-            agent = floor.guest(agent_id, now)
+        agent = self._freed(agent_id, when, now)
         if call.state is not CallState.WAITING:
             call.apply(CallSignal.QUEUED)
         floor.from_line(call)
@@ -252,15 +267,26 @@ class Offers:
         self._show(call, leg, now)
         return leg
 
-    def _part_from_other(self, agent: Agent, when: Instant, now: Instant) -> None:
-        """The agent is with another caller than we believed: that other call lost its note of an end."""
+    def _freed(self, agent_id: AgentId, when: Instant, now: Instant) -> Agent:
+        """Return the agent without call or wrap-up, ending whatever our books still say.
+
+        If the agent is with another caller than we believed, that other call lost its note of an end.
+        A guest leaves the floor on becoming idle, so the agent is looked up again after each move.
+        """
         floor = self.floor
-        other = floor.calls[agent.call]  # type: ignore[index]  # a leg implies a call
-        if other.state is CallState.TALKING:
-            self.talk_over(other, CallSignal.TALK_OVER, EndedBy.UNKNOWN, when, now)
-        else:
-            self.drop(other, "superseded", when, now)
-            self._wait_again(other, f"{agent.id} superseded", when, now)
+        agent = floor.guest(agent_id, now)
+        if agent.leg is not None and agent.state is not AgentState.WRAP_UP:
+            other = floor.calls[agent.call]  # type: ignore[index]  # a leg implies a call
+            if other.state is CallState.TALKING:
+                self.talk_over(other, CallSignal.TALK_OVER, EndedBy.UNKNOWN, when, now)
+            else:
+                self.drop(other, "superseded", when, now)
+                self._wait_again(other, f"{agent.id} superseded", when, now)
+            agent = floor.guest(agent_id, now)
+        if agent.state is AgentState.WRAP_UP:
+            self.wrap_up_over(agent, "next call", now, now)
+            agent = floor.guest(agent_id, now)
+        return agent
 
     # --- talk and wrap-up -----------------------------------------------------------------------
 
@@ -329,9 +355,8 @@ class Offers:
             leg.acw_ms = max(0, when - leg.ended_at)
             agent.handled += 1
             call.wrapping -= 1
-            line = floor.line(call.queue)
-            line.tally.finish(leg.talk_ms, leg.hold_ms, leg.acw_ms)
+            floor.line(leg.queue).tally.finish(leg.talk_ms, leg.hold_ms, leg.acw_ms)
             busy = leg.talk_ms + leg.hold_ms + leg.acw_ms
-            floor.matcher.record_talk(call.queue, agent.id, busy)
+            floor.matcher.record_talk(leg.queue, agent.id, busy)
             self.cards.write_if_due(call)
         floor.settle(agent, now)

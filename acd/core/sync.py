@@ -37,14 +37,14 @@ class Sync:
         """Make our books agree with the switch."""
         floor = self.floor
         drift = 0
+        for live_agent in fact.agents:
+            drift += self._reconcile_agent(live_agent, now, audit=fact.audit)
         seen = {live.call for live in fact.calls}
         for call in [c for c in floor.calls.values() if c.id not in seen]:
             self._vanished(call, now)
             drift += 1
         for live in fact.calls:
             drift += self._reconcile(live, now)
-        for live_agent in fact.agents:
-            drift += self._reconcile_agent(live_agent, now, audit=fact.audit)
         if fact.audit and drift:
             floor.counters["drift"] = floor.counters.get("drift", 0) + drift
         floor.synced = True

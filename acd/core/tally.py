@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Way(Enum):
     """How a stay in a queue ended."""
 
+    __hash__ = object.__hash__  # by identity: the tables are looked up thousands of times a second
+
     ANSWERED = "answered"
     ABANDONED = "abandoned"
     FALLBACK = "fallback"

@@ -29,6 +29,7 @@ POLICY = Policy(
 
 calls = st.sampled_from(["c1", "c2", "c3"])
 agents = st.sampled_from(["anna", "boris", "clara", "stranger"])
+# "*" and 0 stand for the agent and attempt of the call's present offer: most facts of a day are true
 attempts = st.integers(1, 4)
 queues = st.sampled_from(["notary", "clinic", "nowhere"])
 ends = st.sampled_from(list(ev.EndedBy))
@@ -37,10 +38,12 @@ ends = st.sampled_from(list(ev.EndedBy))
 def any_fact() -> st.SearchStrategy[ev.Fact]:
     """Any fact, about few calls and agents, so that they meet; its time unknown, now, late or wrong.
 
-    Times are relative to the moment of telling (see `shifted`), so that the strategy is built once.
+    Times are relative to the moment of telling (see `told`), so that the strategy is built once.
     """
     at = st.one_of(st.none(), st.integers(-30_000, 1_000))
-    offer = {"call": calls, "agent": agents, "attempt": attempts, "at": at}
+    offer = {"call": calls, "agent": st.one_of(st.just("*"), st.just("*"), agents), "at": at}
+    offer["attempt"] = st.one_of(st.just(0), st.just(0), attempts)
+    hand = st.one_of(st.just("*"), agents)
     queued = st.builds(
         ev.CallQueued,
         calls,
@@ -61,8 +64,8 @@ def any_fact() -> st.SearchStrategy[ev.Fact]:
         st.just("100"),
         st.just("200"),
         st.integers(-30_000, 0),
-        agent=st.one_of(st.none(), agents),
-        attempt=attempts,
+        agent=st.one_of(st.none(), st.just("*"), agents),
+        attempt=st.integers(0, 4),
         answered_at=st.one_of(st.none(), st.integers(-30_000, 0)),
     )
     live_agent = st.builds(
@@ -86,9 +89,9 @@ def any_fact() -> st.SearchStrategy[ev.Fact]:
         st.builds(ev.CallAnswered, **offer),
         st.builds(ev.OfferEnded, outcome=st.sampled_from(list(ev.OfferOutcome)), **offer),
         st.builds(ev.TalkEnded, by=ends, caller_stays=st.booleans(), **offer),
-        st.builds(ev.HoldStarted, calls, agents, at=at),
-        st.builds(ev.HoldEnded, calls, agents, at=at),
-        st.builds(ev.CallTransferred, calls, agents, st.just("outside"), at=at),
+        st.builds(ev.HoldStarted, calls, hand, at=at),
+        st.builds(ev.HoldEnded, calls, hand, at=at),
+        st.builds(ev.CallTransferred, calls, hand, st.just("outside"), at=at),
         st.builds(ev.CallLeftToFallback, calls, st.just("wish"), at=at),
         st.builds(ev.CallbackChosen, calls, st.just("200"), at=at),
         st.builds(
@@ -124,7 +127,7 @@ def any_fact() -> st.SearchStrategy[ev.Fact]:
         st.builds(ev.QueueOpened, queues),
         st.builds(ev.QueueClosed, queues),
         st.builds(ev.IntervalStarted),
-        st.builds(ev.WishFailed, st.integers(1, 30), st.just("refused")),
+        st.builds(ev.WishFailed, st.integers(-3, 30), st.just("refused")),
         st.just(ev.LinkLost()),
         st.just(ev.WorldSynced()),
         st.builds(
@@ -143,13 +146,22 @@ STORIES = st.lists(
 _MOMENTS = ("at", "entered_at", "answered_at", "wrap_up_until")
 
 
-def shifted(fact: ev.Fact, now: int) -> ev.Fact:
-    """The same fact with its times on the engine's timeline."""
-    moved = {name: now + value for name in _MOMENTS if isinstance(value := getattr(fact, name, None), int)}
+def told(fact: ev.Fact, engine: Engine, now: int) -> ev.Fact:
+    """The same fact with its times on the engine's timeline and its "*" filled in."""
+    floor = engine._floor
+    new = {n: now + value for n in _MOMENTS if isinstance(value := getattr(fact, n, None), int)}
+    call = floor.find_call(getattr(fact, "call", ""))
+    leg = call and (call.leg or (call.legs[-1] if call.legs else None))
+    if getattr(fact, "agent", "") == "*":
+        new["agent"] = leg.agent if leg else "anna"
+    if getattr(fact, "attempt", 1) == 0:
+        new["attempt"] = leg.attempt if leg else 1
+    if isinstance(fact, ev.WishFailed) and fact.effect <= 0:
+        new["effect"] = floor.effect_serial + fact.effect
     if isinstance(fact, ev.WorldSynced):
-        moved["calls"] = tuple(shifted(c, now) for c in fact.calls)
-        moved["agents"] = tuple(shifted(a, now) for a in fact.agents)
-    return replace(fact, **moved)
+        new["calls"] = tuple(told(c, engine, now) for c in fact.calls)
+        new["agents"] = tuple(told(a, engine, now) for a in fact.agents)
+    return replace(fact, **new)
 
 
 class Watcher:
@@ -209,7 +221,7 @@ def run(story: list[tuple[int, ev.Fact]]) -> Watcher:
     watcher = Watcher()
     for pause_ms, fact in story:
         watcher.pass_time(pause_ms)
-        watcher.tell(shifted(fact, watcher.now))
+        watcher.tell(told(fact, watcher.engine, watcher.now))
         watcher.check_rest()
     return watcher
 
