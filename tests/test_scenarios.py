@@ -267,7 +267,9 @@ CALL_FACTS = {
         ev.EndReason(o["reason"]) if "reason" in o else None,
         at,
     ),
-    "card filled": lambda c, a, o, at, t: ev.CardFilled(c, a, tuple((k, v) for k, v in o.items() if k != "at")),
+    "card filled": lambda c, a, o, at, t: ev.CardFilled(
+        c, a, tuple((k, v) for k, v in o.items() if k != "at")
+    ),
     "queue closed": lambda c, a, o, at, t: ev.QueueClosed(o["queue"], at),
     "queue opened": lambda c, a, o, at, t: ev.QueueOpened(o["queue"], at),
     "interval started": lambda c, a, o, at, t: ev.IntervalStarted(at),

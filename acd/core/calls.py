@@ -180,8 +180,8 @@ class CallFacts:
         if call.state is CallState.ENDED or call.state is CallState.TALKING:
             return False
         leg = call.leg_of(attempt)
-        if leg is not None and leg.agent == agent:
-            if leg.outcome != GIVEN_UP:
+        if leg is not None:
+            if leg.agent != agent or leg.outcome != GIVEN_UP:
                 return False
         elif attempt < call.attempt or call.state is CallState.DONE:
             return False
