@@ -115,6 +115,9 @@ class WeightedMatcher(Indexes):
         line, group, agent = pair.line, pair.group, pair.agent
         call = line.calls[pair.order]
         since = group.idle[agent]
+        entry_s = self._entry_s.get(call.call)
+        if entry_s is not None and now > call.entered_at:
+            line.home.waits.answered(now - call.entered_at, entry_s)
         self.remove_call(call.call)
         self._touched.pop(line, None)
         del group.idle[agent]

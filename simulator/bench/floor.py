@@ -19,6 +19,8 @@ from acd.core.matcher import Waiting
 from acd.core.weighted import WeightedMatcher
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from acd.core.policy import Policy
 
 _FINISH, _GIVE_UP = 0, 1
@@ -94,8 +96,10 @@ class Floor:
                 }
             )
 
-    def run(self, calls: Calls, *, keep_waits: bool = False) -> Outcome:
-        """Play all calls to their end."""
+    def run(  # noqa: C901, PLR0915 -- one event loop, kept in one piece for speed
+        self, calls: Calls, *, keep_waits: bool = False, on_arrival: Callable[[int, int], None] | None = None
+    ) -> Outcome:
+        """Play all calls to their end; `on_arrival(call, queue)` is told of callers who have to wait."""
         matcher, queues = self.matcher, self.policy.queues
         ids = [q.id for q in queues]
         slower, level = self.centre.slower, self._level
@@ -155,6 +159,8 @@ class Floor:
                 heappush(heap, (now + busy, _FINISH, call, made.agent))
                 matcher.record_outcome(ids[queue], waited, answered=True)
                 taken[made.agent] = now
+            if on_arrival is not None and now == arrival and index - 1 in waiting:
+                on_arrival(index - 1, calls.queue[index - 1])
             check = matcher.next_check(now)
             retest = -1 if check is None else max(check, now + 1)
             out.span_ms = now
