@@ -39,7 +39,7 @@ class ArrivalsSection(Section):
     per_hour: NotNegative | Annotated[list[NotNegative], Field(min_length=1)]
     """One rate around the clock, or one per step."""
     per_month: NotNegative | None = None
-    """Scale everything so that an average month has so many calls."""
+    """Scale everything so that a month whose factor is 1 has so many calls."""
     weekday: dict[Weekday, NotNegative] = Field(default_factory=dict)
     season: dict[Month, NotNegative] = Field(default_factory=dict)
 
@@ -54,7 +54,7 @@ class ArrivalsSection(Section):
         made = sc.Arrivals(start, step, rates, weekday, season)
         if self.per_month is not None:
             daily = sum(rates) * step / HOUR_MS
-            month = daily * sum(weekday) * WEEKS_PER_MONTH * sum(season) / 12
+            month = daily * sum(weekday) * WEEKS_PER_MONTH
             factor *= self.per_month / month if month else 0.0
         return (
             sc.Arrivals(start, step, tuple(rate * factor for rate in rates), weekday, season)

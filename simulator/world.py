@@ -142,7 +142,7 @@ class World:
             while soon:
                 act, what = soon.popleft()
                 act(what)
-            if not heap or (self.crowd.over and self.now >= self._last_plan):
+            if not heap or self._over():
                 break
             due = heap[0][0]
             deadline = self.engine.next_deadline()
@@ -159,6 +159,9 @@ class World:
             act(what)
         self.result = self._close()
         return self.result
+
+    def _over(self) -> bool:
+        return self.crowd.over and not self.staffing.wrapping and self.now >= self._last_plan
 
     def _jump(self, instant: Instant) -> None:
         self.clock.jump(instant)
