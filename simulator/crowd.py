@@ -21,6 +21,8 @@ from simulator.callers import GONE, NO_SHEET, OUTSIDE, RINGING, TALKING, WAITING
 from simulator.scenario import DAY_MS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simulator.agents import Person
     from simulator.scenario import Queue, Scenario
     from simulator.world import World
@@ -33,6 +35,7 @@ class Crowd:
 
     __slots__ = (
         "_arrivals",
+        "_callers_of",
         "_days_left",
         "_numbers",
         "_outside",
@@ -45,9 +48,12 @@ class Crowd:
         "waiting",
     )
 
-    def __init__(self, world: World, scenario: Scenario) -> None:
+    def __init__(
+        self, world: World, scenario: Scenario, callers: Callable[[int], list[Caller]] | None = None
+    ) -> None:
         self._world = world
         self._scenario = scenario
+        self._callers_of = callers or (lambda day: draw_day(scenario, world.streams, day))
         self.live: dict[CallId, Caller] = {}
         """On the line now."""
         self.waiting = [0] * len(scenario.queues)
@@ -71,15 +77,11 @@ class Crowd:
         self._days_left -= 1
         self.day_factors.append(day_factor(self._scenario, self._world.streams, day))
         late = bool(self._arrivals)
-        self._arrivals.extend(self.callers_of(day))
+        self._arrivals.extend(self._callers_of(day))
         if late:
             self._arrivals = deque(sorted(self._arrivals, key=lambda c: (c.first_at, c.number)))
         elif self._arrivals:
             self._world.at(self._arrivals[0].first_at, self._arrive, None)
-
-    def callers_of(self, day: int) -> list[Caller]:
-        """Return the day's callers; a replay overrides this with recorded ones."""
-        return draw_day(self._scenario, self._world.streams, day)
 
     def _arrive(self, _: None) -> None:
         caller = self._arrivals.popleft()

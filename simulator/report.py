@@ -130,7 +130,9 @@ def _gain_table(experiment: Experiment) -> Table:
             gain = experiment.gain(policy, name)
             cells.append(("" if gain.excludes_zero else "≈ ") + write_figure(name, gain))
         rows.append((policy, *cells))
-    return Table((f"minus {base}", *names), tuple(rows), "Differences on the same seeds; ≈ no difference shown")
+    return Table(
+        (f"minus {base}", *names), tuple(rows), "Differences on the same seeds; ≈ no difference shown"
+    )
 
 
 def _queue_table(experiment: Experiment) -> Table:
