@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -189,7 +190,7 @@ def _report(
             range(options.first_seed, options.first_seed + count),
             jobs=options.jobs,
             keep_calls=options.plot is not None,
-            progress=lambda: bar.advance(task),
+            progress=partial(bar.advance, task),
         )
     pictures: list[Picture] = draw_all(experiment, options.plot) if options.plot is not None else []
     blocks = blocks_of(experiment, warnings, pictures, command)
@@ -219,7 +220,7 @@ def _check_published(options: argparse.Namespace, console: Console) -> int:
                 runs,
                 first_seed=options.first_seed,
                 jobs=options.jobs,
-                progress=lambda: bar.advance(task),
+                progress=partial(bar.advance, task),
             )
         _print(published_blocks(scenario, found, runs))
         everything += found

@@ -43,6 +43,7 @@ class Crowd:
         "_scenario",
         "_subscribers",
         "_world",
+        "_wraps_up",
         "day_factors",
         "live",
         "waiting",
@@ -65,6 +66,7 @@ class Crowd:
         self._days_left = scenario.days
         self._subscribers = [SubscriberId(queue.subscriber) for queue in scenario.queues]
         self._queue_ids = [QueueId(queue.name) for queue in scenario.queues]
+        self._wraps_up = [queue.wrap_up.mean_ms > 0 for queue in scenario.queues]
         self._numbers = {queue.name: number for number, queue in enumerate(scenario.queues)}
 
     @property
@@ -181,7 +183,7 @@ class Crowd:
         caller.stage = WAITING
         self.live[caller.id] = caller
         self.waiting[number] += 1
-        self._world.tell(CallEntered(caller.id, NO_DID, NO_ANI))
+        # no CallEntered: a call that we make ourselves does not come through the door
         queue_id, subscriber = self._queue_ids[number], self._subscribers[number]
         self._world.tell(CallQueued(caller.id, queue_id, subscriber, NO_DID, NO_ANI, since))
 
@@ -209,7 +211,9 @@ class Crowd:
         """Both hang up, or the caller is handed on; the agent writes it up."""
         caller, person = what
         self._world.ledger.count(caller, "served", caller.answered_at - caller.entered_at)
-        self._world.staffing.finish_call(person, caller.wrap_ms)
+        # a queue has wrap-up or it has none: the engine waits for its end, be it after a millisecond
+        wrap = max(1, caller.wrap_ms) if self._wraps_up[caller.queue] else 0
+        self._world.staffing.finish_call(person, wrap)
         goes_on = self._transfer_of(caller)
         if goes_on is None:
             self._world.tell(TalkEnded(caller.id, person.id, caller.attempt, EndedBy.CALLER))

@@ -21,7 +21,7 @@ from rich.table import Table
 from acd.core.instant import SECOND_MS
 from acd.strict_yaml import ConfigError
 from simulator.callers import Caller
-from simulator.distributions import NEVER_MS
+from simulator.distributions import NEVER_MS, Fixed
 from simulator.experiment import Experiment
 from simulator.learn import add_sources, read_source, safe_name
 from simulator.policies import known_policies
@@ -103,6 +103,7 @@ def replay(
     if unknown:
         raise ValueError(f"there is no policy {unknown[0]!r}; known: {', '.join(known_policies())}")
     days = (recording.stays[-1].arrival.date() - recording.stays[0].arrival.date()).days + 1
+    wraps = {safe_name(stay.queue, stay.queue) for stay in recording.stays if stay.wrap_s > 0}
     same = dataclasses.replace(
         scenario,
         days=days,
@@ -110,6 +111,10 @@ def replay(
         day_shape=None,
         warm_up_ms=0,
         periods=Periods(0, DAY_MS, 1),
+        queues=tuple(
+            dataclasses.replace(queue, wrap_up=Fixed(1.0)) if queue.name in wraps and not queue.wrap_up.mean_ms else queue
+            for queue in scenario.queues
+        ),
     )
     runs = {}
     for policy in policies:

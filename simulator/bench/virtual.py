@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acd.core.instant import HOUR_MS, SECOND_MS
-from simulator.distributions import Exponential, Lognormal, Uniform
 from simulator.callers import draw_day
+from simulator.distributions import Exponential, Lognormal, Uniform
 from simulator.experiment import run_one
 from simulator.recursion import first_come_first_served
 from simulator.scenario import Arrivals, Group, Queue, Scenario, Shift, single_pool
