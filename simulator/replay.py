@@ -112,7 +112,9 @@ def replay(
         warm_up_ms=0,
         periods=Periods(0, DAY_MS, 1),
         queues=tuple(
-            dataclasses.replace(queue, wrap_up=Fixed(1.0)) if queue.name in wraps and not queue.wrap_up.mean_ms else queue
+            dataclasses.replace(queue, wrap_up=Fixed(1.0))
+            if queue.name in wraps and not queue.wrap_up.mean_ms
+            else queue
             for queue in scenario.queues
         ),
     )

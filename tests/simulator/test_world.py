@@ -123,7 +123,7 @@ def test_patience_and_talk_may_be_drawn_anew_at_a_retry() -> None:
 def test_a_callback_keeps_the_place_and_the_caller_is_dialled() -> None:
     queue = dataclasses.replace(QUEUE, callback=Callback(20_000, 0.5, Fixed(8_000.0)))
     calls, result = run(
-        centre(queue), caller("x", 0, talk_s=100), caller("y", 10, callback_u=0.4), caller("z", 15, callback_u=0.6)
+        centre(queue), caller("x", 0, talk_s=100), caller("y", 10, callback_u=0.4), caller("z", 15, callback_u=0.6), policy="groups"
     )
     assert [r.outcome for r in calls["y"]] == ["callbacks", "served"]
     assert [r.wait_ms for r in calls["y"]] == [20_000, 90_000]
