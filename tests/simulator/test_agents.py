@@ -70,12 +70,20 @@ def test_a_staff_plan_that_does_not_stay_ends_with_nobody() -> None:
 def test_a_night_shift_is_already_running_when_the_run_begins() -> None:
     group = Group("g", 1, shifts=(Shift(22 * HOUR_MS, 30 * HOUR_MS),))
     plan = sorted(shift_plan(Scenario("x", (QUEUE,), (group,)), group))
-    assert [(when // HOUR_MS, what) for when, _, what, _ in plan] == [(0, "in"), (6, "out"), (22, "in"), (30, "out")]
+    assert [(when // HOUR_MS, what) for when, _, what, _ in plan] == [
+        (0, "in"),
+        (6, "out"),
+        (22, "in"),
+        (30, "out"),
+    ]
 
 
 def test_breaks_are_staggered_and_not_planned_time() -> None:
     group = Group(
-        "g", 2, shifts=(Shift(8 * HOUR_MS, 16 * HOUR_MS),), breaks=(Break(12 * HOUR_MS, 30 * MINUTE_MS, 45 * MINUTE_MS),)
+        "g",
+        2,
+        shifts=(Shift(8 * HOUR_MS, 16 * HOUR_MS),),
+        breaks=(Break(12 * HOUR_MS, 30 * MINUTE_MS, 45 * MINUTE_MS),),
     )
     scenario = Scenario("x", (QUEUE,), (group,))
     starts = [when // MINUTE_MS for when, _, what, _ in shift_plan(scenario, group) if what == "break"]

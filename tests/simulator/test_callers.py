@@ -39,7 +39,9 @@ def test_another_queue_changes_nobody_of_this_one() -> None:
 
 def test_durations_follow_the_period_of_arrival() -> None:
     queue = dataclasses.replace(
-        QUEUE, talk_by_period=(Fixed(1_000.0), Fixed(2_000.0)), patience_by_period=(Fixed(3_000.0), Fixed(4_000.0))
+        QUEUE,
+        talk_by_period=(Fixed(1_000.0), Fixed(2_000.0)),
+        patience_by_period=(Fixed(3_000.0), Fixed(4_000.0)),
     )
     scenario = centre(queue, periods=Periods(0, 12 * HOUR_MS, 2))
     for caller in draw_day(scenario, Streams(1), 0):

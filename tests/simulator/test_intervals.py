@@ -19,7 +19,14 @@ from simulator.intervals import (
 
 @pytest.mark.parametrize(
     ("level", "freedom", "table"),
-    [(0.95, 1, 12.706), (0.95, 2, 4.303), (0.95, 9, 2.262), (0.95, 10, 2.228), (0.9, 30, 1.697), (0.99, 5, 4.032)],
+    [
+        (0.95, 1, 12.706),
+        (0.95, 2, 4.303),
+        (0.95, 9, 2.262),
+        (0.95, 10, 2.228),
+        (0.9, 30, 1.697),
+        (0.99, 5, 4.032),
+    ],
 )
 def test_student_quantiles_are_those_of_the_tables(level: float, freedom: int, table: float) -> None:
     assert student_quantile(level, freedom) == pytest.approx(table, abs=6e-4)

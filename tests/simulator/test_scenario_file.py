@@ -125,7 +125,11 @@ expect:
         ("23:57", "there is no such period"),
     ]
     for place, words in expected:
-        assert any(f"s.yaml:{place.split(':')[0]}:" in p and words in p for p in problems), (place, words, problems)
+        assert any(f"s.yaml:{place.split(':')[0]}:" in p and words in p for p in problems), (
+            place,
+            words,
+            problems,
+        )
     assert len(problems) == len(expected)
 
 
@@ -177,7 +181,9 @@ def test_every_distribution_is_read_as_written() -> None:
     }
     for text, made in forms.items():
         assert read(GOOD.replace("patience: 60", f"patience: {text}"))[0].queues[0].patience == made
-    lognormal = read(GOOD.replace("patience: 60", "patience: {lognormal: {mu: 4.784, sigma: 0.953}}"))[0].queues[0]
+    lognormal = read(GOOD.replace("patience: 60", "patience: {lognormal: {mu: 4.784, sigma: 0.953}}"))[
+        0
+    ].queues[0]
     assert lognormal.patience.mean_ms == pytest.approx(188_200, rel=0.01)
 
 
@@ -189,7 +195,9 @@ def test_copies_are_named_and_their_volumes_spread() -> None:
 
 
 def test_calls_per_month_scale_the_shape_of_the_day() -> None:
-    text = GOOD.replace("{per_hour: 10}", '{starts: "08:00", per_month: 7000, per_hour: [1, 3], weekday: {sat: 0, sun: 0}}')
+    text = GOOD.replace(
+        "{per_hour: 10}", '{starts: "08:00", per_month: 7000, per_hour: [1, 3], weekday: {sat: 0, sun: 0}}'
+    )
     arrivals = read(text)[0].queues[0].arrivals
     week = sum(arrivals.expected(dt.date(2026, 3, 2) + dt.timedelta(days=day)) for day in range(7))
     assert week * 365.25 / 7 / 12 == pytest.approx(7000)
@@ -197,9 +205,13 @@ def test_calls_per_month_scale_the_shape_of_the_day() -> None:
 
 
 def test_a_line_that_grows_without_end_is_named() -> None:
-    _, warnings = read(GOOD.replace("per_hour: 10", "per_hour: 90").replace("patience: 60", "patience: never"))
+    _, warnings = read(
+        GOOD.replace("per_hour: 10", "per_hour: 90").replace("patience: 60", "patience: never")
+    )
     assert len(warnings) == 1
-    assert warnings[0].startswith("s.yaml:3:5: queues[0]: line: at 00:00 the callers bring 3.0 erlang for 2 agents")
+    assert warnings[0].startswith(
+        "s.yaml:3:5: queues[0]: line: at 00:00 the callers bring 3.0 erlang for 2 agents"
+    )
     assert "the line grows" in warnings[0]
 
 

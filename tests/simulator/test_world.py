@@ -34,14 +34,20 @@ def centre(queue: Queue = QUEUE, *groups: Group, **other: object) -> Scenario:
     return Scenario("test", (queue,), groups or (AGENT,), **other)  # type: ignore[arg-type]
 
 
-def caller(name: str, at_s: float, *, talk_s: float = 60, patience_s: float = 1e6, wrap_s: float = 0, **other: object) -> Caller:
-    made = Caller(name, 0, round(at_s * 1000), 0, round(patience_s * 1000), round(talk_s * 1000), round(wrap_s * 1000))
+def caller(
+    name: str, at_s: float, *, talk_s: float = 60, patience_s: float = 1e6, wrap_s: float = 0, **other: object
+) -> Caller:
+    made = Caller(
+        name, 0, round(at_s * 1000), 0, round(patience_s * 1000), round(talk_s * 1000), round(wrap_s * 1000)
+    )
     for key, value in other.items():
         setattr(made, key, value)
     return made
 
 
-def run(scenario: Scenario, *callers: Caller, policy: str = "fifo") -> tuple[dict[str, list[CallRecord]], RunResult]:
+def run(
+    scenario: Scenario, *callers: Caller, policy: str = "fifo"
+) -> tuple[dict[str, list[CallRecord]], RunResult]:
     """Run with checkers; return the records by caller's number and the result."""
     checkers = Checkers()
     days = [list(callers)] + [[] for _ in range(scenario.days)]
@@ -102,7 +108,9 @@ def test_wrap_up_keeps_the_agent_and_its_limit_ends_it() -> None:
 
 
 def test_who_gave_up_comes_again_with_the_same_patience_and_waits_added_up() -> None:
-    queue = dataclasses.replace(QUEUE, retry=Retry(1.0, Fixed(100_000.0), add_waits=True), threshold_ms=30_000)
+    queue = dataclasses.replace(
+        QUEUE, retry=Retry(1.0, Fixed(100_000.0), add_waits=True), threshold_ms=30_000
+    )
     first, again = caller("x", 0, talk_s=135), caller("y", 10, patience_s=20, retry_left=5)
     calls, result = run(centre(queue), first, again)
     assert [r.outcome for r in calls["y"]] == ["abandoned", "served"]
@@ -115,7 +123,9 @@ def test_patience_and_talk_may_be_drawn_anew_at_a_retry() -> None:
     queue = dataclasses.replace(
         QUEUE, patience=Never(), retry=Retry(1.0, Fixed(10_000.0), same_patience=False, same_talk=False)
     )
-    calls, _ = run(centre(queue), caller("x", 0, talk_s=100), caller("y", 1, patience_s=2, talk_s=7, retry_left=1))
+    calls, _ = run(
+        centre(queue), caller("x", 0, talk_s=100), caller("y", 1, patience_s=2, talk_s=7, retry_left=1)
+    )
     assert calls["y"][1].outcome == "served"
     assert calls["y"][1].talk_ms == 60_000
 
@@ -123,7 +133,11 @@ def test_patience_and_talk_may_be_drawn_anew_at_a_retry() -> None:
 def test_a_callback_keeps_the_place_and_the_caller_is_dialled() -> None:
     queue = dataclasses.replace(QUEUE, callback=Callback(20_000, 0.5, Fixed(8_000.0)))
     calls, result = run(
-        centre(queue), caller("x", 0, talk_s=100), caller("y", 10, callback_u=0.4), caller("z", 15, callback_u=0.6), policy="groups"
+        centre(queue),
+        caller("x", 0, talk_s=100),
+        caller("y", 10, callback_u=0.4),
+        caller("z", 15, callback_u=0.6),
+        policy="groups",
     )
     assert [r.outcome for r in calls["y"]] == ["callbacks", "served"]
     assert [r.wait_ms for r in calls["y"]] == [20_000, 90_000]
@@ -174,7 +188,9 @@ def test_a_shift_ends_after_the_call_in_hand() -> None:
 def test_of_those_above_the_plan_whoever_finishes_first_leaves() -> None:
     """ContactCenters' rule, and the reason its occupancy can be reproduced."""
     group = Group("g", 2, staff=Staff(0, 30 * SECOND_MS, (2, 1)))
-    calls, _ = run(centre(QUEUE, group), caller("x", 0, talk_s=100), caller("y", 1, talk_s=50), caller("z", 40))
+    calls, _ = run(
+        centre(QUEUE, group), caller("x", 0, talk_s=100), caller("y", 1, talk_s=50), caller("z", 40)
+    )
     assert calls["z"][0].wait_ms == 60_000
 
 
