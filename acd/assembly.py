@@ -6,9 +6,11 @@ Part of the composition root: the only room that knows both the configuration an
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from acd.adapters.broker import BrokerSettings
+from acd.adapters.http.services import HttpSettings
 from acd.adapters.mqtt import MqttSettings
 from acd.credentials import Principal, Role, hash_token
 
@@ -62,6 +64,23 @@ def mqtt_settings(config: Config) -> MqttSettings:
         ca_file=str(config.path(mqtt.ca_file)) if mqtt.ca_file else "",
         privacy="full" if config.tree.pops.show_ani else "minimal",
         pop_life_ms=round(config.tree.pops.expire_s * 1000),
+    )
+
+
+def http_settings(config: Config) -> HttpSettings:
+    """Where the HTTP edge listens, and for whom."""
+    http = config.tree.http
+    tls = None
+    if http.certificate is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(config.path(http.certificate), config.path(http.key) if http.key else None)
+    return HttpSettings(
+        host=http.host,
+        port=http.port,
+        principals=principals(config),
+        allowed_origins=(http.public_url.rstrip("/"),) if http.public_url else (),
+        desk=Path(__file__).with_name("desktop"),
+        tls=tls,
     )
 
 

@@ -7,7 +7,7 @@ Who decides what, when both were there:
   answered_at and outcome (`JOURNAL_FIELDS`, `differences`);
 - the core, because only it saw it: when an agent was reserved (offered_at), offers that were never
   dialled, hold_ms, acw_ms, history, explanation;
-- the desk: fields;
+- the desk: fields (but `fallback_member` and `voicemail`, which are the dialplan's);
 - the number: the dialplan's if the daemon had given one, else the store gives one at the first write.
 """
 
@@ -45,7 +45,7 @@ JOURNAL_FIELDS = (
 OUTCOMES = {
     "NOANSWER": OfferOutcome.NO_ANSWER,
     "BUSY": OfferOutcome.BUSY,
-    "CONGESTION": OfferOutcome.FAILED,
+    "CONGESTION": OfferOutcome.UNREACHABLE,
     "CHANUNAVAIL": OfferOutcome.UNREACHABLE,
     "CANCEL": OfferOutcome.CALLER_GONE,
     "CALLER_GONE": OfferOutcome.CALLER_GONE,
@@ -56,6 +56,10 @@ OUTCOMES = {
     "UNKNOWN_AGENT": OfferOutcome.FAILED,
 }
 """How the dialplan's status of an offer that was not answered reads on a card; unknown ones are `failed`."""
+
+_FAILED_CAUSES = frozenset({27, 38, 41, 42, 47})
+"""Q.850: out of order, temporary failure, congestion, no resource; before a talk the PBX failed the caller."""
+_BEFORE_TALK = frozenset({"enter", "wait", "dial"})
 
 _SIDES = {"caller": EndedBy.CALLER, "agent": EndedBy.AGENT, "system": EndedBy.SYSTEM}
 
@@ -92,6 +96,7 @@ class _Call:
     leg: _Leg | None = None
     legs: list[_Leg] = field(default_factory=list)
     history: list[tuple[Instant, str, str]] = field(default_factory=list)
+    fields: dict[str, str] = field(default_factory=dict)
 
     def note(self, row: JournalRow, state: str, detail: str = "") -> None:
         self.history.append((row.ms, state, detail))
@@ -156,6 +161,8 @@ def _queued(call: _Call, row: JournalRow) -> None:
 
 
 def _refused(call: _Call, row: JournalRow) -> None:
+    call.queue = QueueId(row.queue) or call.queue
+    call.subscriber = SubscriberId(row.fields.get("subscriber", "")) or call.subscriber
     _gone_soon(call, row, EndReason.REFUSED, f"refused {row.fields.get('why', '')}".strip())
 
 
@@ -243,6 +250,14 @@ def _fallback(call: _Call, row: JournalRow) -> None:
     call.note(row, "fallback", row.fields.get("why", ""))
 
 
+def _fallback_answered(call: _Call, row: JournalRow) -> None:
+    call.fields["fallback_member"] = row.agent
+
+
+def _voicemail(call: _Call, row: JournalRow) -> None:
+    call.fields["voicemail"] = row.fields.get("file", "")
+
+
 def _ended(call: _Call, row: JournalRow) -> None:
     if call.ended_at is not None:
         return
@@ -251,6 +266,11 @@ def _ended(call: _Call, row: JournalRow) -> None:
     by = _SIDES.get(row.fields.get("by", ""), EndedBy.UNKNOWN)
     if by is not EndedBy.UNKNOWN or call.answered_at is None:
         call.by = by
+    stage = row.fields.get("stage", "")
+    if stage == "fallback":
+        call.final = EndReason.FALLBACK
+    elif stage in _BEFORE_TALK and call.cause in _FAILED_CAUSES:
+        call.final = EndReason.PBX_FAILED
     _end(call, row.ms)
 
 
@@ -287,7 +307,9 @@ _HANDLERS: dict[str, Callable[[_Call, JournalRow], None]] = {
     "ACDTALKEND": _talk_ended,
     "ACDTRANSFER": _transferred,
     "ACDFALLBACK": _fallback,
+    "ACDFALLBACKANSWER": _fallback_answered,
     "ACDCALLBACK": _callback,
+    "ACDVOICEMAIL": _voicemail,
     "ACDEND": _ended,
 }
 
@@ -325,6 +347,7 @@ def _card(call: _Call, call_id: str) -> CallCard:
             )
             for leg in call.legs
         ),
+        fields=tuple((name, value) for name, value in call.fields.items() if value),
         history=tuple(call.history),
     )
 
@@ -347,7 +370,7 @@ def completed(folded: CallCard, stored: CallCard | None) -> CallCard:
         hold_ms=stored.hold_ms,
         acw_ms=stored.acw_ms,
         segments=segments,
-        fields=stored.fields,
+        fields=tuple({**dict(folded.fields), **dict(stored.fields)}.items()),
         history=stored.history or folded.history,
         explanation=stored.explanation,
     )

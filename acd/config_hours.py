@@ -127,6 +127,8 @@ class OpeningHours(Section):
 
     def next_change(self, now: datetime, zone: tzinfo) -> datetime | None:
         """Return the next instant (UTC) at which the queue opens or closes; None if none within 400 days."""
+        if self.always and not self.exceptions:
+            return None
         open_now = self.is_open(now, zone)
         first = now.astimezone(zone).date()
         for ahead in range(_HORIZON_DAYS):

@@ -2,19 +2,24 @@
 
 Two stored forms. `sha256:<hex>` is for tokens made by `new_token()`: 256 random bits need no slow hash,
 so they may be checked on every HTTP request. `$argon2id$...` is for passwords a person chose: slow to
-guess, therefore slow to check, and only accepted where somebody logs in once (the MQTT broker).
+guess, therefore slow to check; `PasswordCheck` does that in a thread and remembers what was right.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import secrets
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import Enum
 
 TOKEN_PREFIX = "sha256:"  # noqa: S105 - a marker, not a secret
 _MAX_NAME = 64
+_MAX_SECRET = 1_024
+_REMEMBERED = 1_000
+_QUEUED = 200
 _DECOY = TOKEN_PREFIX + "0" * 64
 
 
@@ -88,3 +93,48 @@ def find_by_token(principals: tuple[Principal, ...], token: str) -> Principal | 
         if hmac.compare_digest(principal.secret_hash, hashed):
             found = principal
     return found
+
+
+class PasswordCheck:
+    """Checks (name, secret) off the loop, two at a time; right answers are kept as keyed digests.
+
+    So a hundred agents who reconnect at once, or send every HTTP request with their password, cost one
+    slow hash each. Wrong ones always cost it, two at a time, which is the brake on guessing.
+    """
+
+    def __init__(self, principals: tuple[Principal, ...]) -> None:
+        self._principals = {p.name: p for p in principals}
+        self._key = secrets.token_bytes(32)
+        self._known: OrderedDict[bytes, None] = OrderedDict()
+        self._turns = asyncio.Semaphore(2)
+        self._queued = 0
+
+    def replace(self, principals: tuple[Principal, ...]) -> None:
+        """Take new people at a reload; everybody is checked anew."""
+        self._principals = {p.name: p for p in principals}
+        self._known.clear()
+
+    async def who(self, name: str, secret: str) -> Principal | None:
+        """Return the principal when the secret is right. A flood of checks is answered None at once."""
+        principal = self._principals.get(name)
+        if len(secret) > _MAX_SECRET:
+            return None
+        stored = principal.secret_hash if principal else None
+        text = f"{name}\0{stored}\0{secret}".encode("utf-8", "surrogatepass")
+        digest = hmac.new(self._key, text, hashlib.sha256).digest()
+        if digest in self._known:
+            return principal
+        if self._queued >= _QUEUED:
+            return None
+        self._queued += 1
+        try:
+            async with self._turns:
+                right = await asyncio.to_thread(verify, stored, secret)
+        finally:
+            self._queued -= 1
+        if not right:
+            return None
+        self._known[digest] = None
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return principal

@@ -15,18 +15,29 @@ import structlog
 from acd import assembly, clockwork
 from acd.adapters.asterisk.channels import EVENTS, Translator
 from acd.adapters.asterisk.connection import UP, AmiConnection
+from acd.adapters.asterisk.fastagi import FastAgiServer, Route
+from acd.adapters.asterisk.journal import JournalTailer
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
 from acd.adapters.broker import EmbeddedBroker
+from acd.adapters.http.server import HttpServer
+from acd.adapters.http.services import HttpServices
 from acd.adapters.mqtt import MqttScreenPop
 from acd.adapters.service import LoopWatch
+from acd.adapters.store.cards import CardFilter, StoredCard
 from acd.adapters.store.sqlite import SqliteStore
+from acd.config_labels import labels_of
+from acd.core.effects import WriteCallCard
 from acd.core.engine import Engine
 from acd.core.ids import AgentId, CallId
+from acd.door import Door, LastTalks
 from acd.factlog import FactLog
+from acd.journalfeed import JournalFeed
 from acd.notegate import NoteGate
 from acd.pops import PopBook
+from acd.ports import PortError
 from acd.runner import Runner
+from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +48,7 @@ if TYPE_CHECKING:
     from acd.core.snapshot import Snapshot
     from acd.ports import Clock
     from acd.wire.ami import AmiFrame
+    from agi_scripts.route_did import Numbers
 
 log = structlog.get_logger("acd.house")
 
@@ -63,7 +75,17 @@ class House:
             self._tell,
             clock,
             known_agents=self._known_agents,
+            read_calls=self._read_calls,
             read_journal=self._read_journal,
+        )
+        self.journal = JournalFeed(
+            self._tailers(),
+            self.gate,
+            self.engine,
+            clock,
+            inbox=self._tell,
+            store=self.store,
+            resync=self.sync.suspect,
         )
         settings = assembly.ami_settings(config, interest=EVENTS)
         self.ami = AmiConnection(settings, self._on_event, self.sync.on_state)
@@ -79,14 +101,49 @@ class House:
             pops=self.pops,
             store=self.store,
             dossier=self._dossier,
+            ask_sync=self.sync.ask_audit,
         )
         self.hours = clockwork.Hours(lambda: self.config, clock, self._tell)
+        self.door = self._make_door()
+        routes = {path: Route(script) for path, script in self.door.routes().items()}
+        self.agi = FastAgiServer(routes, self._tell)
+        self.http = HttpServer(self._services(), assembly.http_settings(config))
+        self.runner.observe(self._count_cards)
 
     # --- making ----------------------------------------------------------------------------------
 
     def _make_broker(self) -> EmbeddedBroker | None:
         settings = assembly.broker_settings(self.config)
         return None if settings is None else EmbeddedBroker(settings, assembly.principals(self.config))
+
+    def _make_door(self) -> Door:
+        directory = LastTalks(self.store, self.clock, self._numbers)
+        return Door(lambda: self.config, self.snapshot, self.clock, directory, self.store.next_card_number)
+
+    def _numbers(self) -> Numbers:
+        return self.door.numbers()
+
+    def _tailers(self) -> tuple[JournalTailer, ...]:
+        journal = self.config.tree.asterisk.journal
+        files = [JournalTailer(journal.queue_log, queue_log.parse_line, self.store)]
+        if journal.cel is not None:
+            files.append(JournalTailer(journal.cel, cel.parse_line, self.store))
+        return tuple(files)
+
+    def _services(self) -> HttpServices:
+        mqtt = self.config.tree.mqtt
+        return HttpServices(
+            clock=self.clock,
+            inbox=self._tell,
+            snapshot=self.snapshot,
+            labels=lambda: labels_of(self.config, self.troubles().values()),
+            explain=self.explain,
+            pops=self.book,
+            cards=Cards(self.store),
+            open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
+            troubles=self.troubles,
+            gauges=self.gauges,
+        )
 
     def _devices(self) -> dict[AgentId, str]:
         return {AgentId(name): self.config.dial(AgentId(name)) for name in self.config.tree.agents}
@@ -102,6 +159,14 @@ class House:
         await self.store.open()
         if self.broker is not None:
             await self.broker.start()
+        agi = self.config.tree.asterisk.agi
+        try:
+            await self.agi.start(agi.host, agi.port)
+        except OSError as taken:
+            raise PortError(
+                f"FastAGI cannot listen on {agi.host}:{agi.port}: {taken.strerror}", retryable=True
+            ) from taken
+        self.http.bind()
 
     async def run(self) -> None:
         """Keep every task until cancelled; a task that breaks ends all."""
@@ -113,6 +178,8 @@ class House:
             "watch": self.watch.run(),
             "pops": self.pops.run(),
             "hours": self.hours.run(),
+            "journal": self.journal.run(),
+            "http": self.http.run(),
             "snapshots": clockwork.publish_snapshots(self.snapshot, self.pops),
         }
         async with asyncio.TaskGroup() as group:
@@ -121,10 +188,13 @@ class House:
 
     async def close(self) -> None:
         """Close everything, whatever state it is in."""
+        await self.agi.close()
         self.ami.close()
+        await self.http.stop()
         await self.pops.stop()
         if self.broker is not None:
             await self.broker.stop()
+        self.journal.close()
         self.runner.close()
         await self.store.close()
 
@@ -134,12 +204,18 @@ class House:
         self.translator.set_devices(self._devices())
         if self.broker is not None:
             self.broker.replace_principals(assembly.principals(config))
+        self.http.replace_principals(assembly.principals(config))
+
+    def _count_cards(self, _fact: object, wishes: Sequence[object]) -> None:
+        for wish in wishes:
+            if isinstance(wish, WriteCallCard):
+                self.http.metrics.call_finished(wish.card)
 
     # --- between the parts -----------------------------------------------------------------------
 
     def _on_event(self, frame: AmiFrame) -> None:
-        if self.gate.first_of_event(frame):
-            self.sync.on_event(frame)
+        self.gate.mark_event(frame)
+        self.sync.on_event(frame)
 
     async def _known_agents(self) -> Sequence[LiveAgent]:
         """Status of every configured agent: as kept, else logged out."""
@@ -151,8 +227,13 @@ class House:
             for name in self.config.tree.agents
         ]
 
+    async def _read_calls(self) -> None:
+        """What the journal knows of calls; the feed is made after the synchroniser."""
+        await self.journal.catch_up_calls()
+
     async def _read_journal(self) -> None:
-        """The journal's tail before anything is offered (filled in by the journal feed)."""
+        """The journal's tail before anything is offered."""
+        await self.journal.catch_up()
 
     def _dossier(self, wish: ShowPop) -> Mapping[str, object]:
         queue = self.config.tree.queues.get(wish.queue)
@@ -181,7 +262,60 @@ class House:
             found["asterisk"] = f"AMI {self.ami.state} {self.ami.detail}".strip()
         if not self.store.status.ok:
             found["store"] = self.store.status.words
+        if self.journal.trouble:
+            found["journal"] = self.journal.trouble
         mqtt = self.pops.status()
         if not mqtt.connected:
             found["mqtt"] = mqtt.text
         return found
+
+    def gauges(self) -> dict[str, float]:
+        """Figures for the metrics; no personal data."""
+        figures: dict[str, float] = {
+            "loop_lag_seconds": self.watch.lag_s,
+            "ami_up": float(self.ami.state == UP),
+            "synced": float(self.sync.synced),
+            "unfinished_wishes": float(self.runner.unfinished),
+            "pops_dropped": float(self.runner.pops_dropped),
+            "note_repeats": float(self.gate.repeated),
+            "cards_spilled": float(self.store.status.spilled),
+        }
+        sources = (
+            ("ami", self.ami.counters),
+            ("sync", self.sync.counters),
+            ("agi", self.agi.counters),
+            ("switch", self.switch.counters),
+            ("journal", self.journal.counters),
+            ("runner", self.runner.counters),
+            ("heartbeat", self.heartbeat.counters),
+        )
+        for source, counters in sources:
+            figures |= {f"{source}_{name}": float(value) for name, value in counters.items()}
+        return figures
+
+
+class Cards:
+    """The store's cards as the HTTP edge asks for them."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    async def get(self, *, call: str = "", number: str = "") -> StoredCard | None:
+        """Return one card."""
+        return await self._store.get(call=call, number=number)
+
+    async def find(
+        self,
+        *,
+        since: int | None,
+        until: int | None,
+        subscriber: str,
+        queue: str,
+        agent: str,
+        limit: int,
+    ) -> Sequence[StoredCard]:
+        """Return cards, newest first."""
+        wanted = CardFilter(
+            since=since, until=until, subscriber=subscriber, queue=queue, agent=agent, limit=limit
+        )
+        return await self._store.find(wanted)

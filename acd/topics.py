@@ -17,22 +17,24 @@ acd/v1/status                router → wallboards   router up or down (last wil
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from acd import snapshot_json
 from acd.core.events import AgentLoggedIn, AgentLoggedOut, AgentPaused, AgentResumed, WrapUpDone
-from acd.core.ids import AgentId
+from acd.core.ids import AgentId, Ani, Did
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from acd.core.effects import CloseWrapUp, ConfirmPop, OpenWrapUp, ShowPop, WithdrawPop
     from acd.core.events import Fact
     from acd.core.instant import Instant
-    from acd.core.snapshot import AgentView, QueueView, Snapshot
+    from acd.core.snapshot import AgentView, CallView, Snapshot
 
 VERSION = 1
 ROOT = "acd/v1"
@@ -187,79 +189,36 @@ def clean(text: str) -> str:
 # --- state -------------------------------------------------------------------------------------
 
 
+AGENT_STATE = (
+    "agent", "status", "pause_reason", "state", "state_since", "reachable", "call", "handled", "rna", "wrap_up_until",
+)  # fmt: skip
+
+
 def agent_state(view: AgentView) -> Message:
-    """Build the agent's own retained status and state."""
-    body = _agent(view) | {"v": VERSION}
+    """Build the agent's own retained status and state, in the words of the snapshot.
+
+    Only what changes by an event: running times would send a message per agent and second.
+    """
+    body = {"v": VERSION} | {name: getattr(view, name) for name in AGENT_STATE}
     return Message(agent_topic(view.agent, "state"), encode(body), retain=True, kind="state")
 
 
 def snapshot(view: Snapshot) -> Message:
-    """Build the retained snapshot. No telephone number in it: retained messages lie on disks."""
-    body = {
-        "v": VERSION,
-        "now_ms": view.now,
-        "synced": view.synced,
-        "calls": [
-            {
-                "call": c.call,
-                "state": c.state,
-                "queue": c.queue,
-                "subscriber": c.subscriber,
-                "card": c.card_number,
-                "entered_at_ms": c.entered_at,
-                "waited_ms": c.waited_ms,
-                "agent": c.agent,
-                "attempt": c.attempt,
-                "position": c.position,
-                "expected_wait_ms": c.expected_wait_ms,
-            }
-            for c in view.calls
-        ],
-        "agents": [_agent(a) for a in view.agents],
-        "queues": [_queue(q) for q in view.queues],
-        "counters": dict(view.counters),
-    }
+    """Build the retained snapshot, in the form of acd.snapshot_json and of GET /api/v1/snapshot.
+
+    No telephone number in it: retained messages lie on disks (row 12).
+    """
+    body = snapshot_json.encode(without_numbers(view))
     return Message(SNAPSHOT, encode(body), retain=True, kind="snapshot")
 
 
-def _agent(view: AgentView) -> dict[str, Any]:
-    return {
-        "agent": view.agent,
-        "status": view.status,
-        "pause_reason": view.pause_reason,
-        "state": view.state,
-        "state_since_ms": view.state_since,
-        "reachable": view.reachable,
-        "call": view.call,
-        "handled": view.handled,
-        "rna": view.rna,
-        "wrap_up_until_ms": view.wrap_up_until,
-    }
-
-
-def _queue(view: QueueView) -> dict[str, Any]:
-    return {
-        "queue": view.queue,
-        "subscriber": view.subscriber,
-        "open": view.open,
-        "waiting": view.waiting,
-        "longest_wait_ms": view.longest_wait_ms,
-        "offered": view.offered,
-        "answered": view.answered,
-        "answered_in_target": view.answered_in_target,
-        "abandoned": view.abandoned,
-        "abandoned_short": view.abandoned_short,
-        "fallback": view.fallback,
-        "handled": view.handled,
-        "talking": view.talking,
-        "sum_wait_answered_ms": view.sum_wait_answered_ms,
-        "sum_talk_ms": view.sum_talk_ms,
-        "sum_acw_ms": view.sum_acw_ms,
-        "target_share": view.target_share,
-        "target_threshold_ms": view.target_threshold_ms,
-        "expected_wait_ms": view.expected_wait_ms,
-        "sl_of_offered": view.sl_of_offered,
-    }
+def without_numbers(view: Snapshot, keep: Callable[[CallView], bool] | None = None) -> Snapshot:
+    """Return the snapshot with the telephone numbers of all calls emptied, but of those to keep."""
+    calls = tuple(
+        call if keep is not None and keep(call) else dataclasses.replace(call, ani=Ani(""), did=Did(""))
+        for call in view.calls
+    )
+    return dataclasses.replace(view, calls=calls)
 
 
 def status(state: str, text: str, now: Instant | None) -> Message:

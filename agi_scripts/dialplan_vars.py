@@ -85,21 +85,23 @@ CONTEXTS = (
 NOTES: dict[str, tuple[str, ...]] = {
     "AcdEnter": ("did", "ani"),
     "AcdQueued": ("why", "subscriber", "did", "ani", "enter_ms", "card", "priority", "needs", "sticky"),
-    "AcdRefused": ("why",),
+    "AcdRefused": ("why", "subscriber"),
     "AcdDial": ("attempt",),
     "AcdAnswer": ("attempt",),  # written on the caller's channel side: agent and caller joined
     "AcdDialEnd": ("attempt", "status"),  # status: DIALSTATUS, or DOUBLE, UNKNOWN_AGENT, REJECTED
     "AcdTalkEnd": ("attempt", "by", "stays"),  # by: caller, agent; stays: 1 = caller waits again
     "AcdTransfer": ("to",),
     "AcdFallback": ("why",),  # why: heartbeat, verdict, wish, max_wait
-    "AcdFallbackAnswer": (),  # agent column: member interface
+    "AcdFallbackAnswer": (),  # agent column: the member's name = agent id
     "AcdCallback": ("number",),
     "AcdVoicemail": ("file",),
     "AcdEnd": ("cause", "stage", "by", "enter_ms"),
     "AcdFeature": ("action", "reason"),  # login, logout, pause, resume, wrapdone; call column: NONE
 }
 """In queue_log: time|call|queue|agent|ACDENTER|ms=..|did=..|ani=..   (event in capitals, k=v data).
-As UserEvent AcdEnter: headers Call, Queue, Agent, Ms, Did, Ani (first letter capital, `enter_ms` -> Enter_ms)."""
+As UserEvent AcdEnter: headers Call, Queue, Agent, Ms, Did, Ani (first letter capital, `enter_ms` -> Enter_ms).
+A UserEvent also carries the channel's own headers before its `UserEvent:` line, one of them the dialplan's
+`Priority`: of a header that comes twice the LAST one is the note's."""
 
 QUESTIONS = ("enter_queue", "announce_wait")
 """FastAGI paths the dialplan asks: agi://host:port/enter_queue with arguments call, did, ani;

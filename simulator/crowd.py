@@ -166,8 +166,8 @@ class Crowd:
             return
         if caller.callback_u >= callback.accept or caller.dials_ms:
             return
-        self._world.tell(CallbackChosen(caller.id, NO_ANI))
         self.left(caller, "callbacks")
+        self._world.tell(CallbackChosen(caller.id, NO_ANI))
         self._world.tell(CallEnded(caller.id, by=EndedBy.CALLER))
         self._outside += 1
         caller.dials_ms = max(1, self._world.draws.one(callback.dial, "callback dial", caller))

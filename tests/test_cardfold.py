@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from acd import cardfold
+from acd.adapters.asterisk.translate import OFFER_OUTCOMES
 from acd.core.card import Segment
-from acd.core.events import EndedBy, EndReason
+from acd.core.events import EndedBy, EndReason, OfferOutcome
 from acd.core.ids import AgentId
 from acd.wire.queue_log import JournalRow
 
@@ -77,6 +78,13 @@ def test_a_handled_call_with_one_unanswered_offer():
             EndedBy.CALLER,
             11.8,
         ),
+        (
+            "9 FALLBACK - why=wish\n30 END - cause=16 stage=fallback by=caller",
+            EndReason.FALLBACK,
+            EndedBy.CALLER,
+            8.8,
+        ),
+        ("9 END - cause=41 stage=wait by=system", EndReason.PBX_FAILED, EndedBy.SYSTEM, 8.8),
         ("9 CALLBACK - number=+7916\n12 END - cause=16 by=system", EndReason.CALLBACK, EndedBy.SYSTEM, 8.8),
         (
             "1 DIAL anna attempt=1\n2 ANSWER anna attempt=1\n9 TRANSFER anna to=boris\n99 END - cause=16 by=caller",
@@ -104,6 +112,23 @@ def test_a_handled_call_with_one_unanswered_offer():
 def test_how_a_call_ends_decides_reason_side_and_wait(rest, reason, by, wait_s):
     card = cardfold.fold(told(DOOR + rest))
     assert (card.end_reason, card.ended_by, card.wait_ms) == (reason, by, round(wait_s * 1000))
+
+
+def test_what_the_dialplan_tells_of_the_fallback_stands_on_the_card():
+    rest = (
+        "9 FALLBACK - why=wish\n12 FALLBACKANSWER SIP:1\n20 VOICEMAIL - file=c-1.wav\n30 END - stage=fallback"
+    )
+    card = cardfold.fold(told(DOOR + rest))
+    assert card.fields == (("fallback_member", "SIP:1"), ("voicemail", "c-1.wav"))
+
+
+def test_offer_outcomes_read_as_the_live_feed_reads_them():
+    assert {
+        status: cardfold.OUTCOMES[status] for status in OFFER_OUTCOMES if status in cardfold.OUTCOMES
+    } == {status: outcome for status, outcome in OFFER_OUTCOMES.items() if status in cardfold.OUTCOMES}
+    assert {OFFER_OUTCOMES[status] for status in set(OFFER_OUTCOMES) - set(cardfold.OUTCOMES)} <= {
+        OfferOutcome.FAILED
+    }
 
 
 def test_a_call_at_the_door_only_still_gets_a_card():

@@ -13,12 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import hmac
 import logging
-import secrets
 import socket
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +26,9 @@ from amqtt.mqtt.connack import ConnackPacket
 from amqtt.mqtt.connect import ConnectPacket
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 
-from acd import topics
-from acd.credentials import Principal, Role, verify
+from acd.credentials import PasswordCheck, Principal, Role
 from acd.ports import PortError
+from acd.rights import Rights
 
 if TYPE_CHECKING:
     import ssl
@@ -46,7 +42,7 @@ _MAX_CONNECT_BYTES = 4_096
 _MAX_AGENT_BYTES = 4_096
 _MAX_CLIENT_ID = 64
 _TAKEOVER_LIMIT_S = 2.0
-_CACHED_LOGINS = 1_000
+_ACCEPTS_PER_TURN, _BACKLOG = 32, 512
 # What amqtt's codec makes of bytes that are not MQTT, and of a stream that ends early.
 _BAD_BYTES = (
     AMQTTError, CodecError, MQTTError, NoDataError, OSError, EOFError, ValueError, TimeoutError, TypeError,
@@ -63,6 +59,8 @@ class BrokerSettings:
     max_connections: int = 500
     max_knocking: int = 250
     """Connections that have not shown who they are."""
+    clients_per_agent: int = 8
+    """Desks, terminals and their sessions of the last minute."""
     connect_deadline_s: float = 2.0
     max_message_bytes: int = 262_144
     """For services; agents may send 4 096 bytes, and 8 000 bytes a second."""
@@ -105,42 +103,6 @@ class BrokerStatus:
     text: str
     connections: int
     counters: Mapping[str, int]
-
-
-class Rights:
-    """Who may read and write what. Pure."""
-
-    def __init__(self, principals: tuple[Principal, ...]) -> None:
-        self.principals = {p.name: p for p in principals}
-
-    def role(self, user: str | None) -> Role | None:
-        """Return the user's role, None when unknown."""
-        principal = self.principals.get(user or "")
-        return principal.role if principal else None
-
-    def may_write(self, user: str | None, topic: str) -> bool:
-        """The router writes everything of ours; an agent its own command and presence; nobody else writes."""
-        match self.role(user):
-            case Role.ROUTER:
-                return topic.startswith(topics.ROOT + "/")
-            case Role.AGENT:
-                return topic in (topics.agent_topic(str(user), leaf) for leaf in ("command", "presence"))
-            case _:
-                return False
-
-    def may_read(self, user: str | None, topic: str) -> bool:
-        """Also asked for filters: only a filter that lies wholly inside the rights passes."""
-        levels = topic.split("/")
-        match self.role(user):
-            case Role.ROUTER:
-                return topic.startswith(topics.ROOT + "/")
-            case Role.AGENT:
-                own = [*topics.ROOT.split("/"), "agent", str(user)]
-                return levels[: len(own)] == own and len(levels) == len(own) + 1
-            case Role.SUPERVISOR | Role.VIEWER:
-                return topic in (topics.SNAPSHOT, topics.STATUS)
-            case _:
-                return False
 
 
 class Gate(BaseAuthPlugin, BaseTopicPlugin):  # type: ignore[misc]  # amqtt ships no types
@@ -217,7 +179,7 @@ class EmbeddedBroker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._knocking = 0
         self._watch: asyncio.Task[None] | None = None
-        self._passwords = _Passwords(self._rights)
+        self._passwords = PasswordCheck(principals)
 
     @property
     def port(self) -> int:
@@ -227,7 +189,7 @@ class EmbeddedBroker:
     def replace_principals(self, principals: tuple[Principal, ...]) -> None:
         """Take new users at a reload; who is no longer known is cut."""
         self._rights.principals = {p.name: p for p in principals}
-        self._passwords.forget()
+        self._passwords.replace(principals)
         for client_id, link in list(self._links.items()):
             if self._rights.role(client_id.split("-")[0]) is None:
                 link.cut()
@@ -254,14 +216,22 @@ class EmbeddedBroker:
         )
         self._broker = _GuardedBroker(config)
         await self._broker.start()
+        family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            self._server = await asyncio.start_server(
-                self._accept, self._settings.host, self._settings.port, ssl=self._settings.tls, backlog=256
-            )
+            sock.bind((self._settings.host, self._settings.port))
         except OSError as problem:
+            sock.close()
             await self._broker.shutdown()
             where = f"{self._settings.host}:{self._settings.port}"
             raise PortError(f"embedded broker cannot listen on {where}: {problem}", retryable=True) from None
+        # asyncio accepts as many connections in one turn of the loop as its backlog says; a flood must
+        # not make that turn long. The kernel's queue is set apart, for a hundred agents at once.
+        self._server = await asyncio.start_server(
+            self._accept, sock=sock, ssl=self._settings.tls, backlog=_ACCEPTS_PER_TURN
+        )
+        sock.listen(_BACKLOG)
         self._watch = asyncio.create_task(self._watch_clients(), name="broker-watch")
 
     async def stop(self) -> None:
@@ -344,9 +314,17 @@ class EmbeddedBroker:
             return _NOT_AUTHORIZED
         if connect.will_flag and not self._rights.may_write(user, str(connect.will_topic)):
             return _NOT_AUTHORIZED
-        if not await self._passwords.right(user, password):
+        if await self._passwords.who(user, password) is None:
             return _BAD_PASSWORD
-        return 0
+        return _UNAVAILABLE if self._has_too_many(user, client_id) else 0
+
+    def _has_too_many(self, user: str, client_id: str) -> bool:
+        """Tell whether one more client would be too many for an agent; each may leave a queue behind."""
+        if self._broker is None or self._rights.role(user) is not Role.AGENT:
+            return False
+        held = {*self._links, *self._broker.sessions}
+        own = sum(other.startswith(f"{user}-") for other in held)
+        return client_id not in held and own >= self._settings.clients_per_agent
 
     async def _answer(self, link: _Link, code: int) -> None:
         with contextlib.suppress(*_BAD_BYTES):
@@ -394,35 +372,6 @@ class EmbeddedBroker:
                     self.counters.cut += 1
                     session.inflight_out.clear()
                     link.cut()
-
-
-class _Passwords:
-    """Checks passwords off the loop, two at a time, and remembers the right ones as keyed digests."""
-
-    def __init__(self, rights: Rights) -> None:
-        self._rights = rights
-        self._key = secrets.token_bytes(32)
-        self._known: OrderedDict[bytes, None] = OrderedDict()
-        self._turns = asyncio.Semaphore(2)
-
-    def forget(self) -> None:
-        """Check everybody anew."""
-        self._known.clear()
-
-    async def right(self, user: str, password: str) -> bool:
-        principal = self._rights.principals.get(user)
-        stored = principal.secret_hash if principal else None
-        text = f"{user}\0{stored}\0{password}".encode("utf-8", "surrogatepass")
-        digest = hmac.new(self._key, text, hashlib.sha256).digest()
-        if digest in self._known:
-            return True
-        async with self._turns:
-            right = await asyncio.to_thread(verify, stored, password)
-        if right:
-            self._known[digest] = None
-            if len(self._known) > _CACHED_LOGINS:
-                self._known.popitem(last=False)
-        return right
 
 
 class _Link:

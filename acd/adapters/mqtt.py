@@ -182,6 +182,7 @@ class MqttScreenPop:
         self._state: dict[str, Message] = {}
         self._online: set[AgentId] = set()
         self._connected = False
+        self._up = asyncio.Event()
         self._text = "not started"
         self._stopping = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -241,6 +242,12 @@ class MqttScreenPop:
         figures = {name: getattr(self.counters, name) for name in self.counters.__slots__}
         return MqttStatus(self._connected, self._text, len(self._outbox), len(self._online), figures)
 
+    async def wait_connected(self, limit_s: float) -> bool:
+        """Wait for the link, at most so long; return whether it is there."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._up.wait(), limit_s)
+        return self._connected
+
     async def run(self) -> None:
         """Keep the link until `stop()`, reconnecting with jittered back-off. Ends only by stop or cancel."""
         backoff_s = self._settings.backoff_min_s
@@ -279,6 +286,7 @@ class MqttScreenPop:
         if self._connected or self._text == "not started":
             _LOG.warning("mqtt_link_down broker=%s why=%s", where, problem)
         self._connected = False
+        self._up.clear()
         self._online.clear()
         self._text = f"no connection to the broker at {where}: {problem}; next try within {backoff_s:.1f} s"
 
@@ -318,6 +326,7 @@ class MqttScreenPop:
         await client.subscribe([(topics.ALL_COMMANDS, 1), (topics.ALL_PRESENCE, 1)])
         self.counters.connects += 1
         self._connected = True
+        self._up.set()
         self._text = f"connected to the broker at {self._settings.host}:{self._settings.port}"
         _LOG.info("mqtt_link_up broker=%s:%d", self._settings.host, self._settings.port)
         # A restarted broker has forgotten what it retained.

@@ -21,6 +21,13 @@ SUB_COMMANDS: dict[str, tuple[str, str]] = {
     "wallboard": ("acd.wallboard.app:run", "Show the centre live in the terminal"),
     "cards": ("acd.cli.cards:app", "List finished calls; JSON and CSV export"),
     "card": ("acd.cli.cards:card_app", "Show one call card by its number"),
+    "export": ("acd.cli.cards:export_app", "Export cards as CSV or JSON, or all about one number"),
+    "rebuild": ("acd.cli.cards:rebuild_app", "Compare cards with Asterisk's journal, and mend them"),
+    "backup": ("acd.cli.cards:backup_app", "Back the database up while the daemon runs"),
+    "restore": ("acd.cli.cards:restore_app", "Put a backup in the database's place"),
+    "erase": ("acd.cli.cards:erase_app", "Erase what is kept about a number"),
+    "ledger": ("acd.cli.ledger:app", "Missed calls: list, close, approve"),
+    "audit": ("acd.cli.ledger:audit_app", "Check the audit log"),
     "agent": ("acd.cli.agent:app", "Show an agent's screen-pops live; log in, pause, resume"),
 }
 """name: (module:attribute, help). The attribute is a typer application, or a function to make one of."""

@@ -135,6 +135,10 @@ class Engine:
             return ()
         return (*known.explanation, *self._floor.matcher.explain(call, now))
 
+    def knows(self, call: CallId) -> bool:
+        """Whether this call is live, or ended so lately that its card may still change here."""
+        return self._floor.find_call(call) is not None
+
     def check(self, now: Instant) -> None:
         """Raise InvariantBroken if anything does not hold that must hold after every step.
 

@@ -1,1 +1,1 @@
-"""Measurements: each module has `run() -> dict` and prints it as JSON when started."""
+"""Benchmarks: every figure the documentation names, measured again. `bin/bench NAME`."""

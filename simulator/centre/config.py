@@ -22,9 +22,9 @@ FIRMS = (
 """(id, display name, promised share, within seconds): unlike small firms sharing one pool of agents."""
 
 
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that is free now."""
-    with socket.socket() as probe:
+def free_port(*, udp: bool = False) -> int:
+    """Return a port of 127.0.0.1 that is free now."""
+    with socket.socket(type=socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
@@ -37,6 +37,7 @@ class CentreSpec:
     agents: int = 8
     firms: int = len(FIRMS)
     ami_port: int = field(default_factory=free_port)
+    ami_user: str = "acd"
     ami_secret: str = ""
     agi_port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
@@ -124,7 +125,7 @@ def _system(spec: CentreSpec) -> dict[str, Any]:
     if spec.cel is not None:
         journal["cel"] = str(spec.cel)
     asterisk: dict[str, Any] = {
-        "ami": {"port": spec.ami_port, "secret": {"file": "secrets/ami"}},
+        "ami": {"port": spec.ami_port, "user": spec.ami_user, "secret": {"file": "secrets/ami"}},
         "agi": {"port": spec.agi_port},
         "journal": journal,
     }

@@ -35,6 +35,8 @@ class PhonePlan:
     """How every agent's phone behaves."""
 
     answer_after_s: float = 0.4
+    talk_s: tuple[float, float] = (2.0, 6.0)
+    """How long an agent talks before hanging up (real phones; on the stand-in the caller hangs up)."""
 
 
 def plan_calls(

@@ -116,8 +116,10 @@ def judge(
 def _one_call(
     verdict: Verdict, truth: Truth, call: JournalCall | None, card_of: Mapping[str, Mapping[str, object]]
 ) -> None:
-    if truth.outcome in ("answered", "abandoned", "refused", "fallback", "failed"):
-        setattr(verdict, truth.outcome, getattr(verdict, truth.outcome) + 1)
+    # who was served by the PBX alone looks answered to the driver; the journal knows better
+    outcome = "fallback" if call is not None and call.count("ACDFALLBACK") else truth.outcome
+    if outcome in ("answered", "abandoned", "refused", "fallback", "failed"):
+        setattr(verdict, outcome, getattr(verdict, outcome) + 1)
     if truth.outcome == "failed":
         verdict.problems.append(f"failed: SIP failure for {truth.ani}")
     if call is None:

@@ -18,7 +18,9 @@ def read_cards(database: Path) -> list[dict[str, object]]:
     try:
         cards = [dict(row) for row in link.execute("SELECT * FROM cards ORDER BY entered_at")]
         for card in cards:
-            rows = link.execute("SELECT * FROM segments WHERE call = ? ORDER BY attempt", (card["call"],))
+            rows = link.execute(
+                "SELECT * FROM card_segments WHERE call = ? ORDER BY attempt", (card["call"],)
+            )
             card["segments"] = [dict(row) for row in rows]
     finally:
         link.close()

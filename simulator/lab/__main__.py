@@ -13,13 +13,15 @@ from simulator.lab.instance import Lab, Ports
 
 
 def _arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lab", description="A real Asterisk on loopback for tests and the demo.")
+    parser = argparse.ArgumentParser(
+        prog="lab", description="A real Asterisk on loopback for tests and the demo."
+    )
     parser.add_argument("--name", default="default", help="instance; several run side by side")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (("up", "start it"), ("reset", "stop, empty and start it")):
         up = commands.add_parser(name, help=text)
         up.add_argument("--json", action="store_true", help="print ports, users, secret files and log paths")
-        up.add_argument("--agents", type=Path, help="JSON list: [{\"id\": \"a1\", \"contact\": \"sip:...\"}]")
+        up.add_argument("--agents", type=Path, help='JSON list: [{"id": "a1", "contact": "sip:..."}]')
         for port in ("sip", "ami", "agi", "ws", "rtp"):
             up.add_argument(f"--{port}", type=int, help=f"{port} port (rtp: the first); default: a free one")
     commands.add_parser("down", help="stop it and remove its folder")

@@ -18,7 +18,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from simulator.lab.agents import Agent, write_agents_conf
 from simulator.lab.errors import LabError
@@ -98,8 +98,11 @@ class Lab:
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
         self._born = ""
+        self._version = ""
         if len(str(self.run / "run" / "asterisk.ctl")) > 100:
-            raise LabError(f"{self.run} is too long for a control socket: set ACD_LAB_DIR to a shorter folder")
+            raise LabError(
+                f"{self.run} is too long for a control socket: set ACD_LAB_DIR to a shorter folder"
+            )
 
     # --- where things are ----------------------------------------------------------------------
 
@@ -133,7 +136,7 @@ class Lab:
         return {
             "name": self.name,
             "pid": self.pid,
-            "version": ".".join(map(str, self._tree.version)) if self._tree else "",
+            "version": self._version,
             "ports": asdict(self.ports),
             "trunk_host": TRUNK_HOST,
             "router_user": self.router_user,
@@ -149,7 +152,7 @@ class Lab:
 
     # --- life ----------------------------------------------------------------------------------
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         self.up()
         return self
 
@@ -176,9 +179,12 @@ class Lab:
         self._pid = 0
         if not keep:
             shutil.rmtree(self.run, ignore_errors=True)
+            mount_point = self.folder / "tree" / str(self.run).lstrip("/")
+            with suppress(OSError):
+                mount_point.rmdir()  # only ever empty: what was mounted there ended with the process
 
     def kill_hard(self) -> None:
-        """kill -9, as in failure-modes row 26. Files stay; `up` starts the same instance again."""
+        """Kill -9, as in failure-modes row 26. Files stay; `up` starts the same instance again."""
         if self.pid:
             self._signal(signal.SIGKILL)
             self._gone_within(STOP_S)
@@ -191,7 +197,9 @@ class Lab:
         words = ["asterisk", "-C", str(self.etc / "asterisk.conf"), "-rx", command]
         if self._tree is None or self._tree.root is not None:
             words = ["nsenter", "--target", str(self.pid), "--mount", "--root", "--wd=/", *words]
-        result = subprocess.run(words, capture_output=True, text=True, check=False, timeout=20, errors="replace")
+        result = subprocess.run(
+            words, capture_output=True, text=True, check=False, timeout=20, errors="replace"
+        )
         if result.returncode:
             raise LabError(f"console: {result.stdout}{result.stderr}")
         return result.stdout
@@ -215,7 +223,7 @@ class Lab:
         lab.ports = Ports(**data["ports"])
         lab.agents = tuple(Agent(**agent) for agent in data["agents"])
         lab._settings = data["settings"]
-        lab._pid, lab._born = data["pid"], data["born"]
+        lab._pid, lab._born, lab._version = data["pid"], data["born"], data["version"]
         lab.router_secret = (lab.run / "router.secret").read_text(encoding="utf-8").strip()
         lab.callback_secret = (lab.run / "callback.secret").read_text(encoding="utf-8").strip()
         return lab
@@ -224,10 +232,17 @@ class Lab:
 
     def _prepare(self) -> None:
         tree = self._need_tree()
-        for part in ("etc", "run", "log/cel-custom", "var/lib/keys", "var/spool/monitor", "var/spool/acd-voicemail"):
+        for part in (
+            "etc",
+            "run",
+            "log/cel-custom",
+            "var/lib/keys",
+            "var/spool/monitor",
+            "var/spool/acd-voicemail",
+        ):
             (self.run / part).mkdir(parents=True, exist_ok=True)
         values = {
-            "name": self.name,
+            "system_name": f"{self.name}{secrets.token_hex(6)}",
             "etc": str(self.etc),
             "run": str(self.run / "run"),
             "log": str(self.run / "log"),
@@ -274,6 +289,7 @@ class Lab:
 
     def _start(self) -> None:
         tree = self._need_tree()
+        self._version = ".".join(map(str, tree.version))
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "RUN": str(self.run)}
         if tree.root is None:
             command = ["asterisk", "-f", "-C", str(self.etc / "asterisk.conf")]
@@ -286,7 +302,12 @@ class Lab:
             command = ["setpriv", "--pdeathsig", "KILL", *command]
         with (self.run / "log" / "stderr.log").open("ab") as out:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=environment,
+                start_new_session=True,
             )
         self._pid = self._process.pid
         self._born = _birth(self._pid)
@@ -298,7 +319,8 @@ class Lab:
         while time.monotonic() < end:
             if self._process is not None and self._process.poll() is not None:
                 break
-            if self._fully_booted():
+            # the journal too: whoever tails it should find it
+            if self.queue_log.exists() and self._fully_booted():
                 return
             time.sleep(0.1)
         tail = (self.run / "log" / "stderr.log").read_text(encoding="utf-8", errors="replace")[-1500:]
@@ -322,6 +344,7 @@ class Lab:
     def _remember(self) -> None:
         state = {
             "pid": self._pid,
+            "version": self._version,
             "born": self._born,
             "ports": asdict(self.ports),
             "agents": [asdict(agent) for agent in self.agents],
@@ -341,9 +364,9 @@ class Lab:
     def _gone_within(self, seconds: float) -> bool:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if self._process is not None:
-                self._process.poll()  # reap our own child, else it stays a zombie that looks alive
             if not self.pid:
+                if self._process is not None:
+                    self._process.wait(1)  # our own child: take it off the process table
                 return True
             time.sleep(0.02)
         return False
@@ -352,7 +375,9 @@ class Lab:
 def _birth(pid: int) -> str:
     """The start time of a process: a pid alone may have been given to somebody else meanwhile."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        fields = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        )
     except OSError:
         return ""
     return "" if fields[0] == "Z" else fields[19]

@@ -81,7 +81,9 @@ def find_tree(folder: Path) -> Tree:
     _name_service(root)
     version = parse_version((root / _READY).read_text(encoding="utf-8"))
     if version < FLOOR:
-        raise LabError(f"{root} holds Asterisk {version}, older than {FLOOR}: remove the folder and run again")
+        raise LabError(
+            f"{root} holds Asterisk {version}, older than {FLOOR}: remove the folder and run again"
+        )
     return Tree(root, version, _modules(root))
 
 
@@ -169,7 +171,13 @@ def _run(command: list[str], folder: Path) -> None:
     with log.open("ab") as out:
         try:
             code = subprocess.run(
-                command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, check=False, timeout=900, env=environment
+                command,
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                check=False,
+                timeout=900,
+                env=environment,
             ).returncode
         except subprocess.TimeoutExpired:
             raise LabError(f"{command[0]} took more than 15 minutes; see {log}") from None

@@ -59,9 +59,14 @@ def _obey(words: list[str], channel: Channel) -> bytes:
         case ["SET", "VARIABLE"] if len(words) == 4:
             channel.variables[words[2]] = words[3]
             return encode_reply(200, "1")
+        case ["EXEC", "MSET"] if len(words) == 3:
+            for pair in words[2].split(","):
+                name, _, value = pair.partition("=")
+                channel.variables[name] = value
+            return encode_reply(200, "0")
         case ["GET", "VARIABLE"] if len(words) == 3:
-            value = channel.variables.get(words[2])
-            return encode_reply(200, "0") if value is None else encode_reply(200, "1", value)
+            found = channel.variables.get(words[2])
+            return encode_reply(200, "0") if found is None else encode_reply(200, "1", found)
         case ["GET", "FULL"] if len(words) >= 4:
             value = channel.variables.get(words[3].strip("${}"), "")
             return encode_reply(200, "1", value)

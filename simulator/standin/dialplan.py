@@ -139,7 +139,8 @@ class CallTask:
         verdict = variables.get("ACD_VERDICT", "")
         if verdict in ("closed", "full", "refused"):
             self.outcome = "refused"
-            self.world.note("AcdRefused", self.channel, variables.get("ACD_QUEUE", ""), "", {"why": verdict})
+            fields = {"why": verdict, "subscriber": variables.get("ACD_SUBSCRIBER", "")}
+            self.world.note("AcdRefused", self.channel, variables.get("ACD_QUEUE", ""), "", fields)
             self._hung_up_by = "system"
             return "", ""
         variables.setdefault("ACD_WHY", "new")
@@ -308,8 +309,9 @@ class CallTask:
                 leg = self._ring(phone)
                 if not await self._sleep(phone.answer_after_s):
                     world.note("AcdFallbackAnswer", self.channel, queue, phone.agent, {})
-                    if not await self._sleep(self.caller.talk_s):
-                        self._hung_up_by = "caller"
+                    talks = [s for s in (phone.talk_s, self.caller.talk_s) if s is not None]
+                    if not await self._sleep(min(talks, default=None)):
+                        self._hung_up_by = "agent" if phone.talk_s in talks[:1] else "caller"
                 self._drop_leg(phone, leg)
                 return self._next()
             if await self._sleep(1.0):

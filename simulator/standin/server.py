@@ -147,7 +147,7 @@ class StandIn:
             return self.channels[wanted]
         return next((c for c in self.channels.values() if c.uniqueid == wanted), None)
 
-    def set_registered(self, agent: str, registered: bool) -> None:  # noqa: FBT001
+    def set_registered(self, agent: str, registered: bool) -> None:
         """Unplug or plug an agent's phone."""
         phone = self.phones[agent]
         phone.registered = registered

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import shutil
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Self
 
 import aiomqtt
 
@@ -116,7 +118,7 @@ pattern write acd/v1/agent/%u/presence
 @contextlib.asynccontextmanager
 async def mosquitto(directory: Path, port: int, *agents: str) -> AsyncIterator[int]:
     """A real mosquitto with the documented ACL. No websocket listener: it would ignore the address."""
-    directory.chmod(0o700)
+    directory.chmod(0o700)  # noqa: ASYNC240 - a temporary directory
     passwords, acl, conf = directory / "passwd", directory / "acl", directory / "mosquitto.conf"
     if not passwords.exists():
         lines = "".join(f"{n}:{n}-secret\n" for n in ("router", "wall", *agents))
@@ -161,21 +163,32 @@ def client(port: int, user: str, device: str = "desk", **options: object) -> aio
 
 
 class LagMeter:
-    """The worst delay of the loop while it is entered, in milliseconds."""
+    """The worst delay of the loop while it is entered, in milliseconds.
+
+    `worst_ms` counts our thread's computing between two turns of the loop, so that a busy machine does
+    not spoil the figure; waiting inside the loop, which is no computing, shows in `worst_wall_ms`.
+    """
 
     def __init__(self) -> None:
         self.worst_ms = 0.0
+        self.worst_wall_ms = 0.0
 
-    async def __aenter__(self) -> LagMeter:
+    async def __aenter__(self) -> Self:
+        # The heap of the whole test run is not the daemon's: keep it out of the collector's pauses.
+        gc.collect()
+        gc.freeze()
         self._task = asyncio.create_task(self._measure())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        gc.unfreeze()
+        assert self.worst_wall_ms < 2_000
 
     async def _measure(self) -> None:
         while True:
-            before = time.monotonic()
+            wall, computing = time.monotonic(), time.thread_time()
             await asyncio.sleep(0.005)
-            self.worst_ms = max(self.worst_ms, (time.monotonic() - before - 0.005) * 1000)
+            self.worst_wall_ms = max(self.worst_wall_ms, (time.monotonic() - wall - 0.005) * 1000)
+            self.worst_ms = max(self.worst_ms, (time.thread_time() - computing) * 1000)

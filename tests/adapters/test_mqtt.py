@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -141,6 +142,18 @@ async def test_state_is_retained_for_who_comes_later_and_says_when_the_router_st
             assert (body["state"], body["text"]) == ("down", "the router was stopped")
 
 
+async def test_running_times_of_a_snapshot_do_not_send_a_message_per_agent():
+    async with embedded("ann") as broker, screen_pop(broker.port) as (pop, _):
+        await pop.publish_snapshot(snapshot())
+        await until(lambda: pop.counters.published == 4, "status, snapshot, two agents")
+        view = snapshot()
+        later = replace(
+            view, now=view.now + 1_000, agents=tuple(replace(a, ready_ms=1_000) for a in view.agents)
+        )
+        await pop.publish_snapshot(later)
+        assert pop.status().waiting == 1
+
+
 async def test_last_will_says_down_when_the_router_dies(tmp_path):
     async with mosquitto(tmp_path, free_port(), "ann") as port:
         pop = MqttScreenPop(
@@ -199,6 +212,39 @@ async def test_restarted_broker_gets_the_retained_state_again(tmp_path):
             await wall.subscribe(topics.SNAPSHOT, qos=1)
             assert (await read(wall, 1))[0][0] == topics.SNAPSHOT
             assert pop.counters.connects == 2
+
+
+async def test_pop_cut_off_in_flight_is_sent_again():
+    """The line breaks between PUBLISH and its acknowledgement: at least once, not at most once."""
+    async with embedded("ann") as broker, client(broker.port, "ann") as desk:
+        await desk.subscribe("acd/v1/agent/ann/pop", qos=1)
+        cuts = []
+
+        async def carry(reader, writer, *, watch: bool):
+            while data := await reader.read(65_536):
+                if watch and not cuts and b"/pop" in data:
+                    cuts.append(data)
+                    break
+                writer.write(data)
+            writer.close()
+
+        async def proxy(reader, writer):
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", broker.port)
+            ways = [carry(reader, far_writer, watch=True), carry(far_reader, writer, watch=False)]
+            tasks = [asyncio.create_task(way) for way in ways]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            writer.close()
+            far_writer.close()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+        async with screen_pop(server.sockets[0].getsockname()[1]) as (pop, _):
+            assert await pop.wait_connected(5)
+            await pop.show(show(effect=7), {})
+            ((_, body),) = await read(desk, 1)
+            assert (body["effect"], len(cuts)) == (7, 1)
+        server.close()
+        await server.wait_closed()
 
 
 async def test_wrong_password_is_said_in_plain_words_and_tried_again_politely():

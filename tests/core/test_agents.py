@@ -128,3 +128,26 @@ def test_an_unreachable_phone_is_not_offered():
     assert t.state() == "waiting"
     t.tell(3, ev.DeviceReachable("anna"))
     assert t.state() == "offering"
+
+
+def test_logging_out_ends_the_wrap_up_and_an_own_call_does_too():
+    for fact, by in ((ev.AgentLoggedOut("anna"), "logout"), (ev.OwnCallStarted("anna"), "own call")):
+        t = Telling("anna")
+        t.talking(0)
+        t.tell(1, ev.CallEnded("c1"))
+        closing = [w for w in t.tell(2, fact) if isinstance(w, ef.CloseWrapUp)]
+        assert [w.by for w in closing] == [by]
+
+
+def test_each_deadline_of_an_agent_frees_the_agent():
+    t = Telling("anna")
+    t.queued(0)
+    t.wake(2_000)  # unconfirmed: given up and offered again
+    t.tell(2_001, ev.OfferEnded("c1", "anna", 2, ev.OfferOutcome.FAILED))
+    t.wake(7_001)  # the phone has rested
+    assert t.call().attempt == 3
+    t.tell(7_002, ev.CallAnswered("c1", "anna", 3))
+    t.tell(8_000, ev.CallEnded("c1"))
+    closing = [w for w in t.wake(18_000) if isinstance(w, ef.CloseWrapUp)]
+    assert [w.by for w in closing] == ["deadline"]
+    assert t.agent() == "idle"

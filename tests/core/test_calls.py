@@ -381,3 +381,107 @@ def test_a_failed_wish_for_fallback_is_uttered_again_and_strange_numbers_are_har
     assert t.counter("wishes_failed") == 2
     assert isinstance(t.wake(605_000)[0], ef.SendToFallback)
     assert any("link down" in line for line in t.engine.explain("c1", 605_000))
+
+
+def test_hang_up_against_answer_is_decided_by_the_switchs_times():
+    t = Telling("anna")
+    t.queued(0, at=0)
+    t.tell(5, ev.CallEnded("c1", at=5))
+    stray = t.tell(6, ev.CallAnswered("c1", "anna", 1, at=6))
+    assert kinds(stray) == ["HangUpStrayLeg"]
+    assert kinds(t.tell(6, ev.CallAnswered("c1", "anna", 1))) == ["HangUpStrayLeg"]
+    assert t.counter("answers_after_end") == 2
+    assert t.tell(7, ev.CallAnswered("c1", "anna", 1, at=4))[0].card.end_reason is ev.EndReason.HANDLED
+
+
+def test_a_hang_up_reported_twice_is_one_end():
+    t = Telling()
+    t.queued(0)
+    t.tell(5, ev.CallEnded("c1", 16, CALLER), ev.CallEnded("c1", 16, CALLER))
+    assert len(t.cards()) == 1
+
+
+def test_a_stone_is_kept_for_a_call_of_which_only_the_end_was_heard():
+    t = Telling("anna")
+    t.tell(5, ev.CallEnded("c1", 16, CALLER))
+    assert (t.counter("unknown_calls_ended"), t.cards()) == (1, [])
+    t.tell(6, ev.CallEntered("c1", "100", "200"))
+    t.queued(7)
+    assert (t.state(), t.agent()) == ("ended", "idle")
+
+
+def test_the_outcome_of_a_wish_we_had_given_up_is_only_recorded():
+    t = Telling("anna")
+    t.queued(0)
+    t.wake(2_000)
+    t.tell(2_001, ev.OfferEnded("c1", "anna", 1, ev.OfferOutcome.NO_ANSWER))
+    assert (t.state(), t.agent(), t.call().leg.attempt) == ("offering", "reserved", 2)
+    t.tell(2_002, ev.TalkEnded("c1", "anna", 1, CALLER))
+    assert t.state() == "offering"
+
+
+def test_the_end_of_a_talk_whose_answer_was_lost_still_is_a_talk():
+    t = Telling("anna")
+    t.queued(0)
+    t.tell(5, ev.TalkEnded("c1", "anna", 1, CALLER))
+    assert (t.state(), t.agent(), t.counter("lost_answers")) == ("done", "wrap_up", 1)
+
+
+def test_the_head_of_the_line_is_kept_when_the_talk_broke_off():
+    t = Telling("anna")
+    t.talking(10)
+    t.queued(11, "c2", entered_at=0)
+    t.tell(12, ev.TalkEnded("c1", "anna", 1, AGENT, caller_stays=True))
+    t.queued(13, entered_at=10, why=ev.QueuedWhy.HEAD)
+    assert [t.floor.matcher.position(c) for c in ("c1", "c2")] == [1, 2]
+    t.tell(14, ev.CallLeftToFallback("c1", "x"))
+    t.queued(15, entered_at=10, why=ev.QueuedWhy.HEAD)
+    assert t.floor.matcher.position("c1") == 1
+
+
+def test_a_transfer_ends_the_talk_and_names_the_end():
+    t = Telling("anna")
+    t.talking(0)
+    t.tell(5, ev.CallTransferred("c1", "anna", "outside"), ev.TalkEnded("c1", "anna", 1, AGENT))
+    t.tell(6, ev.CallEnded("c1"), ev.CallTransferred("c1", "anna", "outside"), ev.WrapUpDone("anna"))
+    card = t.cards()[0]
+    assert (card.end_reason, card.talk_ms, card.ended_by) == (ev.EndReason.TRANSFERRED, 5, AGENT)
+
+
+def test_card_fields_reach_the_card():
+    t = Telling()
+    t.queued(0)
+    t.tell(1, ev.CardFilled("c1", None, (("subject", "deed"),)), ev.CallEnded("c1"))
+    assert t.cards()[0].fields == (("subject", "deed"),)
+
+
+def test_a_refused_offer_wish_shortens_the_wait_for_the_dialplans_word():
+    t = Telling("anna")
+    offer = t.queued(0)[0]
+    t.tell(100, ev.WishFailed(offer.effect, "channel not up"))
+    t.wake(600)
+    assert t.call().attempt == 2
+    t.tell(601, ev.WishFailed(offer.effect, "again"))
+    assert t.engine.next_deadline() == 2_600
+
+
+def test_a_skip_that_lapses_during_a_wish_for_fallback_does_not_put_the_call_back():
+    t = Telling("anna")
+    t.queued(0)
+    t.tell(0, ev.OfferConfirmed("c1", "anna", 1))
+    t.tell(595_000, ev.OfferEnded("c1", "anna", 1, ev.OfferOutcome.NO_ANSWER))
+    t.wake(600_000)
+    assert t.floor.matcher.position("c1") == 0
+    t.tell(605_000, ev.DeadlinePassed())
+    assert t.floor.matcher.position("c1") == 0
+
+
+def test_a_call_found_done_is_left_alone_from_waiting_and_after_a_talk():
+    t = Telling("anna")
+    t.talking(0, "c1")
+    t.queued(1, "c2")
+    for call in ("c1", "c2"):
+        t.engine._calls.finish(t.call(call), "found done", 2, 2)
+        assert t.state(call) == "done"
+    assert t.agent() == "wrap_up"
+    assert t.call("c2").history[-1] == (2, "done", "found done")

@@ -9,7 +9,7 @@ from acd.core.cards import reason_by_state
 from tests.core.telling import Telling
 
 
-def call_in(state: CallState, **more) -> Call:
+def call_in(state: CallState, **more: object) -> Call:
     call = Call("c1", "1", "2", 0, 1)
     call.state = state
     for name, value in more.items():

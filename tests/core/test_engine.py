@@ -137,3 +137,36 @@ def test_the_same_day_is_the_same_under_any_hash_seed():
         digests.add(run.stdout)
     assert len(digests) == 1
     assert len(digests.pop().strip()) == 64
+
+
+def test_the_earlier_of_deadline_and_matchers_wish_is_next():
+    class Patient(SimpleMatcher):
+        def next_check(self, now):
+            return 1_000_000
+
+    engine = Engine(POLICY, Patient())
+    engine.step(ev.WorldSynced(), 0)
+    assert engine.next_deadline() == 1_000_000
+    engine.step(ev.CallQueued("c1", "desk", "firm", "1", "2", 0), 0)
+    assert engine.next_deadline() == 600_000
+    assert [type(w).__name__ for w in engine.step(ev.DeadlinePassed(), 600_000)] == ["SendToFallback"]
+
+
+def test_facts_about_the_centre_reach_their_place():
+    t = Telling("anna")
+    t.tell(1, ev.QueueClosed("desk"))
+    assert not t.queue("desk").open
+    t.tell(2, ev.QueueOpened("desk"), ev.WishFailed(99, "?"), ev.PolicyChanged(Policy(queues=POLICY.queues)))
+    assert t.queue("desk").open
+    assert t.counter("wishes_failed") == 1
+    assert not t.floor.agents
+
+
+def test_the_engine_knows_a_call_until_it_leaves_memory():
+    t = Telling()
+    assert not t.engine.knows("c1")
+    t.queued(0)
+    t.tell(1, ev.CallEnded("c1"))
+    assert t.engine.knows("c1")
+    t.tell(3_600_001, ev.DeadlinePassed())
+    assert not t.engine.knows("c1")

@@ -84,3 +84,40 @@ def test_a_retired_agent_who_rested_leaves_nothing_behind():
     )
     assert not t.floor.agents
     assert t.floor.deadlines.due(("rest", "anna")) is None
+
+
+def test_leaving_the_line_forgets_what_runs_only_while_waiting():
+    t = Telling("anna")
+    t.queued(0)
+    t.tell(0, ev.OfferEnded("c1", "anna", 1, ev.OfferOutcome.NO_ANSWER))
+    t.tell(1, ev.CallLeftToFallback("c1", "x"))
+    assert len(t.floor.deadlines) == 0
+    t.queued(2, "c2")
+    t.wake(600_002)
+    assert len(t.floor.by_effect) == 1
+    t.tell(600_003, ev.CallEnded("c2"))
+    assert not t.floor.by_effect
+
+
+def test_a_stay_is_counted_once_and_recounted_only_if_counted():
+    t = Telling("anna")
+    t.tell(0, ev.CallEntered("c1", "1", "2", at=0))
+    t.tell(5, ev.CallEnded("c1"), ev.CallAnswered("c1", "anna", 1, at=3))
+    assert t.queue().answered == 0
+    t.talking(6, "c2")
+    t.tell(7, ev.TalkEnded("c2", "anna", 1, ev.EndedBy.AGENT, caller_stays=True))
+    t.tell(8, ev.CallEnded("c2"))
+    assert (t.queue().answered, t.queue().abandoned) == (1, 0)
+    t.queued(9, "c3", at=9)
+    t.tell(20, ev.CallEnded("c3", at=20), ev.CallAnswered("c3", "anna", 1, at=15))
+    assert (t.queue().answered, t.queue().abandoned, t.queue().sum_wait_answered_ms) == (2, 0, 6)
+
+
+def test_a_guest_and_an_agent_in_an_own_call_settle():
+    t = Telling("anna")
+    t.tell(1, ev.OwnCallStarted("anna"))
+    assert t.agent() == "busy_elsewhere"
+    t.queued(2)
+    t.tell(3, ev.OfferConfirmed("c1", "stranger", 1))
+    t.tell(4, ev.OfferEnded("c1", "stranger", 1, ev.OfferOutcome.NO_ANSWER))
+    assert "stranger" not in t.floor.agents

@@ -161,3 +161,57 @@ def test_acw_and_talk_are_told_to_the_matcher_by_the_queue_of_the_talk():
     t.queued(1_000, queue="law", entered_at=0)
     t.tell(1_500, ev.WrapUpDone("anna"))
     assert told == [("desk", "anna", 1_500)]
+
+
+def test_ring_no_answer_pauses_at_the_limit():
+    t = Telling("anna")
+    t.queued(0)
+    wishes = t.tell(5, ev.OfferEnded("c1", "anna", 1, ev.OfferOutcome.NO_ANSWER))
+    assert [w.paused_reason for w in wishes if isinstance(w, ef.KeepAgentStatus)] == ["RNA"]
+    assert t.call().skip == ("anna",)
+
+
+def test_a_caller_gone_frees_the_agent_and_waits_for_the_hang_up():
+    t = Telling("anna")
+    t.queued(0)
+    t.tell(5, ev.OfferEnded("c1", "anna", 1, ev.OfferOutcome.CALLER_GONE))
+    assert (t.state(), t.agent()) == ("done", "idle")
+
+
+def test_a_lost_return_puts_the_caller_back_without_blame():
+    t = Telling("anna")
+    t.queued(0)
+    t.tell(1, ev.OfferConfirmed("c1", "anna", 1))
+    t.queued(9, entered_at=0, why=ev.QueuedWhy.RETURNED)
+    assert (t.call().attempt, t.floor.agents["anna"].rna) == (2, 0)
+
+
+def test_taking_up_what_the_switch_says_frees_everybody_else():
+    t = Telling("anna", "boris")
+    t.talking(0, "c1")
+    t.queued(1, "c2")  # boris is reserved
+    t.tell(2, ev.CallAnswered("c2", "anna", 7))  # but anna took it
+    assert (t.state("c1"), t.agent("boris"), t.call("c2").leg.agent) == ("done", "idle", "anna")
+    t.queued(3, "c3")
+    t.tell(4, ev.CallAnswered("c2", "boris", 9))  # and then boris, for whom c3 was meant
+    assert (t.agent("anna"), t.state("c3"), t.call("c2").leg.agent) == ("wrap_up", "waiting", "boris")
+    t.tell(5, ev.CallAnswered("c3", "anna", 4))
+    assert t.agent("anna") == "talking"
+
+
+def test_a_given_up_offer_is_joined_again_not_doubled():
+    t = Telling("anna")
+    t.queued(0)
+    t.tell(1, ev.AgentPaused("anna", "tea"))
+    t.wake(2_000)
+    t.tell(2_100, ev.OfferConfirmed("c1", "anna", 1))
+    assert len(t.call().legs) == 1
+    assert t.agent() == "ringing"
+
+
+def test_a_call_in_fallback_that_is_answered_by_an_agent_of_ours_is_ours():
+    t = Telling("anna")
+    t.tell(0, ev.AgentPaused("anna", "tea"))
+    t.queued(0)
+    t.tell(1, ev.CallLeftToFallback("c1", "x"), ev.CallAnswered("c1", "anna", 1))
+    assert (t.state(), t.queue().answered) == ("talking", 1)

@@ -30,7 +30,7 @@ def matcher(*agents: str) -> SimpleMatcher:
     return made
 
 
-def call(name: str, order: int, queue: str = "desk", **more) -> Waiting:
+def call(name: str, order: int, queue: str = "desk", **more: object) -> Waiting:
     return Waiting(name, queue, more.pop("entered_at", order), order, **more)
 
 

@@ -5,7 +5,7 @@ from acd.core import events as ev
 from tests.core.telling import Telling
 
 
-def live(stage: str, call: str = "c1", **more) -> ev.LiveCall:
+def live(stage: str, call: str = "c1", **more: object) -> ev.LiveCall:
     return ev.LiveCall(
         call, stage, more.pop("queue", "desk"), "firm", "100", "200", more.pop("entered_at", 0), **more
     )
@@ -230,3 +230,9 @@ def test_a_retired_agent_is_not_logged_in_by_a_sync():
     t.tell(1, ev.CallAnswered("c1", "stranger", 1))
     t.tell(2, ev.WorldSynced((live("talk", agent="stranger", attempt=1),), (ev.LiveAgent("stranger", True),)))
     assert t.floor.agents["stranger"].status.value == "logged_out"
+
+
+def test_a_wrap_up_kept_by_the_store_goes_on():
+    t = Telling(synced=False)
+    t.tell(0, ev.WorldSynced(agents=(ev.LiveAgent("anna", True, wrap_up_until=500),)))
+    assert t.agent() == "wrap_up"

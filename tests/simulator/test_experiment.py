@@ -65,4 +65,4 @@ def test_a_published_value_that_is_wrong_is_noticed() -> None:
     import dataclasses
 
     wrong = dataclasses.replace(POOL, expect=(Expectation("occupancy", 0.5, 0.01),))
-    assert not agrees(reproduce(wrong, 3))
+    assert not agrees(reproduce(wrong, 8))

@@ -68,7 +68,7 @@ def test_a_bad_file_is_refused_with_its_place(tmp_path: Path, capsys: pytest.Cap
     bad = tmp_path / "bad.yaml"
     bad.write_text(SMALL.replace("[20]", "[-20]"), encoding="utf-8")
     assert main([str(bad)]) == 2
-    assert "bad.yaml:4:42" in capsys.readouterr().err
+    assert "bad.yaml:4:44" in capsys.readouterr().err
 
 
 def test_one_run_is_refused(small: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,10 +48,8 @@ def test_an_agent_who_has_a_call_is_not_rung_twice() -> None:
     assert drain(world) == [OfferEnded(CallId("c0"), AgentId("g1"), 1, OfferOutcome.DOUBLE_BOOKED)]
 
 
-def test_a_fallback_for_a_caller_who_is_answered_meanwhile_does_nothing() -> None:
-    world = world_with(WAITING)
-    world.switch.send_to_fallback(SendToFallback(EffectId(1), CallId("c0"), "late"))
-    world.live[CallId("c0")].stage = TALKING
+def test_a_fallback_for_a_caller_who_talks_already_does_nothing() -> None:
+    world = world_with(TALKING)
     world.switch.send_to_fallback(SendToFallback(EffectId(1), CallId("c0"), "late"))
     assert drain(world) == []
 

@@ -34,6 +34,14 @@ def test_the_first_header_of_a_name_wins():
     assert leftover == b"200 result=0\n"
 
 
+def test_an_argument_forged_through_the_callers_name_is_not_trusted():
+    """Security 6: the name stands before the arguments, so there the first is not the true one."""
+    forged, _ = read_request(b"agi_calleridname: x\nagi_arg_1: evil\nagi_arg_1: call\n\n")
+    assert "agi_arg_1" not in forged.trusted()
+    honest, _ = read_request(b"agi_calleridname: x\nagi_arg_1: call\n\n")
+    assert honest.trusted()["agi_arg_1"] == "call"
+
+
 def test_request_cut_at_every_position_and_byte_by_byte_is_the_same():
     data = REQUEST + b"200"
     whole = read_request(data)
@@ -52,9 +60,12 @@ def test_headers_without_end_are_refused(data):
 
 
 @given(
-    st.lists(st.sampled_from([b"\n", b"\r", b":", b"agi_", b"x" * 50, b"\xff", b" "]), max_size=40).map(
-        b"".join
-    )
+    st.lists(
+        st.sampled_from(
+            [b"\n", b"\n\n", b"\r", b":", b": ", b"agi_", b"a: b\n", b"c:d: e\n", b"x" * 50, b"\xff", b" "]
+        ),
+        max_size=40,
+    ).map(b"".join)
 )
 def test_any_request_bytes_in_any_chunking_give_the_same(data):
     def run(chunks):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 BUSY_TIMEOUT_MS = 5_000
+ROWS_PER_TRIP = 256
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 # Two connections that write or checkpoint at the same instant can lose a committed transaction
@@ -105,14 +107,42 @@ def _uri(path: Path, mode: str) -> str:
     return f"file:{quote(str(path.absolute()))}?mode={mode}"
 
 
+class _Connection(aiosqlite.Connection):
+    """Remembers its stop.
+
+    aiosqlite does not wait for it when opening fails, and its thread then talks to a closed event loop.
+    """
+
+    stopped: asyncio.Future[None] | None = None
+
+    def stop(self) -> asyncio.Future[None] | None:
+        """Stop the thread; the future is done when it has."""
+        self.stopped = super().stop()
+        return self.stopped
+
+
+async def _connect(path: Path, mode: str) -> aiosqlite.Connection:
+    """Open a connection, or fail and leave no thread behind."""
+    uri = _uri(path, mode)
+
+    def connector() -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+
+    connection = _Connection(connector, iter_chunk_size=ROWS_PER_TRIP)
+    try:
+        return await connection
+    except BaseException:
+        if connection.stopped is not None:
+            await asyncio.wait({connection.stopped}, timeout=BUSY_TIMEOUT_MS / 1000)
+        raise
+
+
 async def open_writer(path: Path) -> aiosqlite.Connection:
     """Open, set up and migrate the one writing connection. Raises PortError; closes on any failure."""
     connection: aiosqlite.Connection | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = await aiosqlite.connect(
-            _uri(path, "rwc"), uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000
-        )
+        connection = await _connect(path, "rwc")
         await _set_up(connection)
         await _migrate(connection)
     except BaseException as error:
@@ -129,9 +159,7 @@ async def reader(path: Path) -> AsyncIterator[aiosqlite.Connection]:
     """Open a read-only connection and close it. Raises PortError, also when there is no file."""
     connection: aiosqlite.Connection | None = None
     try:
-        connection = await aiosqlite.connect(
-            _uri(path, "ro"), uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000
-        )
+        connection = await _connect(path, "ro")
         connection.row_factory = sqlite3.Row
         await connection.execute("PRAGMA trusted_schema = OFF")
         await connection.execute("PRAGMA query_only = ON")

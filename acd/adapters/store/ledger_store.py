@@ -46,16 +46,21 @@ async def note_card(
     A talk that the switch cut off, or after which the caller waited again in vain, is missed all the same.
     """
     caller = normalise(card.ani)
+    told = dict(card.fields)
     talk_at = card.answered_at if card.end_reason.value not in ledger.MISSED_REASONS else None
     if card.end_reason is EndReason.FALLBACK:
         talk_at = await journal_store.has_fallback_answer(db, card.call)
+        if talk_at is None and told.get("fallback_member"):
+            talk_at = card.ended_at
     if talk_at is not None:
         await _retract(db, card.call)
         await _talked(db, card, caller, talk_at)
     elif card.end_reason.value in ledger.MISSED_REASONS:
-        number = normalise(await journal_store.callback_number(db, card.call)) or caller
-        reason = card.end_reason.value
-        call = MissedCall(card.call, number, card.subscriber, card.ended_at, reason, max(0, card.wait_ms))
+        keyed_in = normalise(await journal_store.callback_number(db, card.call))
+        reason = "callback" if keyed_in else "voicemail" if told.get("voicemail") else card.end_reason.value
+        call = MissedCall(
+            card.call, keyed_in or caller, card.subscriber, card.ended_at, reason, max(0, card.wait_ms)
+        )
         await _missed(db, call, rules)
 
 

@@ -17,7 +17,7 @@ from acd.adapters.store.spill import SPILL_BYTES, SpillFile
 from acd.adapters.store.writer import Writer
 from acd.core.events import LiveAgent
 from acd.core.ids import AgentId
-from acd.desk.ledger import LedgerRules
+from acd.desk.ledger import LedgerRules, MissedCall
 from acd.ports import PortError
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class SqliteStore:
                 (wish.call, wish.attempt, wish.agent, wish.effect, at),
             )
 
-        await self._do(job, INTENT_LIMIT_S, urgent=True)
+        await self._do(job, INTENT_LIMIT_S, urgent=True, alone=True)
 
     async def write_card(self, card: CallCard) -> None:
         """Store the card durably: in the database, else in the spill file to be replayed.
@@ -227,6 +227,17 @@ class SqliteStore:
 
         await self._do(job, CARD_LIMIT_S)
 
+    async def note_spooled_callback(self, call: str, number: str, at: Instant) -> None:
+        """Open a task for a number that a caller left while we were down. Raises PortError; repeats do nothing."""
+
+        async def job(db: aiosqlite.Connection) -> None:
+            stored = await cards.get(db, call=call)
+            subscriber = "" if stored is None else stored.card.subscriber
+            left = MissedCall(call, self._tidy(number), subscriber, at, "callback", 0)
+            await ledger_store.note_spooled(db, left, self._ledger_rules)
+
+        await self._do(job, CARD_LIMIT_S)
+
     async def write_missing_cards(self, before: Instant, live: Collection[str] = ()) -> int:
         """Write the cards of calls that ended before, by the journal, and have none; return how many.
 
@@ -277,22 +288,39 @@ class SqliteStore:
 
     async def get(self, *, call: str = "", number: str = "") -> cards.StoredCard | None:
         """Return one card by call id or bare number. Raises PortError."""
-        return await self._do(lambda db: cards.get(db, call=call, number=number), CARD_LIMIT_S)
+        return await self._do(lambda db: cards.get(db, call=call, number=number), CARD_LIMIT_S, urgent=True)
 
     async def find(self, wanted: cards.CardFilter) -> list[cards.StoredCard]:
         """Return the cards that match, newest first. Raises PortError."""
-        return await self._do(lambda db: cards.find(db, wanted), CARD_LIMIT_S)
+        return await self._do(lambda db: cards.find(db, wanted), CARD_LIMIT_S, urgent=True)
+
+    async def wipe_traces(self) -> bool:
+        """After an erasure: empty the database's log and the spill file; return whether nothing is left there."""
+        emptied = await self.writer.checkpoint()
+        async with self._spill_lock:
+            if self._spilled:
+                return False
+            try:
+                await asyncio.to_thread(self._spill.wipe)
+            except (PortError, OSError):
+                return False
+        return emptied
 
     # --- inside ----------------------------------------------------------------------------------
 
     async def _do(
-        self, job: Callable[[aiosqlite.Connection], Awaitable[T]], limit_s: float, *, urgent: bool = False
+        self,
+        job: Callable[[aiosqlite.Connection], Awaitable[T]],
+        limit_s: float,
+        *,
+        urgent: bool = False,
+        alone: bool = False,
     ) -> T:
         if self.writer.trouble:
             # known to refuse: say so at once instead of waiting for the lock again; `_care` probes
             raise PortError(self.writer.trouble, retryable=True)
         try:
-            return await asyncio.wait_for(self.writer.do(job, urgent=urgent), limit_s)
+            return await asyncio.wait_for(self.writer.do(job, urgent=urgent, alone=alone), limit_s)
         except TimeoutError as error:
             raise PortError(f"the database did not answer within {limit_s} s", retryable=True) from error
 

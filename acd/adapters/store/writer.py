@@ -25,6 +25,7 @@ BATCH_LIMIT = 200
 BATCH_WINDOW_S = 0.010
 REOPEN_AFTER_S = 1.0
 CLOSE_LIMIT_S = 10.0
+CHECKPOINT_TRIES = 100
 
 T = TypeVar("T")
 
@@ -35,6 +36,7 @@ _JOBS_OWN_FAULT = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.Dat
 class _Item:
     job: Job
     urgent: bool
+    alone: bool
     done: asyncio.Future[Any]
 
 
@@ -97,15 +99,22 @@ class Writer:
             if self._lock is not None:
                 self._lock.release()
 
-    async def do(self, job: Callable[[aiosqlite.Connection], Awaitable[T]], *, urgent: bool = False) -> T:
+    async def do(
+        self,
+        job: Callable[[aiosqlite.Connection], Awaitable[T]],
+        *,
+        urgent: bool = False,
+        alone: bool = False,
+    ) -> T:
         """Run one job in a transaction and return its answer once that is committed.
 
-        `urgent` closes the batch at once. Raises PortError: retryable when the database or our queue
+        `urgent` closes the batch at once and goes before what is not urgent. `alone`: the job is one
+        statement, which is its own transaction: one trip to the thread instead of three. Raises PortError: retryable when the database or our queue
         refuses, final when the job itself is wrong.
         """
         if self._closing or self._task is None or self._task.done():
             raise PortError("the store is closed", retryable=False)
-        item = _Item(job, urgent, asyncio.get_running_loop().create_future())
+        item = _Item(job, urgent, alone, asyncio.get_running_loop().create_future())
         try:
             self._queue.put_nowait(item)
         except asyncio.QueueFull as error:
@@ -114,11 +123,27 @@ class Writer:
         answer: T = await item.done
         return answer
 
+    async def checkpoint(self) -> bool:
+        """Move the log into the file and empty it; return whether that was done (a busy moment may refuse)."""
+        for _ in range(CHECKPOINT_TRIES):
+            connection = self._connection
+            if connection is None:
+                return False
+            with contextlib.suppress(sqlite3.OperationalError):  # in the middle of a commit
+                rows = list(await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)"))
+                if rows and rows[0][0] == 0:
+                    return True
+            await asyncio.sleep(BATCH_WINDOW_S)
+        return False
+
     async def _run(self) -> None:
         while True:
             batch, last = await self._next_batch()
-            if batch:
-                await self._commit(batch)
+            for item in [item for item in batch if item.alone]:
+                await self._commit_alone(item)
+            for part in ([i for i in batch if i.urgent], [i for i in batch if not i.urgent]):
+                if rest := [item for item in part if not item.alone]:
+                    await self._commit(rest)
             if last or (self._closing and self._queue.empty()):
                 return
 
@@ -145,9 +170,26 @@ class Writer:
             batch.append(item)
         return batch, False
 
+    async def _commit_alone(self, item: _Item) -> None:
+        """Run a job that is one statement; SQLite makes it a transaction by itself."""
+        try:
+            answer = await item.job(await self._connected())
+        except asyncio.CancelledError:
+            await self._refuse([item], PortError("the store was closed", retryable=True))
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the waiting caller must hear of it
+            await self._refuse([item], as_port_error(error))
+            return
+        self.trouble = ""
+        self.commits += 1
+        self.jobs += 1
+        if not item.done.done():
+            item.done.set_result(answer)
+
     async def _commit(self, batch: list[_Item]) -> None:
         answers: list[tuple[_Item, Any, PortError | None]] = []
         try:
+            batch = [item for item in batch if not item.done.done()]  # nobody waits for the others any more
             connection = await self._connected()
             await connection.execute("BEGIN IMMEDIATE")
             try:

@@ -88,5 +88,5 @@ async def refusing(path):
 async def until(condition):
     """Wait for something another task does; it has no event to offer."""
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.01)
