@@ -129,6 +129,15 @@ class Indexes:
                     group.lines.pop(line, None)
 
     @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._policy
+
+    def explain_debt(self, queue: QueueId) -> float:
+        """Return what one more miss of this queue costs; 1 is neutral, more is behind its promise."""
+        return self._debts.price(queue)
+
+    @property
     def waiting(self) -> int:
         """How many calls wait."""
         return len(self._where)

@@ -96,7 +96,7 @@ class Floor:
                 }
             )
 
-    def run(  # noqa: C901, PLR0915 -- one event loop, kept in one piece for speed
+    def run(  # noqa: C901, PLR0912, PLR0915 -- one event loop, kept in one piece for speed
         self, calls: Calls, *, keep_waits: bool = False, on_arrival: Callable[[int, int], None] | None = None
     ) -> Outcome:
         """Play all calls to their end; `on_arrival(call, queue)` is told of callers who have to wait."""
