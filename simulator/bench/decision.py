@@ -113,8 +113,8 @@ class Load:
 
     def busy(self, events: int) -> list[int]:
         """Return nanoseconds per freed agent while the line is kept at its length."""
-        for agent in self.policy.agents:
-            self.matcher.remove_agent(agent.id)
+        for person in self.policy.agents:
+            self.matcher.remove_agent(person.id)
         while self.matcher.waiting < self._waiting_target:
             self.matcher.add_call(self._call())
         self.matcher.assign(self._now)

@@ -10,8 +10,10 @@ import pytest
 from acd.planning.bound import Chain, TwoClasses
 from acd.planning.erlang import ErlangA
 
-V1 = TwoClasses.at_load(0.75, (40, 60), 12, 120, 120, ((0.93, 15), (0.80, 20)))
-SMALL = replace(TwoClasses.at_load(0.8, (40, 60), 4, 60, 60, ((0.9, 10), (0.8, 20))), phases=30)
+V1 = TwoClasses.at_load(0.75, (40, 60), 12, talk_s=120, patience_s=120, promises=((0.93, 15), (0.80, 20)))
+SMALL = replace(
+    TwoClasses.at_load(0.8, (40, 60), 4, talk_s=60, patience_s=60, promises=((0.9, 10), (0.8, 20))), phases=30
+)
 
 
 def _fifo(chain):

@@ -129,7 +129,7 @@ def test_two_equal_subscribers_are_served_alike():
 
 @pytest.mark.slow
 def test_the_production_score_is_within_five_percent_of_the_exact_bound():
-    case = TwoClasses.at_load(0.75, (40, 60), 5, 60, 60, ((0.93, 15), (0.80, 20)))
+    case = TwoClasses.at_load(0.75, (40, 60), 5, talk_s=60, patience_s=60, promises=((0.93, 15), (0.80, 20)))
     report = routing_bound.run({"small": replace(case, phases=40)})
     assert report["met"], report
     assert report["cases"]["small"]["recommended"]["ratio"] >= 1.0 - 1e-6
