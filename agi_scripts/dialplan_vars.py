@@ -44,12 +44,19 @@ ACD_ANSWER_MS = "ACD_ANSWER_MS"  # epoch milliseconds of the agent's answer, els
 ACD_HB_SEEN = "ACD_HB_SEEN"  # heartbeat at the turn before
 ACD_HB_MISSES = "ACD_HB_MISSES"
 ACD_TURN = "ACD_TURN"
+ACD_MS = "ACD_MS"  # epoch milliseconds of the AcdQueued note, the same in journal and event
+ACD_GOSUB = "ACD_GOSUB"  # 1 = the call came through context acd: Return() at the end, no Hangup()
 ACD_DIAL = "ACD_DIAL"  # dial string of the agent, set by context acd-agents
 ACD_PRESS1 = "ACD_PRESS1"  # 1 = the agent must press 1 to accept (PSTN)
 
 # --- globals ---------------------------------------------------------------------------------------
 ACD_HEARTBEAT = "ACD_HEARTBEAT"  # "<boot nonce>-<counter>", Setvar once a second by the daemon
 ACD_AGI = "ACD_AGI"  # agi://127.0.0.1:<port>, set in [globals] by configuration
+ACD_RECORD = "ACD_RECORD"  # 1 = record talks (MixMonitor)
+ACD_ANNOUNCE_TURNS = "ACD_ANNOUNCE_TURNS"  # turns of 3 s between two announcement questions; default 10
+ACD_MAX_TURNS = "ACD_MAX_TURNS"  # turns of 3 s after which a call falls back whatever happens; default 600
+ACD_FALLBACK_S = "ACD_FALLBACK_S"  # seconds in the fallback queue before voicemail; default 60
+ACD_VOICEMAIL_DIR = "ACD_VOICEMAIL_DIR"  # folder of voice messages, named by ACD_CALL
 
 STAGES = ("enter", "wait", "dial", "talk", "fallback", "done")
 
@@ -65,6 +72,8 @@ CONTEXTS = (
     "acd-agent-leg",  # b() pre-dial handler: headers on the agent's leg
     "acd-agent-answer",  # U() on answer: press 1, note
     "acd-features",  # agents' feature codes
+    "acd-transfer",  # where an agent's blind transfer leads (TRANSFER_CONTEXT)
+    "acd-callback",  # the callback offer spoken to a waiting caller
     # overridable by the PBX administrator (defaults do something sensible):
     "acd-hook-greeting",
     "acd-hook-closed",
@@ -83,11 +92,17 @@ NOTES: dict[str, tuple[str, ...]] = {
     "AcdTalkEnd": ("attempt", "by", "stays"),  # by: caller, agent; stays: 1 = caller waits again
     "AcdTransfer": ("to",),
     "AcdFallback": ("why",),  # why: heartbeat, verdict, wish, max_wait
-    "AcdFallbackAnswer": (),  # agent column: member interface
+    "AcdFallbackAnswer": (),  # agent column: the member's name = agent id
     "AcdCallback": ("number",),
     "AcdVoicemail": ("file",),
     "AcdEnd": ("cause", "stage", "by", "enter_ms"),
     "AcdFeature": ("action", "reason"),  # login, logout, pause, resume, wrapdone; call column: NONE
 }
 """In queue_log: time|call|queue|agent|ACDENTER|ms=..|did=..|ani=..   (event in capitals, k=v data).
-As UserEvent AcdEnter: headers Call, Queue, Agent, Ms, Did, Ani (first letter capital, `enter_ms` -> Enter_ms)."""
+As UserEvent AcdEnter: headers Call, Queue, Agent, Ms, Did, Ani (first letter capital, `enter_ms` -> Enter_ms).
+A UserEvent also carries the channel's own headers before its `UserEvent:` line, one of them the dialplan's
+`Priority`: of a header that comes twice the LAST one is the note's."""
+
+QUESTIONS = ("enter_queue", "announce_wait")
+"""FastAGI paths the dialplan asks: agi://host:port/enter_queue with arguments call, did, ani;
+agi://host:port/announce_wait with argument call. Each has 1.5 s before the dialplan goes on without it."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from acd.core.events import EndReason
 from acd.core.ids import AgentId, Ani, CallId, Did, QueueId, SubscriberId
 
 if TYPE_CHECKING:
-    from acd.core.events import EndedBy, EndReason
+    from acd.core.call import Call
+    from acd.core.events import EndedBy
     from acd.core.instant import Duration, Instant
 
 
@@ -57,3 +59,47 @@ class CallCard:
     """(when, state, detail): every transition, for 001-21."""
     explanation: tuple[str, ...] = ()
     """Why this agent, why it waited: one line per decision."""
+
+
+def fold(call: Call) -> CallCard:
+    """Fold what is known of an ended call into its card. The same call gives an equal card."""
+    ended_at = call.entered_at if call.ended_at is None else call.ended_at
+    talked = [leg for leg in call.legs if leg.answered_at is not None]
+    waited_from = call.entered_at if call.queued_at is None else call.queued_at
+    moments = (call.answered_at, call.left_at, ended_at)
+    waited_to = next(moment for moment in moments if moment is not None)
+    return CallCard(
+        call=call.id,
+        number=call.card_number,
+        subscriber=call.subscriber,
+        queue=call.queue,
+        did=call.did,
+        ani=call.ani,
+        entered_at=call.entered_at,
+        answered_at=call.answered_at,
+        ended_at=ended_at,
+        end_reason=call.reason or EndReason.ABANDONED,
+        ended_by=call.by,
+        cause=call.cause,
+        wait_ms=max(0, waited_to - waited_from) if call.queued_at is not None else 0,
+        talk_ms=sum(leg.talk_ms for leg in talked),
+        hold_ms=sum(leg.hold_ms for leg in talked),
+        acw_ms=sum(leg.acw_ms for leg in talked),
+        agent=talked[-1].agent if talked else None,
+        segments=tuple(
+            Segment(
+                agent=leg.agent,
+                attempt=leg.attempt,
+                offered_at=leg.offered_at,
+                answered_at=leg.answered_at,
+                ended_at=leg.ended_at,
+                outcome="answered" if leg.answered_at is not None else leg.outcome,
+                hold_ms=leg.hold_ms,
+                acw_ms=leg.acw_ms,
+            )
+            for leg in call.legs
+        ),
+        fields=tuple(call.fields.items()),
+        history=tuple(call.history),
+        explanation=tuple(call.explanation),
+    )

@@ -123,6 +123,17 @@ class KeepAgentStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class AskForSync:
+    """Something that had to be reported was not: ask the switch for its whole truth now.
+
+    The answer is a `WorldSynced` with audit set; without one the core helps itself a little later.
+    """
+
+    effect: EffectId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class WriteCallCard:
     """The call is finished: store its one immutable card. Sent again if late data change it."""
 
@@ -141,5 +152,6 @@ Effect: TypeAlias = (
     | OfferCallback
     | HangUpStrayLeg
     | KeepAgentStatus
+    | AskForSync
     | WriteCallCard
 )

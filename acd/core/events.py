@@ -351,6 +351,13 @@ class DeadlinePassed:
 
 
 @dataclass(frozen=True, slots=True)
+class IntervalStarted:
+    """A new counting interval (the local day by default) began: tallies start from zero."""
+
+    at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WishFailed:
     """A wish could not be carried out: refused, timed out, link down."""
 
@@ -445,6 +452,7 @@ Fact: TypeAlias = (
     | QueueOpened
     | QueueClosed
     | DeadlinePassed
+    | IntervalStarted
     | WishFailed
     | LinkLost
     | WorldSynced

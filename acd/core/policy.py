@@ -155,3 +155,9 @@ class Policy:
     card_close_ms: Duration = 1 * HOUR_MS
     """How long a finished call still accepts card fields from the desk."""
     announce_every_ms: Duration = 30 * SECOND_MS
+    skip_ms: Duration = 10 * SECOND_MS
+    """How long an agent who let a call ring is kept from the same call; others come first."""
+    phone_rest_ms: Duration = 5 * SECOND_MS
+    """A phone that failed, refused or was busy gets no offer for so long: no re-offer storms."""
+    fallback_retry_ms: Duration = 5 * SECOND_MS
+    """A wish for fallback that the dialplan did not confirm is uttered again after this."""

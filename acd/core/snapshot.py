@@ -17,7 +17,7 @@ class CallView:
 
     call: CallId
     state: str
-    """new, waiting, offering, talking, fallback"""
+    """new, waiting, offering, talking, fallback, done (talk over, channel still up)"""
     queue: QueueId
     subscriber: SubscriberId
     did: Did
@@ -48,6 +48,10 @@ class AgentView:
     handled: int
     rna: int
     wrap_up_until: Instant | None = None
+    ready_ms: Duration = 0
+    """Available and idle in the interval."""
+    busy_ms: Duration = 0
+    """Ring, talk, hold and wrap-up in the interval; occupancy = busy / (busy + ready)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,10 @@ class QueueView:
     target_share: float
     target_threshold_ms: Duration
     expected_wait_ms: Duration | None = None
+    sum_hold_ms: Duration = 0
+    left_otherwise: int = 0
+    """Overflowed, callback, refused after queueing or lost with the PBX: with answered, abandoned,
+    fallback and those still in the line this adds up to offered."""
 
     @property
     def sl_of_offered(self) -> float | None:

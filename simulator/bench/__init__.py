@@ -1,1 +1,1 @@
-"""Benchmarks: every claim about routing and speed as a command that measures it."""
+"""Benchmarks: every figure the documentation names, measured again. `bin/bench NAME`."""

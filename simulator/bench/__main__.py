@@ -6,6 +6,7 @@ import sys
 from importlib import import_module
 
 TABLE = {
+    "calls": "simulator.bench.calls",
     "routing": "simulator.bench.routing",
     "routing-bound": "simulator.bench.routing_bound",
     "decision": "simulator.bench.decision",

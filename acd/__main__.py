@@ -1,0 +1,5 @@
+"""`python -m acd` is the `acd` command."""
+
+from acd.cli.main import main
+
+main()

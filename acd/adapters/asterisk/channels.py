@@ -1,0 +1,326 @@
+"""Who is who among the channels: the small bounded memory that turns channel events into facts. No I/O.
+
+Two questions need memory: which channel is the caller of a call (Redirect needs its Uniqueid), and is a
+channel on an agent's phone our leg or a call of the agent's own. Keys are Uniqueids, never channel names:
+a name changes with a masquerade, the Uniqueid does not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from acd.adapters.asterisk import translate
+from acd.core import events as fact
+from acd.core.events import EndedBy, Fact
+from acd.core.ids import AgentId, CallId
+from acd.wire.ami import AmiFrame
+
+MAX_CALLS: Final = 20_000
+MAX_LEGS: Final = 20_000
+
+EVENTS: Final = frozenset(
+    {
+        "UserEvent", "Newchannel", "Newstate", "DialBegin", "DialState", "Hangup", "Hold", "Unhold",
+        "BlindTransfer", "AttendedTransfer", "DeviceStateChange", "ContactStatus", "PeerStatus",
+    }
+)  # fmt: skip
+"""What the connection needs to build; everything else is only counted."""
+
+
+@dataclass(slots=True)
+class Leg:
+    """A channel towards an agent. `call` is None while nobody knows why it exists, or for own calls."""
+
+    uniqueid: str
+    agent: AgentId
+    call: CallId | None = None
+    attempt: int = 0
+    own: bool = False
+    ringing: bool = False
+
+
+def device_of(channel: str) -> str:
+    """Return the device of a channel name: `PJSIP/anna-0000002a` is a channel of `PJSIP/anna`."""
+    return channel.rpartition("-")[0]
+
+
+def event_time(frame: AmiFrame) -> int | None:
+    """Return the switch's own time of an event in milliseconds (needs `timestampevents=yes`)."""
+    seconds, _, fraction = frame.get("Timestamp").partition(".")
+    if not seconds.isascii() or not seconds.isdigit():
+        return None
+    millis = (fraction + "000")[:3]
+    return int(seconds) * 1000 + (int(millis) if millis.isascii() and millis.isdigit() else 0)
+
+
+class Translator:
+    """Channel events and notes → facts.
+
+    Args:
+        devices: each agent's configured dial target, for example `PJSIP/anna`. Targets through a trunk
+            (`PJSIP/+7912...@trunk`) have no device of their own; only their legs are followed.
+    """
+
+    def __init__(self, devices: Mapping[AgentId, str] | None = None) -> None:
+        self.counters: Counter[str] = Counter()
+        self._agents: dict[str, AgentId] = {}
+        self._callers: dict[CallId, str] = {}
+        self._call_of: dict[str, CallId] = {}
+        self._offers: dict[CallId, tuple[AgentId, int]] = {}
+        self._legs: dict[str, Leg] = {}
+        self._own: dict[AgentId, set[str]] = {}
+        self._reachable: dict[AgentId, bool] = {}
+        self._table: dict[str, Callable[[AmiFrame], tuple[Fact, ...]]] = {
+            "UserEvent": self._user_event,
+            "Newchannel": self._new_channel,
+            "Newstate": self._new_state,
+            "DialBegin": self._dial_begin,
+            "DialState": self._dial_state,
+            "Hangup": self._hangup,
+            "Hold": self._hold,
+            "Unhold": self._hold,
+            "BlindTransfer": self._blind_transfer,
+            "AttendedTransfer": self._attended_transfer,
+            "DeviceStateChange": self._device_state,
+            "ContactStatus": self._contact_status,
+            "PeerStatus": self._peer_status,
+        }
+        self.set_devices(devices or {})
+
+    def set_devices(self, devices: Mapping[AgentId, str]) -> None:
+        """Learn the agents' dial targets; `a&b` rings two, each counts as the agent's device."""
+        self._agents = {
+            device: agent for agent, dial in devices.items() for device in dial.split("&") if device
+        }
+
+    def agent_of(self, device: str) -> AgentId | None:
+        """Return whose device it is."""
+        return self._agents.get(device)
+
+    def uniqueid_of(self, call: CallId) -> str | None:
+        """Return the caller's channel (its Uniqueid), None when it is gone or unknown."""
+        return self._callers.get(call)
+
+    def legs_of(self, call: CallId, agent: AgentId) -> list[str]:
+        """Return the Uniqueids of this agent's legs that belong to this call or to nobody."""
+        return [
+            leg.uniqueid
+            for leg in self._legs.values()
+            if leg.agent == agent and not leg.own and leg.call in (call, None)
+        ]
+
+    def forget_channels(self) -> None:
+        """The link was lost: nothing known about channels is sure any more."""
+        for memory in (self._callers, self._call_of, self._offers, self._legs, self._own, self._reachable):
+            memory.clear()
+
+    def adopt(
+        self,
+        callers: Mapping[CallId, str],
+        offers: Mapping[CallId, tuple[AgentId, int]],
+        legs: Iterable[Leg],
+        reachable: Mapping[AgentId, bool],
+    ) -> None:
+        """Replace everything by what a snapshot showed."""
+        self.forget_channels()
+        for call, uniqueid in callers.items():
+            self._know_caller(call, uniqueid)
+        self._offers.update(offers)
+        for leg in legs:
+            self._legs[leg.uniqueid] = leg
+            if leg.own:
+                self._own.setdefault(leg.agent, set()).add(leg.uniqueid)
+        self._reachable.update(reachable)
+
+    def event(self, frame: AmiFrame) -> tuple[Fact, ...]:
+        """Translate one event. Never raises for what Asterisk says; nonsense is counted."""
+        handler = self._table.get(frame.name)
+        return handler(frame) if handler is not None else ()
+
+    # --- notes ---------------------------------------------------------------------------------
+
+    def _user_event(self, frame: AmiFrame) -> tuple[Fact, ...]:
+        kind, fields = translate.note_of_user_event(frame.headers)
+        if not kind:
+            return ()
+        facts = translate.note_to_facts(kind, fields)
+        if facts is None:
+            self.counters["bad_notes"] += 1
+            return ()
+        for one in facts:
+            self._learn(one, frame)
+        return facts
+
+    def _learn(self, one: Fact, frame: AmiFrame) -> None:
+        # Only notes written on the caller's own channel tell where the caller is; AcdAnswer, for
+        # example, is written on the agent's.
+        if isinstance(one, (fact.CallEntered, fact.CallQueued, fact.OfferConfirmed, fact.CallLeftToFallback)):
+            if uniqueid := frame.get("Uniqueid"):
+                self._know_caller(one.call, uniqueid)
+        elif isinstance(one, fact.CallEnded):
+            self._forget_call(one.call)
+        if isinstance(one, fact.OfferConfirmed):
+            self._offers[one.call] = (one.agent, one.attempt)
+        elif (
+            isinstance(one, (fact.OfferEnded, fact.TalkEnded))
+            and self._offers.get(one.call, (None, 0))[1] == one.attempt
+        ):
+            self._offers.pop(one.call, None)
+
+    def _know_caller(self, call: CallId, uniqueid: str) -> None:
+        before = self._callers.get(call)
+        if before == uniqueid:
+            return
+        if before is not None:
+            self._call_of.pop(before, None)
+        elif len(self._callers) >= MAX_CALLS:
+            self.counters["calls_forgotten"] += 1
+            self._forget_call(next(iter(self._callers)))
+        self._callers[call] = uniqueid
+        self._call_of[uniqueid] = call
+
+    def _forget_call(self, call: CallId) -> None:
+        uniqueid = self._callers.pop(call, None)
+        if uniqueid is not None:
+            self._call_of.pop(uniqueid, None)
+        self._offers.pop(call, None)
+
+    # --- channels ------------------------------------------------------------------------------
+
+    def _new_channel(self, frame: AmiFrame) -> tuple[Fact, ...]:
+        agent = self._agents.get(device_of(frame.get("Channel")))
+        uniqueid = frame.get("Uniqueid")
+        if agent is None or not uniqueid or uniqueid in self._call_of or uniqueid in self._legs:
+            return ()  # no agent's phone, or known already from a snapshot
+        leg = self._add_leg(Leg(uniqueid, agent))
+        # A channel that begins its own story was opened by the phone: the agent dials out. Otherwise
+        # somebody dials the phone, and DialBegin will say who.
+        return self._is_own(leg, frame) if uniqueid == frame.get("Linkedid") else ()
+
+    def _add_leg(self, leg: Leg) -> Leg:
+        if len(self._legs) >= MAX_LEGS:
+            self.counters["legs_forgotten"] += 1
+            self._drop_leg(next(iter(self._legs)))
+        self._legs[leg.uniqueid] = leg
+        return leg
+
+    def _drop_leg(self, uniqueid: str) -> Leg | None:
+        leg = self._legs.pop(uniqueid, None)
+        if leg is not None and leg.own:
+            self._own.get(leg.agent, set()).discard(uniqueid)
+        return leg
+
+    def _is_own(self, leg: Leg, frame: AmiFrame) -> tuple[Fact, ...]:
+        leg.own = True
+        own = self._own.setdefault(leg.agent, set())
+        own.add(leg.uniqueid)
+        return (fact.OwnCallStarted(leg.agent, at=event_time(frame)),) if len(own) == 1 else ()
+
+    def _dial_begin(self, frame: AmiFrame) -> tuple[Fact, ...]:
+        uniqueid = frame.get("DestUniqueid")
+        call = self._call_of.get(frame.get("Uniqueid"))
+        if not uniqueid or uniqueid in self._call_of:
+            return ()
+        agent = self._agents.get(device_of(frame.get("DestChannel")))
+        if call is not None and call in self._offers:
+            # Our Dial. The offer names the agent even when the leg goes through a trunk.
+            offered, attempt = self._offers[call]
+            leg = self._legs.get(uniqueid) or self._add_leg(Leg(uniqueid, offered))
+            leg.agent, leg.call, leg.attempt = offered, call, attempt
+            return ()
+        if agent is None:
+            return ()
+        leg = self._legs.get(uniqueid) or self._add_leg(Leg(uniqueid, agent))
+        if call is not None:  # the fallback queue or a transfer rings this phone: busy, not offered by us
+            leg.call = call
+        return () if leg.own else self._is_own(leg, frame)
+
+    def _dial_state(self, frame: AmiFrame) -> tuple[Fact, ...]:
+        return self._rings(frame, frame.get("DestUniqueid")) if frame.get("DialStatus") == "RINGING" else ()
+
+    def _new_state(self, frame: AmiFrame) -> tuple[Fact, ...]:
+        return self._rings(frame, frame.get("Uniqueid")) if frame.get("ChannelStateDesc") == "Ringing" else ()
+
+    def _rings(self, frame: AmiFrame, uniqueid: str) -> tuple[Fact, ...]:
+        leg = self._legs.get(uniqueid)
+        if leg is None or leg.own or leg.call is None or leg.ringing:
+            return ()
+        leg.ringing = True
+        return (fact.AgentRinging(leg.call, leg.agent, leg.attempt, at=event_time(frame)),)
+
+    def _hangup(self, frame: AmiFrame) -> tuple[Fact, ...]:
+        uniqueid = frame.get("Uniqueid")
+        if frame.get("Channel").endswith("<ZOMBIE>"):
+            return ()  # the empty shell of a masquerade; the living channel has its own end
+        leg = self._drop_leg(uniqueid)
+        if leg is not None:
+            if leg.own and not self._own.get(leg.agent):
+                return (fact.OwnCallEnded(leg.agent, at=event_time(frame)),)
+            return ()
+        call = self._call_of.get(uniqueid)
+        if call is None:
+            return ()
+        # The hangup handler's AcdEnd comes first and forgets the call; getting here means it did not run.
+        self.counters["ends_without_note"] += 1
+        self._forget_call(call)
+        cause = frame.get("Cause")
+        value = int(cause) if cause.isascii() and cause.isdigit() else 0
+        return (fact.CallEnded(call, cause=value, by=EndedBy.UNKNOWN, at=event_time(frame)),)
+
+    def _our_leg(self, uniqueid: str) -> Leg | None:
+        leg = self._legs.get(uniqueid)
+        return leg if leg is not None and leg.call is not None and not leg.own else None
+
+    def _hold(self, frame: AmiFrame) -> tuple[Fact, ...]:
+        leg = self._our_leg(frame.get("Uniqueid"))
+        if leg is None or leg.call is None:
+            return ()
+        kind = fact.HoldStarted if frame.name == "Hold" else fact.HoldEnded
+        return (kind(leg.call, leg.agent, at=event_time(frame)),)
+
+    def _blind_transfer(self, frame: AmiFrame) -> tuple[Fact, ...]:
+        return self._transferred(frame, ("TransfererUniqueid",), frame.get("Extension"))
+
+    def _attended_transfer(self, frame: AmiFrame) -> tuple[Fact, ...]:
+        who = ("OrigTransfererUniqueid", "SecondTransfererUniqueid")
+        return self._transferred(frame, who, frame.get("SecondTransfererExten"))
+
+    def _transferred(self, frame: AmiFrame, who: tuple[str, ...], to: str) -> tuple[Fact, ...]:
+        if frame.get("Result") != "Success":
+            return ()
+        legs = (self._our_leg(frame.get(name)) for name in who)
+        leg = next((leg for leg in legs if leg is not None), None)
+        if leg is None or leg.call is None:
+            return ()
+        return (fact.CallTransferred(leg.call, leg.agent, to[:40], at=event_time(frame)),)
+
+    # --- devices -------------------------------------------------------------------------------
+
+    def _device_state(self, frame: AmiFrame) -> tuple[Fact, ...]:
+        state = frame.get("State")
+        if state in translate.UNREACHABLE_STATES:
+            return self._reach(frame, frame.get("Device"), reachable=False)
+        if state in translate.REACHABLE_STATES:
+            return self._reach(frame, frame.get("Device"), reachable=True)
+        return ()
+
+    def _contact_status(self, frame: AmiFrame) -> tuple[Fact, ...]:
+        # One contact lost says little (a second phone may be registered); the device state sums them up.
+        if frame.get("ContactStatus") != "Reachable":
+            return ()
+        return self._reach(frame, f"PJSIP/{frame.get('EndpointName')}", reachable=True)
+
+    def _peer_status(self, frame: AmiFrame) -> tuple[Fact, ...]:
+        reachable = translate.PEER_STATES.get(frame.get("PeerStatus"))
+        return () if reachable is None else self._reach(frame, frame.get("Peer"), reachable=reachable)
+
+    def _reach(self, frame: AmiFrame, device: str, *, reachable: bool) -> tuple[Fact, ...]:
+        agent = self._agents.get(device)
+        if agent is None or self._reachable.get(agent) is reachable:
+            return ()
+        self._reachable[agent] = reachable
+        kind = fact.DeviceReachable if reachable else fact.DeviceUnreachable
+        return (kind(agent, at=event_time(frame)),)

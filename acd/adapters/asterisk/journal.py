@@ -1,0 +1,309 @@
+"""Tails Asterisk's journal files (queue_log, CEL) by inode and byte offset.
+
+The offset is handed to the sink together with the rows read up to it, and the sink commits both in one
+transaction: after any crash reading goes on exactly where the stored rows end. Rotation by rename,
+truncation in place, a torn last line and garbage are ordinary events; each is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from acd.wire.queue_log import LINE_LIMIT, JournalLineError, JournalRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+READ_BYTES = 256 * 1024
+TAIL_BYTES = 64
+"""Bytes before the offset that are remembered, to notice a file that was replaced under the same inode."""
+LINGER_POLLS = 40
+"""A rotated file is looked at so many times more: Asterisk writes to it until its logger reloads."""
+
+
+Cursor: TypeAlias = "tuple[int, int, bytes]"
+"""How far one file is read: inode, byte offset, and the last bytes before the offset."""
+_PACKED = (".gz", ".xz", ".bz2", ".zst")
+
+
+class JournalSink(Protocol):
+    """Where rows go: stored with the cursor in one transaction, or PortError and neither."""
+
+    async def load_cursors(self, path: str) -> Sequence[Cursor]:
+        """Return the cursors of this journal, one per file still being read."""
+
+    async def commit_rows(
+        self, path: str, rows: Sequence[JournalRow], cursor: Cursor | None, forget: int | None = None
+    ) -> None:
+        """Store rows and cursor together; `forget` is the inode of a file that is read to its end."""
+
+
+@dataclass(slots=True)
+class TailCounters:
+    """What happened; `gaps` and `garbage` should stay 0."""
+
+    rows: int = 0
+    foreign: int = 0
+    garbage: int = 0
+    rotations: int = 0
+    truncations: int = 0
+    gaps: int = 0
+    """A file we had not finished is gone: its rest was not read."""
+    unreadable: str = ""
+    """Why the journal cannot be read now, in plain words; empty while it can."""
+
+
+@dataclass(slots=True)
+class _File:
+    inode: int
+    fd: int
+    offset: int
+    tail: bytes = b""
+    skipping: bool = False
+    """Inside a line that is too long: drop up to its end."""
+    idle: int = 0
+
+
+@dataclass(slots=True)
+class _Chunk:
+    rows: list[JournalRow] = field(default_factory=list)
+    offset: int = 0
+    tail: bytes = b""
+    more: bool = False
+
+
+class JournalTailer:
+    """Reads one journal file for ever. `parse` turns a line into a row, None, or JournalLineError."""
+
+    def __init__(self, path: Path, parse: Callable[[bytes], JournalRow | None], sink: JournalSink) -> None:
+        self.counters = TailCounters()
+        self._path = path
+        self._name = str(path)
+        self._parse = parse
+        self._sink = sink
+        self._files: list[_File] = []
+        """Oldest first; the last one is the file now under the journal's name."""
+        self._loaded = False
+        self._finished: set[int] = set()
+        """Inodes of rotated files read to their end; their names may stay around for weeks."""
+
+    async def run(self, every_s: float = 0.25, told: Callable[[JournalRow], None] | None = None) -> None:
+        """Poll until cancelled; `told` hears of each row after it was committed."""
+        try:
+            while True:
+                for row in await self.poll():
+                    if told is not None:
+                        told(row)
+                await asyncio.sleep(every_s)
+        finally:
+            self.close()
+
+    async def poll(self) -> list[JournalRow]:
+        """Read and commit all there is; return the new rows. Raises PortError when the sink refuses.
+
+        After PortError nothing is lost: the same bytes are read again by the next poll.
+        """
+        if not self._loaded:
+            await self._resume()
+        found: list[JournalRow] = []
+        self._follow_rotation()
+        for file in list(self._files):
+            found += await self._drain(file)
+        await self._drop_finished()
+        return found
+
+    def close(self) -> None:
+        """Close all files."""
+        for file in self._files:
+            os.close(file.fd)
+        self._files.clear()
+        self._loaded = False
+
+    # --- which files -----------------------------------------------------------------------------
+
+    async def _resume(self) -> None:
+        """Find again the files of the stored cursors, under whatever name rotation gave them."""
+        self.close()
+        cursors = list(await self._sink.load_cursors(self._name))
+        by_inode = {inode: name for name, inode, _ in self._siblings()}
+        for inode, offset, tail in cursors:
+            name = by_inode.get(inode)
+            if name is None:
+                self.counters.gaps += 1
+                await self._sink.commit_rows(self._name, [], None, inode)
+                continue
+            file = self._open(name)
+            if file is None:
+                continue
+            file.offset, file.tail = offset, tail
+            self._files.append(file)
+        self._files.sort(
+            key=lambda file: (by_inode.get(file.inode) == self._name, os.fstat(file.fd).st_mtime_ns)
+        )
+        self._loaded = True
+
+    def _adopt_missed(self) -> None:
+        """Take up files that were begun and rotated away between two looks: newer than all we know."""
+        known = {file.inode for file in self._files} | self._finished
+        newest = max(os.fstat(file.fd).st_mtime_ns for file in self._files)
+        for name, inode, mtime in self._siblings():
+            if inode in known or mtime < newest or name == self._name:
+                continue
+            file = None if name.endswith(_PACKED) else self._open(name)
+            if file is None:
+                self.counters.gaps += 1
+            else:
+                self._files.append(file)
+
+    def _siblings(self) -> list[tuple[str, int, int]]:
+        """Return (name, inode, time of change) of the journal and its rotated copies, oldest first."""
+        found = []
+        try:
+            with os.scandir(self._path.parent) as entries:
+                for entry in entries:
+                    if entry.name.startswith(self._path.name) and entry.is_file(follow_symlinks=False):
+                        about = entry.stat(follow_symlinks=False)
+                        found.append((entry.path, about.st_ino, about.st_mtime_ns))
+        except OSError as error:
+            self.counters.unreadable = error.strerror or str(error)
+        return sorted(found, key=lambda item: (item[0] == self._name, item[2]))
+
+    def _follow_rotation(self) -> None:
+        """Open the file now under the journal's name, if it is not the one we read."""
+        try:
+            inode = self._path.stat().st_ino
+        except FileNotFoundError:
+            if self._files:  # between rename and re-creation
+                self._adopt_missed()
+            return
+        except OSError as error:
+            self.counters.unreadable = error.strerror or str(error)
+            return
+        if any(file.inode == inode for file in self._files):
+            return
+        file = self._open(self._name)
+        if file is not None:
+            if self._files:
+                self.counters.rotations += 1
+                self._adopt_missed()
+            self._files.append(file)
+
+    def _open(self, name: str) -> _File | None:
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError as error:
+            self.counters.unreadable = error.strerror or str(error)
+            return None
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(fd)
+            self.counters.unreadable = "it is not a file"
+            return None
+        self.counters.unreadable = ""
+        return _File(found.st_ino, fd, 0)
+
+    async def _drop_finished(self) -> None:
+        """Let go of rotated files nobody writes to any more."""
+        for file in self._files[:-1]:
+            file.idle += 1
+            if file.idle > LINGER_POLLS:
+                await self._sink.commit_rows(self._name, [], None, file.inode)
+                os.close(file.fd)
+                self._files.remove(file)
+                self._finished.add(file.inode)
+
+    # --- what is in them -------------------------------------------------------------------------
+
+    async def _drain(self, file: _File) -> list[JournalRow]:
+        found: list[JournalRow] = []
+        if self._is_truncated(file):
+            self.counters.truncations += 1
+            copy = self._copy_of(file)
+            if copy is not None:  # copytruncate: what we had not read is in the copy
+                self._files.insert(self._files.index(file), copy)
+                found += await self._drain(copy)
+            file.offset, file.tail, file.skipping = 0, b"", False
+        while True:
+            chunk = self._read(file)
+            if chunk is None:
+                return found
+            if chunk.offset != file.offset:
+                await self._sink.commit_rows(self._name, chunk.rows, (file.inode, chunk.offset, chunk.tail))
+                file.offset, file.tail, file.idle = chunk.offset, chunk.tail, 0
+                self.counters.rows += len(chunk.rows)
+                found += chunk.rows
+            if not chunk.more:
+                return found
+
+    def _is_truncated(self, file: _File) -> bool:
+        """Whether what we read is no longer there: emptied in place, or replaced under the same inode."""
+        return not _holds(file.fd, file.offset, file.tail)
+
+    def _copy_of(self, file: _File) -> _File | None:
+        """Return the rotated copy that has the bytes we read and more behind them."""
+        if not file.tail:
+            return None
+        known = {known.inode for known in self._files}
+        for name, inode, _ in reversed(self._siblings()):
+            if inode in known or name == self._name:
+                continue
+            copy = self._open(name)
+            if copy is None:
+                continue
+            if _holds(copy.fd, file.offset, file.tail):
+                copy.offset, copy.tail = file.offset, file.tail
+                return copy
+            os.close(copy.fd)
+        return None
+
+    def _read(self, file: _File) -> _Chunk | None:
+        """Read whole lines; the torn last line stays for the next time."""
+        try:
+            data = os.pread(file.fd, READ_BYTES, file.offset)
+        except OSError as error:
+            self.counters.unreadable = error.strerror or str(error)
+            return None
+        end = data.rfind(b"\n") + 1
+        if end == 0 and len(data) <= LINE_LIMIT:
+            return None
+        if end == 0:  # a line without end: drop what there is, and its rest when it comes
+            file.skipping = True
+            self.counters.garbage += 1
+            end = len(data)
+            lines: list[bytes] = []
+        else:
+            lines = data[: end - 1].split(b"\n")
+            if file.skipping:
+                file.skipping = False
+                lines = lines[1:]
+        chunk = _Chunk(self._rows(lines), file.offset + end, more=len(data) == READ_BYTES)
+        chunk.tail = (file.tail + data[:end])[-TAIL_BYTES:]
+        return chunk
+
+    def _rows(self, lines: list[bytes]) -> list[JournalRow]:
+        rows = []
+        for line in lines:
+            if not line.strip():
+                continue
+            try:
+                row = self._parse(line.removesuffix(b"\r"))
+            except JournalLineError:
+                self.counters.garbage += 1
+                continue
+            if row is None:
+                self.counters.foreign += 1
+            else:
+                rows.append(row)
+        return rows
+
+
+def _holds(fd: int, offset: int, tail: bytes) -> bool:
+    """Whether the file still has these bytes just before this offset."""
+    if os.fstat(fd).st_size < offset:
+        return False
+    return os.pread(fd, len(tail), offset - len(tail)) == tail

@@ -1,0 +1,212 @@
+"""Wishes → manager actions: the only code that commands Asterisk.
+
+Neither answer of a Redirect is the truth: "successful" may hang on a wrong extension, a refusal may have
+been executed as well (failure modes 5, 6, 7). So a wish fails here only when it *surely* was not carried
+out; in doubt we say nothing, and the core's own deadline for the dialplan's AcdDial note decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from acd.adapters.asterisk.connection import LOOP_GAP_S
+from acd.adapters.asterisk.link import NoAnswer
+from acd.core.effects import HangUpStrayLeg, OfferCall, OfferCallback, SendToFallback
+from acd.core.ids import AgentId, CallId
+from acd.ports import PortError
+from acd.wire.ami import AmiFrame, Headers
+from agi_scripts import dialplan_vars as var
+
+RELEASE_WAIT_S: Final = 1.0
+BUSY_WAIT_S: Final = 2.0
+MAX_REMEMBERED: Final = 20_000
+
+SURE_REFUSALS: Final = (
+    "Channel does not exist", "No such channel", "Channel not specified", "Permission denied", "Channel not found",
+    "Invalid priority", "Context, extension", "No channel specified", "Access denied",
+)  # fmt: skip
+"""How an Error answer begins when Asterisk certainly did nothing. Every other refusal is doubt: the text
+for a Redirect that was executed as well is a misleading "channel not up"."""
+
+_AGENT = re.compile(r"[0-9A-Za-z]{1,40}\Z", re.ASCII)
+_REASON = re.compile(r"[0-9A-Za-z][0-9A-Za-z_]{1,39}\Z", re.ASCII)
+log = logging.getLogger("acd.asterisk")
+
+
+class Manager(Protocol):
+    """What the switch needs of the connection."""
+
+    async def action(self, name: str, headers: Headers = ..., timeout_s: float | None = None) -> AmiFrame:
+        """Send one action, return its response."""
+
+    @property
+    def read_age_s(self) -> float:
+        """Seconds since the last byte from Asterisk."""
+
+
+class Channels(Protocol):
+    """Who is who among the channels (acd.adapters.asterisk.channels)."""
+
+    def uniqueid_of(self, call: CallId) -> str | None:
+        """Return the caller's channel."""
+
+    def legs_of(self, call: CallId, agent: AgentId) -> list[str]:
+        """Return an agent's legs."""
+
+
+class AsteriskSwitch:
+    """`acd.ports.Switch` over AMI.
+
+    Args:
+        manager: the connection.
+        channels: finds channels by call and agent.
+        released: set while we are synced; commands wait a moment for it, then fail as not sent.
+    """
+
+    def __init__(self, manager: Manager, channels: Channels, released: asyncio.Event) -> None:
+        self.counters: Counter[str] = Counter()
+        self._manager, self._channels, self._released = manager, channels, released
+        self._flying: dict[CallId, asyncio.Event] = {}
+
+    async def offer(self, wish: OfferCall) -> None:
+        """Send the caller to acd-dial with the whole decision in the extension.
+
+        Raises:
+            PortError: surely not carried out; a second try is the core's decision.
+        """
+        if not _AGENT.match(wish.agent) or wish.attempt < 0:
+            raise PortError(f"agent id {wish.agent!r} cannot be an extension", retryable=False)
+        if wish.call in self._flying:
+            # Two commands at once for one call: one of them is refused, sometimes both are executed.
+            raise PortError(f"a command for call {wish.call} is still under way", retryable=True)
+        await self._redirect(wish.call, var_context("acd-dial"), f"{wish.agent}_{wish.attempt}")
+
+    async def send_to_fallback(self, wish: SendToFallback) -> None:
+        """Send the caller to acd-fallback; the reason is the extension if it can be one, else `wish`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BUSY_WAIT_S):
+                while (flying := self._flying.get(wish.call)) is not None:
+                    await flying.wait()
+        if wish.call in self._flying:
+            raise PortError(f"a command for call {wish.call} is still under way", retryable=True)
+        reason = wish.reason if _REASON.match(wish.reason) else "wish"
+        await self._redirect(wish.call, var_context("acd-fallback"), reason)
+
+    async def offer_callback(self, wish: OfferCallback) -> None:
+        """Set the variable the waiting loop reads at its next turn. No Redirect, so it may overlap one."""
+        headers = {"Channel": self._caller(wish.call), "Variable": var.ACD_OFFER_CALLBACK, "Value": "1"}
+        await self._command("Setvar", headers)
+
+    async def hang_up_stray_leg(self, wish: HangUpStrayLeg) -> None:
+        """Hang up the agent's legs of this call; nothing to do when there is none."""
+        for uniqueid in self._channels.legs_of(wish.call, wish.agent):
+            await self._command("Hangup", {"Channel": uniqueid})
+
+    def _caller(self, call: CallId) -> str:
+        uniqueid = self._channels.uniqueid_of(call)
+        if uniqueid is None:
+            raise PortError(f"the caller of {call} is gone", retryable=False)
+        return uniqueid
+
+    async def _redirect(self, call: CallId, context: str, extension: str) -> None:
+        done = self._flying[call] = asyncio.Event()
+        try:
+            headers = {"Channel": self._caller(call), "Context": context, "Exten": extension, "Priority": "1"}
+            await self._command("Redirect", headers)
+        finally:
+            del self._flying[call]
+            done.set()
+
+    async def _command(self, name: str, headers: dict[str, str]) -> None:
+        try:
+            async with asyncio.timeout(RELEASE_WAIT_S):
+                await self._released.wait()
+        except TimeoutError:
+            raise PortError(f"{name}: not synced with Asterisk", retryable=True) from None
+        try:
+            answer = await self._manager.action(name, headers)
+        except NoAnswer as doubt:
+            self.counters["commands_unanswered"] += 1
+            log.warning("%s: %s", name, doubt)
+            return
+        if answer.name == "Success":
+            self.counters["commands_ok"] += 1
+            return
+        message = answer.get("Message")
+        if message.startswith(SURE_REFUSALS):
+            self.counters["commands_refused"] += 1
+            raise PortError(f"{name}: {message}", retryable=False)
+        self.counters["commands_doubtful"] += 1
+        log.warning("%s: doubtful answer %r", name, message)
+
+
+def var_context(name: str) -> str:
+    """Return a context of the dialplan contract; a name that is not in it is our own mistake."""
+    if name not in var.CONTEXTS:
+        raise ValueError(f"{name} is no context of the dialplan")
+    return name
+
+
+class Heartbeat:
+    """One `Setvar` a second that tells the dialplan the daemon is alive, synced and hears Asterisk.
+
+    It runs in the event loop itself, so a stuck loop stops it, and the callers go to the fallback. The
+    value is the boot nonce and a counter: compared for equality only, so no clock is involved.
+
+    Args:
+        manager: the connection.
+        released: set while we are synced.
+        on_gap: told when the loop slept for more than two seconds; nothing is sent then.
+    """
+
+    def __init__(
+        self,
+        manager: Manager,
+        released: asyncio.Event,
+        on_gap: Callable[[], None] = lambda: None,
+        *,
+        every_s: float = 1.0,
+    ) -> None:
+        self.counters: Counter[str] = Counter()
+        self.nonce = secrets.token_hex(4)
+        self._manager, self._released, self._on_gap, self._every_s = manager, released, on_gap, every_s
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        loop = asyncio.get_running_loop()
+        count = 0
+        last = loop.time()
+        while True:
+            now = loop.time()
+            slept, last = now - last - self._every_s, now
+            if slept > LOOP_GAP_S:
+                self.counters["gaps"] += 1
+                self._on_gap()
+            elif self._released.is_set():
+                count += 1
+                await self._beat(count)
+            spent = loop.time() - now
+            await asyncio.sleep(max(0.0, self._every_s - spent))
+
+    async def _beat(self, count: int) -> None:
+        limit = self._every_s * 0.9
+        try:
+            if self._manager.read_age_s > self._every_s:
+                await self._manager.action("Ping", (), limit)  # heard nothing lately: ask, do not assume
+                if not self._released.is_set():
+                    return
+            value = f"{self.nonce}-{count}"
+            answer = await self._manager.action(
+                "Setvar", {"Variable": var.ACD_HEARTBEAT, "Value": value}, limit
+            )
+        except PortError:
+            self.counters["missed"] += 1
+            return
+        self.counters["beats" if answer.name == "Success" else "refused"] += 1

@@ -1,0 +1,234 @@
+"""The REST routes under /api/v1. Every change is a fact to the inbox; nothing here decides anything."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from acd import topics
+from acd.adapters.http import views
+from acd.adapters.http.auth import AgentOrSupervisor, Anyone, OnlyAgent, require_self
+from acd.adapters.http.services import HttpServices, StoredCard
+from acd.core.events import CardFilled, WrapUpExtended
+from acd.core.ids import AgentId, CallId
+from acd.credentials import Principal, Role
+from acd.ports import PortError
+
+router = APIRouter(prefix="/api/v1")
+
+AgentPath = Annotated[str, Path(pattern=r"^[0-9A-Za-z]{1,64}$")]
+CallPath = Annotated[str, Path(pattern=r"^[0-9A-Za-z_.:-]{1,64}$")]
+NumberPath = Annotated[str, Path(pattern=r"^[0-9A-Za-z-]{1,32}$")]
+TokenPath = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{16,64}$")]
+Word = Annotated[str, Query(pattern=r"^[0-9A-Za-z_.-]{0,64}$")]
+Moment = Annotated[int | None, Query(ge=0, le=10**14)]
+
+_FIELD_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
+_BAD_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_MAX_FIELDS, _MAX_TEXT, _MAX_EXTENSION_MS = 40, 4_000, 600_000
+
+
+def services_of(request: Request) -> HttpServices:
+    """Return what create_app was given."""
+    services: HttpServices = request.app.state.services
+    return services
+
+
+class Reason(BaseModel):
+    """Body of an agent's action; only pause uses it."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: str = Field(default="", max_length=512)
+
+
+class Extension(BaseModel):
+    """Body of "I need longer for the card"."""
+
+    model_config = ConfigDict(extra="forbid")
+    by_ms: int = Field(ge=1_000, le=_MAX_EXTENSION_MS, strict=True)
+
+
+class CardFields(BaseModel):
+    """Body of a card update: names in lower case, plain text."""
+
+    model_config = ConfigDict(extra="forbid")
+    fields: dict[str, str] = Field(min_length=1, max_length=_MAX_FIELDS)
+
+    @field_validator("fields")
+    @classmethod
+    def _tidy(cls, fields: dict[str, str]) -> dict[str, str]:
+        for name, text in fields.items():
+            if not _FIELD_NAME.match(name):
+                raise ValueError("a field's name is lower-case letters, digits and underscore, at most 40")
+            if len(text) > _MAX_TEXT:
+                raise ValueError(f"a field holds at most {_MAX_TEXT} characters")
+            if _BAD_IN_TEXT.search(text):
+                raise ValueError(
+                    "control characters (but tab and line break) and half characters are not allowed"
+                )
+        return fields
+
+
+# --- looking -----------------------------------------------------------------------------------
+
+
+def _frame(services: HttpServices, who: Principal, *parts: str) -> Response:
+    body = views.snapshot(services.snapshot(), services.labels(), who)
+    return views.answer({key: body[key] for key in parts} if parts else body)
+
+
+@router.get("/snapshot")
+async def get_snapshot(request: Request, who: Anyone) -> Response:
+    """The whole centre at this instant, in the form the wallboard reads."""
+    return _frame(services_of(request), who)
+
+
+@router.get("/calls")
+async def get_calls(request: Request, who: Anyone) -> Response:
+    """Live calls."""
+    return _frame(services_of(request), who, "v", "now", "synced", "calls")
+
+
+@router.get("/agents")
+async def get_agents(request: Request, who: Anyone) -> Response:
+    """Agents with status and state."""
+    return _frame(services_of(request), who, "v", "now", "synced", "agents")
+
+
+@router.get("/calls/{call}/explain")
+async def explain(request: Request, call: CallPath, _who: AgentOrSupervisor) -> Response:
+    """Why this agent, why it waits."""
+    lines = services_of(request).explain(call)
+    if lines is None:
+        raise HTTPException(404, "no such call")
+    return views.answer({"v": 1, "call": call, "lines": list(lines)})
+
+
+@router.get("/whoami")
+async def whoami(who: Anyone) -> Response:
+    """Name and role of the asker, for the page's login."""
+    return views.answer({"v": 1, "name": who.name, "role": who.role.value})
+
+
+# --- agents ------------------------------------------------------------------------------------
+
+
+def _require_known(services: HttpServices, agent: str) -> None:
+    if not any(view.agent == agent for view in services.snapshot().agents):
+        raise HTTPException(404, "no such agent")
+
+
+@router.post("/agents/{agent}/extend")
+async def extend(request: Request, agent: AgentPath, body: Extension, who: AgentOrSupervisor) -> Response:
+    """Ask for more time for the card."""
+    require_self(who, agent)
+    services = services_of(request)
+    _require_known(services, agent)
+    services.inbox(WrapUpExtended(AgentId(agent), body.by_ms, at=services.clock.now()))
+    return views.answer({"accepted": True}, 202)
+
+
+@router.post("/agents/{agent}/{action}")
+async def act(
+    request: Request,
+    agent: AgentPath,
+    action: Annotated[str, Path(pattern="^(login|logout|pause|resume|done)$")],
+    who: AgentOrSupervisor,
+    body: Reason | None = None,
+) -> Response:
+    """Log in, log out, pause with a reason, resume, finish the card. Accepted, then seen in the snapshot."""
+    require_self(who, agent)
+    services = services_of(request)
+    _require_known(services, agent)
+    reason = body.reason if body else ""
+    services.inbox(topics.command_fact(AgentId(agent), action, reason, services.clock.now()))
+    return views.answer({"accepted": True}, 202)
+
+
+@router.get("/agents/{agent}/pop")
+async def current_pop(request: Request, agent: AgentPath, who: AgentOrSupervisor) -> Response:
+    """What the agent's screen should show now; works while the broker is down (failure mode 29)."""
+    require_self(who, agent)
+    shown = services_of(request).pops.current(AgentId(agent))
+    if shown is None:
+        raise HTTPException(404, "no call at this agent")
+    return views.answer(views.pop(shown))
+
+
+@router.get("/pop/{token}")
+async def redeem(request: Request, token: TokenPath, who: OnlyAgent) -> Response:
+    """The dossier behind a pop's token: once, for its own agent, within a minute."""
+    services = services_of(request)
+    shown = services.pops.redeem(token, AgentId(who.name), services.clock.now())
+    if shown is None:
+        raise HTTPException(404, "this token is used, too old or not yours")
+    return views.answer(views.pop(shown))
+
+
+# --- cards -------------------------------------------------------------------------------------
+
+
+@router.put("/calls/{call}/card")
+async def fill_card(request: Request, call: CallPath, body: CardFields, who: AgentOrSupervisor) -> Response:
+    """Set fields of a call's card, during the talk, in wrap-up, or within the hour after it."""
+    services = services_of(request)
+    now = services.clock.now()
+    agent = AgentId(who.name) if who.role is Role.AGENT else None
+    if agent is not None:
+        view = services.snapshot()
+        live = any(c.call == call and c.agent == agent for c in view.calls)
+        in_hand = any(a.agent == agent and a.call == call for a in view.agents)
+        if not (live or in_hand or services.pops.may_write_card(agent, CallId(call), now)):
+            raise HTTPException(403, "not your call")
+    services.inbox(CardFilled(CallId(call), agent, tuple(body.fields.items()), at=now))
+    return views.answer({"accepted": True}, 202)
+
+
+@router.get("/calls/{call}/card")
+async def card_of_call(request: Request, call: CallPath, _who: AgentOrSupervisor) -> Response:
+    """The stored card of a finished call."""
+    return _card_answer(await _get(services_of(request), call=call))
+
+
+@router.get("/cards/{number}")
+async def card_by_number(request: Request, number: NumberPath, _who: AgentOrSupervisor) -> Response:
+    """The card a caller names on a repeat contact (003-05): open to every agent."""
+    return _card_answer(await _get(services_of(request), number=number))
+
+
+@router.get("/cards")
+async def list_cards(
+    request: Request,
+    who: AgentOrSupervisor,
+    since_ms: Moment = None,
+    until_ms: Moment = None,
+    subscriber: Word = "",
+    queue: Word = "",
+    agent: Word = "",
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+) -> Response:
+    """Finished cards, newest first; an agent sees its own."""
+    wanted = who.name if who.role is Role.AGENT else agent
+    try:
+        found = await services_of(request).cards.find(
+            since=since_ms, until=until_ms, subscriber=subscriber, queue=queue, agent=wanted, limit=limit
+        )
+    except PortError:
+        raise HTTPException(503, "the card store does not answer") from None
+    return views.answer({"v": 1, "cards": [views.card(stored) for stored in found]})
+
+
+async def _get(services: HttpServices, *, call: str = "", number: str = "") -> StoredCard | None:
+    try:
+        return await services.cards.get(call=call, number=number)
+    except PortError:
+        raise HTTPException(503, "the card store does not answer") from None
+
+
+def _card_answer(stored: StoredCard | None) -> Response:
+    if stored is None:
+        raise HTTPException(404, "no such card")
+    return views.answer(views.card(stored))

@@ -1,0 +1,101 @@
+"""What the HTTP edge needs from the daemon, and its settings. No globals: tests pass fakes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from acd.snapshot_json import Labels
+
+if TYPE_CHECKING:
+    import asyncio
+    import ssl
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from acd.core.card import CallCard
+    from acd.core.instant import Instant
+    from acd.core.snapshot import Snapshot
+    from acd.credentials import Principal
+    from acd.pops import PopBook
+    from acd.ports import Clock, Inbox
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """Where to listen and what to bear. Port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 8088
+    principals: tuple[Principal, ...] = field(default=(), repr=False)
+    allowed_origins: tuple[str, ...] = ()
+    """Origins besides our own that may open /mqtt, as `https://desk.example`."""
+    desk: Path | None = None
+    """Directory of the agent's page, served under /desk/."""
+    max_connections: int = 1_000
+    max_mqtt_pipes: int = 400
+    max_body_bytes: int = 65_536
+    max_header_bytes: int = 16_384
+    header_deadline_s: float = 2.0
+    request_timeout_s: float = 10.0
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+
+
+class StoredCard(Protocol):
+    """A card with its version."""
+
+    @property
+    def card(self) -> CallCard:
+        """The card."""
+
+    @property
+    def version(self) -> int:
+        """1 is the first."""
+
+
+class CardQueries(Protocol):
+    """Finished cards. Both raise PortError when the database refuses."""
+
+    async def get(self, *, call: str = "", number: str = "") -> StoredCard | None:
+        """Return one card by call id or by number."""
+
+    async def find(
+        self,
+        *,
+        since: Instant | None,
+        until: Instant | None,
+        subscriber: str,
+        queue: str,
+        agent: str,
+        limit: int,
+    ) -> Sequence[StoredCard]:
+        """Return cards, newest first; empty text means any."""
+
+
+def _no_gauges() -> Mapping[str, float]:
+    return {}
+
+
+def _ready() -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpServices:
+    """The daemon, as the HTTP edge sees it."""
+
+    clock: Clock
+    inbox: Inbox
+    snapshot: Callable[[], Snapshot]
+    explain: Callable[[str], Sequence[str] | None]
+    """Why this agent, why it waits: one line per decision; None for an unknown call."""
+    pops: PopBook
+    cards: CardQueries
+    open_broker: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] | None = None
+    """A connection to the broker, for browsers' MQTT; None: no such door."""
+    labels: Callable[[], Labels] = Labels
+    """Names of queues and agents for people."""
+    troubles: Callable[[], Mapping[str, str]] = _ready
+    """What keeps us from being ready, by name, in plain words; empty when ready."""
+    gauges: Callable[[], Mapping[str, float]] = _no_gauges
+    """Loop lag, AMI state, outbox depths, counters of the other edges; names as in Prometheus."""

@@ -1,0 +1,93 @@
+"""What the operating system gives a service: one instance only, and a watchdog that turns a hang into a kill."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+
+class AlreadyRunningError(Exception):
+    """Another daemon holds the lock file."""
+
+
+class InstanceLock:
+    """A lock file held as long as the process lives (failure mode 35: two daemons by mistake).
+
+    The kernel frees it with the process, so a `kill -9` leaves nothing to clean up.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as busy:
+            holder = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip()
+            os.close(self._descriptor)
+            raise AlreadyRunningError(
+                f"another daemon (process {holder or 'unknown'}) runs with {self._path}; "
+                "stop it first, or give this one its own state directory"
+            ) from busy
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+
+
+def notify(state: str) -> None:
+    """Tell systemd (sd_notify protocol); silent when nobody supervises us."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as link:
+        try:
+            link.sendto(state.encode(), address)
+        except OSError:
+            return  # a supervisor that does not listen is no reason to stop
+
+
+class LoopWatch:
+    """Feels the event loop's pulse: the largest lag, the watchdog's keep-alive, and long sleeps.
+
+    A loop that slept longer than `slept_s` (suspend, SIGSTOP, a blocking call) may hold stale beliefs;
+    `on_slept` lets the daemon resync before it acts (call-control.md, restart and resync).
+    """
+
+    TICK_S = 0.25
+
+    def __init__(self, on_slept: Callable[[], None] | None = None, slept_s: float = 2.0) -> None:
+        self.max_lag_s = 0.0
+        self.lag_s = 0.0
+        self.slept = 0
+        self._on_slept = on_slept
+        self._slept_s = slept_s
+
+    async def run(self) -> None:
+        """Tick for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(self.TICK_S)
+            self.lag_s = max(0.0, loop.time() - before - self.TICK_S)
+            self.max_lag_s = max(self.max_lag_s, self.lag_s)
+            notify("WATCHDOG=1")
+            if self.lag_s > self._slept_s:
+                self.slept += 1
+                if self._on_slept is not None:
+                    self._on_slept()

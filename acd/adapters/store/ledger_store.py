@@ -1,0 +1,185 @@
+"""The missed-call ledger in SQL. The rules are acd.desk.ledger; here its tasks are kept and found.
+
+`note_card` runs in the transaction that stores the card, so a missed call and its task are one.
+The order in which cards are stored (a replay after trouble may be late) does not change the outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
+
+from acd.adapters.store import journal_store
+from acd.core.events import EndReason
+from acd.desk import ledger
+from acd.desk.ledger import LedgerRules, MissedCall, MissedTask, TaskState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import aiosqlite
+
+    from acd.core.card import CallCard
+    from acd.core.instant import Instant
+
+__all__ = ["LedgerRules", "TaskFilter", "change", "find", "get", "note_again", "note_card", "note_spooled"]
+
+_COLUMNS = tuple(item.name for item in fields(MissedTask) if item.name != "id")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """Which tasks to list, oldest first."""
+
+    only_open: bool = True
+    subscriber: str = ""
+    since: Instant = 0
+    limit: int = 1_000
+    states: tuple[TaskState, ...] = field(default=())
+
+
+async def note_card(
+    db: aiosqlite.Connection, card: CallCard, rules: LedgerRules, normalise: Callable[[str], str]
+) -> None:
+    """Open, extend or finish the task this card concerns.
+
+    A talk that the switch cut off, or after which the caller waited again in vain, is missed all the same.
+    """
+    caller = normalise(card.ani)
+    told = dict(card.fields)
+    talk_at = card.answered_at if card.end_reason.value not in ledger.MISSED_REASONS else None
+    if card.end_reason is EndReason.FALLBACK:
+        talk_at = await journal_store.has_fallback_answer(db, card.call)
+        if talk_at is None and told.get("fallback_member"):
+            talk_at = card.ended_at
+    if talk_at is not None:
+        await _retract(db, card.call)
+        await _talked(db, card, caller, talk_at)
+    elif card.end_reason.value in ledger.MISSED_REASONS:
+        keyed_in = normalise(await journal_store.callback_number(db, card.call))
+        reason = "callback" if keyed_in else "voicemail" if told.get("voicemail") else card.end_reason.value
+        call = MissedCall(
+            card.call, keyed_in or caller, card.subscriber, card.ended_at, reason, max(0, card.wait_ms)
+        )
+        await _missed(db, call, rules)
+
+
+async def note_again(
+    db: aiosqlite.Connection, card: CallCard, rules: LedgerRules, normalise: Callable[[str], str]
+) -> None:
+    """The journal knows more of a call than when its card was noted: who answered, which number to call."""
+    await _retract(db, card.call)
+    await note_card(db, card, rules, normalise)
+
+
+async def note_spooled(db: aiosqlite.Connection, call: MissedCall, rules: LedgerRules) -> None:
+    """Open or extend a task for a number a caller left while the daemon was down."""
+    await _missed(db, call, rules)
+
+
+async def _missed(db: aiosqlite.Connection, call: MissedCall, rules: LedgerRules) -> None:
+    if await db.execute_fetchall("SELECT 1 FROM missed_calls WHERE call = ?", (call.call,)):
+        return
+    task = await _open_task(db, call.number, call.subscriber)
+    new = ledger.missed(task, call, rules)
+    if task is None:
+        # a talk after this call may have been stored before it
+        rows = list(
+            await db.execute_fetchall(
+                "SELECT call, answered_at FROM cards WHERE caller = ? AND caller <> '' AND answered_at >= ?"
+                " AND end_reason IN ('handled', 'transferred')"
+                " AND (subscriber = ? OR subscriber = '' OR ? = '') ORDER BY answered_at LIMIT 1",
+                (call.number, call.at, call.subscriber, call.subscriber),
+            )
+        )
+        if rows:
+            new = ledger.talked(new, rows[0]["answered_at"], f"call {rows[0]['call']}")
+    task_id = await _save(db, new)
+    await db.execute(
+        "INSERT INTO missed_calls (call, task, at) VALUES (?,?,?)", (call.call, task_id, call.at)
+    )
+
+
+async def _retract(db: aiosqlite.Connection, call: str) -> None:
+    """Take back that this call was missed; an open task that has no other call goes with it."""
+    for row in await db.execute_fetchall("DELETE FROM missed_calls WHERE call = ? RETURNING task", (call,)):
+        await db.execute(
+            "DELETE FROM missed_tasks WHERE id = ? AND closed_at IS NULL"
+            " AND NOT EXISTS (SELECT 1 FROM missed_calls WHERE task = ?)",
+            (row["task"], row["task"]),
+        )
+        await db.execute("UPDATE missed_tasks SET missed = missed - 1 WHERE id = ?", (row["task"],))
+
+
+async def _talked(db: aiosqlite.Connection, card: CallCard, caller: str, at: Instant) -> None:
+    """A talk finishes the open tasks of this number whose calls were all missed before it began."""
+    if not caller:
+        return
+    rows = await db.execute_fetchall(
+        "SELECT * FROM missed_tasks WHERE number = ? AND closed_at IS NULL AND last_missed_at <= ?"
+        " AND (subscriber = ? OR subscriber = '' OR ? = '')",
+        (caller, at, card.subscriber, card.subscriber),
+    )
+    for row in rows:
+        await _save(db, ledger.talked(_task(row), at, f"call {card.call}"))
+
+
+async def _open_task(db: aiosqlite.Connection, number: str, subscriber: str) -> MissedTask | None:
+    if not number:
+        return None  # withheld numbers cannot be told apart: each call is a task of its own
+    rows = list(
+        await db.execute_fetchall(
+            "SELECT * FROM missed_tasks WHERE number = ? AND subscriber = ? AND closed_at IS NULL",
+            (number, subscriber),
+        )
+    )
+    return _task(rows[0]) if rows else None
+
+
+async def get(db: aiosqlite.Connection, task: int) -> MissedTask | None:
+    """Return one task by its id."""
+    rows = list(await db.execute_fetchall("SELECT * FROM missed_tasks WHERE id = ?", (task,)))
+    return _task(rows[0]) if rows else None
+
+
+async def find(db: aiosqlite.Connection, wanted: TaskFilter) -> list[MissedTask]:
+    """Return the tasks that match, oldest first."""
+    conditions: list[str] = ["opened_at >= ?"]
+    values: list[object] = [wanted.since]
+    if wanted.only_open:
+        conditions.append("closed_at IS NULL")
+    if wanted.subscriber:
+        conditions.append("subscriber = ?")
+        values.append(wanted.subscriber)
+    if wanted.states:
+        conditions.append(f"state IN ({','.join('?' * len(wanted.states))})")
+        values.extend(state.value for state in wanted.states)
+    sql = f"SELECT * FROM missed_tasks WHERE {' AND '.join(conditions)} ORDER BY opened_at, id LIMIT ?"  # noqa: S608
+    return [_task(row) for row in await db.execute_fetchall(sql, (*values, wanted.limit))]
+
+
+async def change(db: aiosqlite.Connection, task: MissedTask) -> None:
+    """Store a task changed by one of the functions of acd.desk.ledger."""
+    await _save(db, task)
+
+
+async def _save(db: aiosqlite.Connection, task: MissedTask) -> int:
+    values = [getattr(task, name) for name in _COLUMNS]
+    plain = [value.value if isinstance(value, TaskState) else value for value in values]
+    if task.id:
+        assignments = ", ".join(f"{name} = ?" for name in _COLUMNS)
+        await db.execute(f"UPDATE missed_tasks SET {assignments} WHERE id = ?", (*plain, task.id))  # noqa: S608
+        return task.id
+    marks = ",".join("?" * len(_COLUMNS))
+    cursor = await db.execute(
+        f"INSERT INTO missed_tasks ({', '.join(_COLUMNS)}) VALUES ({marks})",  # noqa: S608
+        plain,
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def _task(row: aiosqlite.Row) -> MissedTask:
+    values = {name: row[name] for name in _COLUMNS}
+    values["state"] = TaskState(values["state"])
+    values["asked"] = bool(values["asked"])
+    return MissedTask(id=row["id"], **values)

@@ -1,0 +1,417 @@
+"""The CardStore port on SQLite: intents, cards, agents' status, card numbers; degraded modes in plain words."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from acd import cardjson
+from acd.adapters.store import cards, journal_store, ledger_store, numbers, outbox, rebuild
+from acd.adapters.store.connection import as_port_error, wal_reset_warning
+from acd.adapters.store.spill import SPILL_BYTES, SpillFile
+from acd.adapters.store.writer import Writer
+from acd.core.events import LiveAgent
+from acd.core.ids import AgentId
+from acd.desk.ledger import LedgerRules, MissedCall
+from acd.ports import PortError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from pathlib import Path
+
+    import aiosqlite
+
+    from acd.core.card import CallCard
+    from acd.core.effects import KeepAgentStatus, OfferCall
+    from acd.core.instant import Instant
+    from acd.ports import Clock
+    from acd.wire.queue_log import JournalRow
+
+T = TypeVar("T")
+
+MEMORY_LIMIT = 10_000
+INTENT_LIMIT_S = 0.25
+"""A slow disk may delay an offer by this much, then the offer goes without its intent row."""
+CARD_LIMIT_S = 3.0
+PROBE_EVERY_S = 1.0
+REFILL_BELOW = numbers.BLOCK // 2
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """How the store is, for wallboard, metrics and `acd status`."""
+
+    ok: bool
+    words: str
+    spilled: int
+    """Cards in the spill file, safe but not yet in the database."""
+    in_memory: int
+    """Cards only in memory: lost if the process dies now."""
+    refused: int
+    """Writes the database refused since start."""
+
+
+class SqliteStore:
+    """Implements acd.ports.CardStore. Open it, use it, and close it in `finally`.
+
+    `destinations`: who gets an outbox message for every stored card; empty = nobody.
+    `normalise` brings a caller's number into the one form by which it is found again.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        destinations: tuple[str, ...] = (),
+        ledger_rules: LedgerRules | None = None,
+        normalise: Callable[[str], str] = str,
+        spill_bytes: int = SPILL_BYTES,
+        locking: bool = True,
+    ) -> None:
+        self.path = path
+        self.writer = Writer(path, locking=locking)
+        self.outbox = outbox.Outbox(self.writer)
+        self.warning = wal_reset_warning()
+        self.renumbered = 0
+        """Cards that came with a number of another card: must stay 0."""
+        self.rejected = 0
+        """Spilled cards the database can never take, set aside in `<database>.rejected`: must stay 0."""
+        self._clock = clock
+        self._destinations = destinations
+        self._ledger_rules = ledger_rules or LedgerRules()
+        self._normalise = normalise
+        self._spill = SpillFile(path.with_name(path.name + ".spill"), spill_bytes)
+        self._spilled = 0
+        self._memory: deque[CallCard] = deque()
+        self._spill_lock = asyncio.Lock()
+        self._numbers = numbers.NumberBlocks()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Open or create the database and replay what an earlier trouble left in the spill file.
+
+        Returns also when the database refuses for the moment (`status` says so). Raises PortError when it
+        never can work: not a database of ours, a newer schema, a second writer.
+        """
+        await self.writer.open()
+        try:
+            with contextlib.suppress(OSError):  # without a spill file the memory backlog remains
+                self._spilled = len(await asyncio.to_thread(self._spill.open))
+            await self._reserve_numbers()
+            await self._replay()
+        except BaseException:
+            await self.close()
+            raise
+        self._task = asyncio.create_task(self._care(), name="store-care")
+
+    async def close(self) -> None:
+        """Stop, with what waits in memory written or spilled if at all possible."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+            self._task = None
+        with contextlib.suppress(PortError):
+            await self._replay()
+        await self.writer.close()
+        self._spill.close()
+
+    # --- the port --------------------------------------------------------------------------------
+
+    async def intend(self, wish: OfferCall, at: Instant) -> None:
+        """Commit the intent row at once. Raises PortError(retryable) within INTENT_LIMIT_S; routing goes on."""
+
+        async def job(db: aiosqlite.Connection) -> None:
+            await db.execute(
+                "INSERT INTO intents (call, attempt, agent, effect, at) VALUES (?,?,?,?,?)"
+                " ON CONFLICT DO UPDATE SET effect = excluded.effect, at = excluded.at",
+                (wish.call, wish.attempt, wish.agent, wish.effect, at),
+            )
+
+        await self._do(job, INTENT_LIMIT_S, urgent=True, alone=True)
+
+    async def write_card(self, card: CallCard) -> None:
+        """Store the card durably: in the database, else in the spill file to be replayed.
+
+        Raises PortError(retryable) only when neither has room and the memory backlog is full too.
+        """
+        if self._spilled or self._memory:
+            await self._keep_for_later(
+                card
+            )  # behind the others: an older card must not overwrite a newer one
+            return
+        try:
+            await self._do(lambda db: self._store(db, card), CARD_LIMIT_S)
+        except PortError as error:
+            if not error.retryable:
+                raise
+            await self._keep_for_later(card)
+
+    async def keep_agent(self, wish: KeepAgentStatus) -> None:
+        """Remember the agent's status over restarts. Raises PortError."""
+
+        async def job(db: aiosqlite.Connection) -> None:
+            await db.execute(
+                "INSERT INTO agents (agent, logged_in, paused_reason, device, since, wrap_up_until)"
+                " VALUES (?,?,?,?,?,?) ON CONFLICT (agent) DO UPDATE SET logged_in = excluded.logged_in,"
+                " paused_reason = excluded.paused_reason, device = excluded.device, since = excluded.since,"
+                " wrap_up_until = excluded.wrap_up_until",
+                (
+                    wish.agent,
+                    int(wish.logged_in),
+                    cards.clean(wish.paused_reason),
+                    cards.clean(wish.device),
+                    wish.since,
+                    wish.wrap_up_until,
+                ),
+            )
+
+        await self._do(job, CARD_LIMIT_S)
+
+    async def load_agents(self) -> tuple[LiveAgent, ...]:
+        """Return the status of every agent ever kept, phones unknown. Raises PortError."""
+
+        async def job(db: aiosqlite.Connection) -> tuple[LiveAgent, ...]:
+            rows = await db.execute_fetchall("SELECT * FROM agents ORDER BY agent")
+            return tuple(
+                LiveAgent(
+                    agent=AgentId(row["agent"]),
+                    logged_in=bool(row["logged_in"]),
+                    paused_reason=row["paused_reason"],
+                    device=row["device"],
+                    wrap_up_until=row["wrap_up_until"],
+                )
+                for row in rows
+            )
+
+        return await self._do(job, CARD_LIMIT_S)
+
+    def next_card_number(self) -> str:
+        """Return the next short number; empty when the reserve is used up (the card gets one when stored)."""
+        if self._numbers.left <= REFILL_BELOW:
+            self._wake.set()
+        return self._numbers.take()
+
+    # --- Asterisk's journal (the sink of adapters.asterisk.journal) ------------------------------
+
+    async def load_cursors(self, path: str) -> list[tuple[int, int, bytes]]:
+        """Return (inode, offset, tail) of every file of this journal still being read. Raises PortError."""
+        return await self._do(lambda db: journal_store.cursors(db, path), CARD_LIMIT_S)
+
+    async def commit_rows(
+        self,
+        path: str,
+        rows: Sequence[JournalRow],
+        cursor: tuple[int, int, bytes] | None,
+        forget: int | None = None,
+    ) -> None:
+        """Store rows and cursor in one transaction. Raises PortError, and then neither is stored."""
+
+        async def job(db: aiosqlite.Connection) -> None:
+            await journal_store.add_rows(db, path, rows)
+            if cursor is not None:
+                await journal_store.set_cursor(db, path, *cursor)
+            if forget is not None:
+                await journal_store.forget_cursor(db, path, forget)
+            for row in rows:
+                if row.kind in {journal_store.FALLBACK_ANSWER, journal_store.CALLBACK}:
+                    stored = await cards.get(db, call=row.call)
+                    if stored is not None:
+                        await ledger_store.note_again(db, stored.card, self._ledger_rules, self._tidy)
+
+        await self._do(job, CARD_LIMIT_S)
+
+    async def note_spooled_callback(self, call: str, number: str, at: Instant) -> None:
+        """Open a task for a number that a caller left while we were down. Raises PortError; repeats do nothing."""
+
+        async def job(db: aiosqlite.Connection) -> None:
+            stored = await cards.get(db, call=call)
+            subscriber = "" if stored is None else stored.card.subscriber
+            left = MissedCall(call, self._tidy(number), subscriber, at, "callback", 0)
+            await ledger_store.note_spooled(db, left, self._ledger_rules)
+
+        await self._do(job, CARD_LIMIT_S)
+
+    async def write_missing_cards(self, before: Instant, live: Collection[str] = ()) -> int:
+        """Write the cards of calls that ended before, by the journal, and have none; return how many.
+
+        `live`: calls the core knows and will write itself.
+        """
+        return await self._write_folded(
+            await self._do(lambda db: journal_store.without_card(db, before), CARD_LIMIT_S), live
+        )
+
+    async def write_lost_calls(self, before: Instant, live: Collection[str]) -> int:
+        """Write cards "pbx_failed" for calls that entered before, never ended and are not live; return how many.
+
+        Only after a sync: `live` must be every call the switch has now.
+        """
+        calls = await self._do(lambda db: journal_store.unfinished(db, before), CARD_LIMIT_S)
+        return await self._write_folded(calls, live)
+
+    async def _write_folded(self, calls: Sequence[str], live: Collection[str]) -> int:
+        written = 0
+        for call in calls:
+            if call in live:
+                continue
+            card = await self._do(functools.partial(rebuild.fold_call, call=call, lost=True), CARD_LIMIT_S)
+            if card is not None:
+                await self.write_card(card)
+                written += 1
+        return written
+
+    # --- how it is -------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> StoreStatus:
+        """Return how the store is, in plain words."""
+        parts = []
+        if self.writer.trouble:
+            parts.append(f"the database refuses writes: {self.writer.trouble}; calls are routed all the same")
+        if self._spilled:
+            parts.append(f"{self._spilled} cards wait in the spill file")
+        if self._memory:
+            parts.append(f"{len(self._memory)} cards are only in memory")
+        return StoreStatus(
+            ok=not parts,
+            words="; ".join(parts) or "cards are written to the database",
+            spilled=self._spilled,
+            in_memory=len(self._memory),
+            refused=self.writer.refused,
+        )
+
+    async def get(self, *, call: str = "", number: str = "") -> cards.StoredCard | None:
+        """Return one card by call id or bare number. Raises PortError."""
+        return await self._do(lambda db: cards.get(db, call=call, number=number), CARD_LIMIT_S, urgent=True)
+
+    async def find(self, wanted: cards.CardFilter) -> list[cards.StoredCard]:
+        """Return the cards that match, newest first. Raises PortError."""
+        return await self._do(lambda db: cards.find(db, wanted), CARD_LIMIT_S, urgent=True)
+
+    async def wipe_traces(self) -> bool:
+        """After an erasure: empty the database's log and the spill file; return whether nothing is left there."""
+        emptied = await self.writer.checkpoint()
+        async with self._spill_lock:
+            if self._spilled:
+                return False
+            try:
+                await asyncio.to_thread(self._spill.wipe)
+            except (PortError, OSError):
+                return False
+        return emptied
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    async def _do(
+        self,
+        job: Callable[[aiosqlite.Connection], Awaitable[T]],
+        limit_s: float,
+        *,
+        urgent: bool = False,
+        alone: bool = False,
+    ) -> T:
+        if self.writer.trouble:
+            # known to refuse: say so at once instead of waiting for the lock again; `_care` probes
+            raise PortError(self.writer.trouble, retryable=True)
+        try:
+            return await asyncio.wait_for(self.writer.do(job, urgent=urgent, alone=alone), limit_s)
+        except TimeoutError as error:
+            raise PortError(f"the database did not answer within {limit_s} s", retryable=True) from error
+
+    async def _store(self, db: aiosqlite.Connection, card: CallCard) -> None:
+        """Card, segments, history, fields, ledger and outbox rows: one transaction."""
+        now = self._clock.now()
+        written = await cards.write(db, card, self._tidy(card.ani), now)
+        self.renumbered += written.renumbered
+        if not written.changed:
+            return
+        await ledger_store.note_card(db, written.card, self._ledger_rules, self._tidy)
+        for destination in self._destinations:
+            await outbox.put(
+                db,
+                kind="card",
+                destination=destination,
+                key=f"{card.call}:{written.version}",
+                call=card.call,
+                payload=cardjson.dumps(written.card),
+                now=now,
+            )
+
+    def _tidy(self, number: str) -> str:
+        return cards.clean(self._normalise(number)) if number else ""
+
+    async def _keep_for_later(self, card: CallCard) -> None:
+        async with self._spill_lock:
+            if not self._memory:
+                try:
+                    record = cardjson.dumps(card).encode("utf-8", "surrogatepass")
+                    await asyncio.to_thread(self._spill.append, record)
+                except (PortError, OSError):
+                    pass  # no room there: memory is next
+                else:
+                    self._spilled += 1
+                    self._wake.set()
+                    return
+            if len(self._memory) >= MEMORY_LIMIT:
+                raise PortError("database, spill file and memory refuse the card", retryable=True)
+            self._memory.append(card)
+            self._wake.set()
+
+    async def _replay(self) -> None:
+        """Write what waits, oldest first, then forget it. Raises PortError when the database still refuses."""
+        async with self._spill_lock:
+            if self._spilled:
+                try:
+                    records = await asyncio.to_thread(self._spill.records)
+                except OSError as error:
+                    raise as_port_error(error) from error
+                for record in records:
+                    await self._replay_record(record)
+                await asyncio.to_thread(self._spill.clear)
+                self._spilled = 0
+            while self._memory:
+                await self._replay_one(self._memory[0])
+                self._memory.popleft()
+
+    async def _replay_record(self, record: bytes) -> None:
+        """Write one spilled card; one that can never be written goes to a file of its own, for a person."""
+        try:
+            await self._replay_one(cardjson.loads(record.decode("utf-8", "surrogatepass")))
+        except (PortError, cardjson.CardFormatError) as error:
+            if isinstance(error, PortError) and error.retryable:
+                raise
+            self.rejected += 1
+            await asyncio.to_thread(self._set_aside, record)
+
+    def _set_aside(self, record: bytes) -> None:
+        with self.path.with_name(self.path.name + ".rejected").open("ab") as file:
+            file.write(record + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    async def _replay_one(self, card: CallCard) -> None:
+        await self.writer.do(lambda db: self._store(db, card), urgent=True)
+
+    async def _reserve_numbers(self) -> None:
+        with contextlib.suppress(PortError):
+            self._numbers.add(await self.writer.do(numbers.reserve))
+
+    async def _care(self) -> None:
+        """Refill numbers when asked; probe a refusing database and replay, once a second."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), PROBE_EVERY_S)
+            self._wake.clear()
+            if self.writer.trouble:
+                await asyncio.sleep(PROBE_EVERY_S)
+            if self._numbers.left <= REFILL_BELOW or self.writer.trouble:
+                await self._reserve_numbers()  # a real write, so it is the probe as well
+            if (self._spilled or self._memory) and not self.writer.trouble:
+                with contextlib.suppress(PortError):
+                    await self._replay()

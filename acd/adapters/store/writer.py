@@ -1,0 +1,272 @@
+"""The one writer task: a bounded queue of jobs, many jobs per commit, answers only after the commit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from acd.adapters.store.connection import WriterLock, as_port_error, open_writer
+from acd.ports import PortError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    import aiosqlite
+
+    Job = Callable[[aiosqlite.Connection], Awaitable[Any]]
+
+QUEUE_LIMIT = 10_000
+BATCH_LIMIT = 200
+BATCH_WINDOW_S = 0.010
+REOPEN_AFTER_S = 1.0
+CLOSE_LIMIT_S = 10.0
+CHECKPOINT_TRIES = 100
+
+T = TypeVar("T")
+
+_JOBS_OWN_FAULT = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError)
+
+
+@dataclass(slots=True)
+class _Item:
+    job: Job
+    urgent: bool
+    alone: bool
+    done: asyncio.Future[Any]
+
+
+class Writer:
+    """Runs jobs (coroutines that use the connection) inside shared transactions, one at a time.
+
+    A job that fails alone (a broken rule of the schema, a bug) is undone alone; the others of its batch
+    commit. When the database itself refuses, the whole batch is undone and every job of it gets
+    PortError(retryable=True).
+    """
+
+    def __init__(self, path: Path, *, queue_limit: int = QUEUE_LIMIT, locking: bool = True) -> None:
+        self._path = path
+        self._lock = WriterLock(path) if locking else None
+        self._queue: asyncio.Queue[_Item | None] = asyncio.Queue(queue_limit)
+        self._connection: aiosqlite.Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._next_open = 0.0
+        self._closing = False
+        self.trouble: str = ""
+        """Why the database refuses, in plain words; empty while it works."""
+        self.commits = 0
+        self.jobs = 0
+        self.refused = 0
+
+    async def open(self) -> None:
+        """Start. A database that refuses for the moment is retried at every job; a hopeless one raises."""
+        if self._lock is not None:
+            try:
+                self._lock.acquire()
+            except PortError as error:
+                if not error.retryable:
+                    raise
+        try:
+            await self._connected()
+        except PortError as error:
+            self.trouble = str(error)
+            if not error.retryable:
+                if self._lock is not None:
+                    self._lock.release()
+                raise
+        self._task = asyncio.create_task(self._run(), name="store-writer")
+
+    async def close(self) -> None:
+        """Finish what was asked, then close; at the latest after CLOSE_LIMIT_S."""
+        self._closing = True
+        try:
+            if self._task is not None:
+                with contextlib.suppress(asyncio.QueueFull):
+                    self._queue.put_nowait(None)
+                done, _ = await asyncio.wait({self._task}, timeout=CLOSE_LIMIT_S)
+                if not done:
+                    self._task.cancel()
+                    await asyncio.wait({self._task}, timeout=1.0)
+        finally:
+            self._fail_queued()
+            if self._connection is not None:
+                connection, self._connection = self._connection, None
+                await connection.close()
+            if self._lock is not None:
+                self._lock.release()
+
+    async def do(
+        self,
+        job: Callable[[aiosqlite.Connection], Awaitable[T]],
+        *,
+        urgent: bool = False,
+        alone: bool = False,
+    ) -> T:
+        """Run one job in a transaction and return its answer once that is committed.
+
+        `urgent` closes the batch at once and goes before what is not urgent. `alone`: the job is one
+        statement, which is its own transaction: one trip to the thread instead of three. Raises PortError: retryable when the database or our queue
+        refuses, final when the job itself is wrong.
+        """
+        if self._closing or self._task is None or self._task.done():
+            raise PortError("the store is closed", retryable=False)
+        item = _Item(job, urgent, alone, asyncio.get_running_loop().create_future())
+        try:
+            self._queue.put_nowait(item)
+        except asyncio.QueueFull as error:
+            self.refused += 1
+            raise PortError("the store's queue is full", retryable=True) from error
+        answer: T = await item.done
+        return answer
+
+    async def checkpoint(self) -> bool:
+        """Move the log into the file and empty it; return whether that was done (a busy moment may refuse)."""
+        for _ in range(CHECKPOINT_TRIES):
+            connection = self._connection
+            if connection is None:
+                return False
+            with contextlib.suppress(sqlite3.OperationalError):  # in the middle of a commit
+                rows = list(await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)"))
+                if rows and rows[0][0] == 0:
+                    return True
+            await asyncio.sleep(BATCH_WINDOW_S)
+        return False
+
+    async def _run(self) -> None:
+        while True:
+            batch, last = await self._next_batch()
+            for item in [item for item in batch if item.alone]:
+                await self._commit_alone(item)
+            for part in ([i for i in batch if i.urgent], [i for i in batch if not i.urgent]):
+                if rest := [item for item in part if not item.alone]:
+                    await self._commit(rest)
+            if last or (self._closing and self._queue.empty()):
+                return
+
+    async def _next_batch(self) -> tuple[list[_Item], bool]:
+        """Wait for one item, then take what is there or comes within the window."""
+        first = await self._queue.get()
+        if first is None:
+            return [], True
+        batch = [first]
+        until = time.monotonic() + BATCH_WINDOW_S
+        while len(batch) < BATCH_LIMIT:
+            try:
+                item = self._queue.get_nowait()
+            except asyncio.QueueEmpty:
+                left = until - time.monotonic()
+                if left <= 0 or self._closing or any(item.urgent for item in batch):
+                    break
+                try:
+                    item = await asyncio.wait_for(self._queue.get(), left)
+                except TimeoutError:
+                    break
+            if item is None:
+                return batch, True
+            batch.append(item)
+        return batch, False
+
+    async def _commit_alone(self, item: _Item) -> None:
+        """Run a job that is one statement; SQLite makes it a transaction by itself."""
+        try:
+            answer = await item.job(await self._connected())
+        except asyncio.CancelledError:
+            await self._refuse([item], PortError("the store was closed", retryable=True))
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the waiting caller must hear of it
+            await self._refuse([item], as_port_error(error))
+            return
+        self.trouble = ""
+        self.commits += 1
+        self.jobs += 1
+        if not item.done.done():
+            item.done.set_result(answer)
+
+    async def _commit(self, batch: list[_Item]) -> None:
+        answers: list[tuple[_Item, Any, PortError | None]] = []
+        try:
+            connection = await self._connected()
+            await connection.execute("BEGIN IMMEDIATE")
+            try:
+                alone = len(batch) == 1
+                for item in batch:
+                    answer, failure = await self._one(connection, item, alone=alone)
+                    answers.append((item, answer, failure))
+                await connection.execute("COMMIT")
+            except BaseException:
+                if (
+                    connection.in_transaction
+                ):  # SQLite undoes by itself on some errors, a full disk among them
+                    await connection.execute("ROLLBACK")
+                raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, every waiting caller must hear of it
+            await self._refuse(batch, as_port_error(error))
+            return
+        except asyncio.CancelledError:
+            await self._refuse(batch, PortError("the store was closed", retryable=True))
+            raise
+        self.trouble = ""
+        self.commits += 1
+        self.jobs += len(batch)
+        for item, answer, failure in answers:
+            if item.done.done():
+                continue
+            if failure is None:
+                item.done.set_result(answer)
+            else:
+                item.done.set_exception(failure)
+
+    async def _one(
+        self, connection: aiosqlite.Connection, item: _Item, *, alone: bool
+    ) -> tuple[Any, PortError | None]:
+        """Run one job; undo it alone when it fails alone."""
+        if not alone:  # a job alone in its transaction needs no savepoint: two trips to the thread less
+            await connection.execute("SAVEPOINT job")
+        try:
+            answer = await item.job(connection)
+        except Exception as error:
+            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, _JOBS_OWN_FAULT):
+                raise
+            if alone:
+                await connection.execute("ROLLBACK")
+                await connection.execute("BEGIN IMMEDIATE")
+            else:
+                await connection.execute("ROLLBACK TO job")
+                await connection.execute("RELEASE job")
+            return None, as_port_error(error)
+        if not alone:
+            await connection.execute("RELEASE job")
+        return answer, None
+
+    async def _refuse(self, batch: list[_Item], error: PortError) -> None:
+        self.trouble = str(error)
+        self.refused += len(batch)
+        for item in batch:
+            if not item.done.done():
+                item.done.set_exception(PortError(str(error), retryable=error.retryable))
+        if error.retryable and self._connection is not None:
+            # start afresh: after an I/O error the connection's view of the file cannot be trusted
+            connection, self._connection = self._connection, None
+            self._next_open = time.monotonic() + REOPEN_AFTER_S
+            with contextlib.suppress(Exception):
+                await connection.close()
+
+    async def _connected(self) -> aiosqlite.Connection:
+        if self._connection is None:
+            if time.monotonic() < self._next_open:
+                raise PortError(self.trouble or "the database is being reopened", retryable=True)
+            self._next_open = time.monotonic() + REOPEN_AFTER_S
+            if self._lock is not None:
+                self._lock.acquire()
+            self._connection = await open_writer(self._path)
+        return self._connection
+
+    def _fail_queued(self) -> None:
+        while not self._queue.empty():
+            item = self._queue.get_nowait()
+            if item is not None and not item.done.done():
+                item.done.set_exception(PortError("the store is closed", retryable=True))

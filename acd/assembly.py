@@ -1,0 +1,101 @@
+"""From configuration to the settings of each adapter: one function per adapter, secrets read here.
+
+Part of the composition root: the only room that knows both the configuration and the adapters' words.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from acd.adapters.broker import BrokerSettings
+from acd.adapters.http.services import HttpSettings
+from acd.adapters.mqtt import MqttSettings
+from acd.credentials import Principal, Role, hash_token
+
+if TYPE_CHECKING:
+    from acd.adapters.asterisk.link import AmiSettings
+    from acd.config import Config
+    from acd.config_system import Tls
+
+SUPERVISOR = "supervisor"
+"""The principal of the configured HTTP token: `bin/acd`, wallboards, supervisors."""
+
+
+def tls_context(config: Config, tls: Tls) -> ssl.SSLContext | None:
+    """Return the client context, None when encryption is off. A foreign certificate is refused."""
+    if not tls.enabled:
+        return None
+    cafile = str(config.path(tls.ca_file)) if tls.ca_file else None
+    return ssl.create_default_context(cafile=cafile)
+
+
+def ami_settings(config: Config, interest: frozenset[str] | None = None) -> AmiSettings:
+    """How to reach Asterisk's manager."""
+    from acd.adapters.asterisk.link import AmiSettings
+
+    ami = config.tree.asterisk.ami
+    return AmiSettings(
+        username=ami.user,
+        secret=config.secret(ami.secret, "asterisk.ami.secret").get_secret_value(),
+        host=ami.host,
+        port=ami.port,
+        tls=tls_context(config, ami.tls),
+        action_timeout_s=ami.action_timeout_s,
+        silence_s=ami.silence_s,
+        interest=interest,
+    )
+
+
+def broker_settings(config: Config) -> BrokerSettings | None:
+    """Limits of the built-in broker, or None when an outside one is configured."""
+    mqtt = config.tree.mqtt
+    return None if mqtt.url else BrokerSettings(host=mqtt.host, port=mqtt.port)
+
+
+def mqtt_settings(config: Config) -> MqttSettings:
+    """How the daemon reaches the broker."""
+    mqtt = config.tree.mqtt
+    return MqttSettings(
+        url=mqtt.url or f"mqtt://{mqtt.host}:{mqtt.port}",
+        user=mqtt.user,
+        password=config.secret(mqtt.password, "mqtt.password").get_secret_value(),
+        ca_file=str(config.path(mqtt.ca_file)) if mqtt.ca_file else "",
+        privacy="full" if config.tree.pops.show_ani else "minimal",
+        pop_life_ms=round(config.tree.pops.expire_s * 1000),
+    )
+
+
+def http_settings(config: Config) -> HttpSettings:
+    """Where the HTTP edge listens, and for whom."""
+    http = config.tree.http
+    tls = None
+    if http.certificate is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(config.path(http.certificate), config.path(http.key) if http.key else None)
+    return HttpSettings(
+        host=http.host,
+        port=http.port,
+        principals=principals(config),
+        allowed_origins=(http.public_url.rstrip("/"),) if http.public_url else (),
+        desk=Path(__file__).with_name("desktop"),
+        tls=tls,
+    )
+
+
+def principals(config: Config) -> tuple[Principal, ...]:
+    """Everybody who may knock at broker and HTTP: the daemon, the supervisor's token, each agent."""
+    tree = config.tree
+    router = config.secret(tree.mqtt.password, "mqtt.password").get_secret_value()
+    supervisor = config.secret(tree.http.token, "http.token").get_secret_value()
+    found = [
+        Principal(tree.mqtt.user, Role.ROUTER, hash_token(router)),
+        Principal(SUPERVISOR, Role.SUPERVISOR, hash_token(supervisor)),
+    ]
+    for name, agent in tree.agents.items():
+        if agent.password_hash is not None:
+            location = f"agents.{name}.password_hash"
+            stored = config.secret(agent.password_hash, location).get_secret_value()
+            found.append(Principal(name, Role.AGENT, stored))
+    return tuple(found)

@@ -1,0 +1,179 @@
+"""An agent and the transition table. Only this file assigns an agent's state.
+
+*Status* is the person's choice, *state* is what we know. Ready = available, idle, reachable, and not
+resting after a failed phone.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from acd.core.call import Leg
+    from acd.core.ids import AgentId, CallId
+    from acd.core.instant import Duration, Instant
+    from acd.core.policy import AgentPolicy
+
+
+class AgentStatus(Enum):
+    """What the agent chose."""
+
+    LOGGED_OUT = "logged_out"
+    AVAILABLE = "available"
+    PAUSED = "paused"
+
+
+class AgentState(Enum):
+    """What the system knows."""
+
+    __hash__ = object.__hash__  # by identity: the tables are looked up thousands of times a second
+
+    IDLE = "idle"
+    RESERVED = "reserved"
+    RINGING = "ringing"
+    TALKING = "talking"
+    WRAP_UP = "wrap_up"
+    BUSY_ELSEWHERE = "busy_elsewhere"
+
+
+class AgentSignal(Enum):
+    """What can happen to an agent."""
+
+    __hash__ = object.__hash__  # by identity: the tables are looked up thousands of times a second
+
+    RESERVED = "reserved"
+    RINGING = "dialled or ringing"
+    ANSWERED = "answered"
+    RELEASED = "offer ended or given up"
+    TALK_OVER = "talk over"
+    WRAP_UP_OVER = "wrap-up done or deadline"
+    OWN_CALL = "own call started"
+    OWN_CALL_OVER = "own call ended"
+    FOUND_RINGING = "found ringing by a sync or late news"
+    FOUND_WRAP_UP = "wrap-up kept over our restart"
+
+
+_S, _E = AgentState, AgentSignal
+
+AGENT_TRANSITIONS: dict[tuple[AgentState, AgentSignal], AgentState] = {
+    (_S.IDLE, _E.RESERVED): _S.RESERVED,
+    (_S.IDLE, _E.OWN_CALL): _S.BUSY_ELSEWHERE,
+    (_S.IDLE, _E.FOUND_RINGING): _S.RINGING,
+    (_S.IDLE, _E.FOUND_WRAP_UP): _S.WRAP_UP,
+    (_S.RESERVED, _E.RINGING): _S.RINGING,
+    (_S.RESERVED, _E.ANSWERED): _S.TALKING,
+    (_S.RESERVED, _E.RELEASED): _S.IDLE,
+    (_S.RINGING, _E.ANSWERED): _S.TALKING,
+    (_S.RINGING, _E.RELEASED): _S.IDLE,
+    (_S.TALKING, _E.TALK_OVER): _S.WRAP_UP,
+    (_S.WRAP_UP, _E.WRAP_UP_OVER): _S.IDLE,
+    (_S.BUSY_ELSEWHERE, _E.OWN_CALL_OVER): _S.IDLE,
+    (_S.BUSY_ELSEWHERE, _E.FOUND_RINGING): _S.RINGING,
+}
+
+_IN_HAND = (AgentState.RINGING, AgentState.TALKING, AgentState.WRAP_UP)
+
+
+class Agent:
+    """One agent, as configured, as chosen and as known."""
+
+    __slots__ = (
+        "_accounted",
+        "busy_ms",
+        "call",
+        "device",
+        "handled",
+        "id",
+        "in_own_call",
+        "leg",
+        "offered_ready",
+        "pause_reason",
+        "policy",
+        "reachable",
+        "ready_ms",
+        "resting",
+        "retired",
+        "rna",
+        "rna_streak",
+        "since",
+        "state",
+        "status",
+        "status_since",
+        "wrap_up_until",
+    )
+
+    def __init__(self, policy: AgentPolicy, now: Instant) -> None:
+        self.id: AgentId = policy.id
+        self.policy = policy
+        self.status = AgentStatus.LOGGED_OUT
+        self.status_since: Instant = now
+        self.pause_reason = ""
+        self.device = ""
+        self.state = AgentState.IDLE
+        self.since: Instant = now
+        self.reachable = True
+        self.in_own_call = False
+        self.resting = False
+        """The phone failed or was busy: left alone for a moment, or one bad phone would eat every offer."""
+        self.retired = False
+        """No longer in the policy; leaves as soon as idle."""
+        self.call: CallId | None = None
+        self.leg: Leg | None = None
+        self.wrap_up_until: Instant | None = None
+        self.handled = 0
+        self.rna = 0
+        self.rna_streak = 0
+        self.offered_ready = False
+        """Whether the matcher knows this agent as ready."""
+        self.ready_ms: Duration = 0
+        self.busy_ms: Duration = 0
+        self._accounted: Instant = now
+
+    @property
+    def ready(self) -> bool:
+        """May be offered a call."""
+        return (
+            self.state is AgentState.IDLE
+            and self.status is AgentStatus.AVAILABLE
+            and self.reachable
+            and not self.resting
+            and not self.retired
+        )
+
+    def apply(self, signal: AgentSignal, now: Instant) -> bool:
+        """Move to the next state; False, and nothing changed, when the table has no such pair."""
+        following = AGENT_TRANSITIONS.get((self.state, signal))
+        if following is None:
+            return False
+        self.account(now)
+        self.state = following
+        self.since = now
+        return True
+
+    def choose(self, status: AgentStatus, reason: str, now: Instant) -> None:
+        """Set what the person chose."""
+        self.account(now)
+        self.status = status
+        self.status_since = now
+        self.pause_reason = reason
+
+    def accounted(self, now: Instant) -> tuple[Duration, Duration]:
+        """Return (ready, busy) time of the interval up to now; pauses and unreachable phones are neither."""
+        spent = now - self._accounted
+        if self.state in _IN_HAND:
+            return self.ready_ms, self.busy_ms + spent
+        if self.state is AgentState.IDLE and self.status is AgentStatus.AVAILABLE and self.reachable:
+            return self.ready_ms + spent, self.busy_ms
+        return self.ready_ms, self.busy_ms
+
+    def account(self, now: Instant) -> None:
+        """Add the time since the last change to ready or busy time: to be called before any change."""
+        self.ready_ms, self.busy_ms = self.accounted(now)
+        self._accounted = now
+
+    def start_interval(self, now: Instant) -> None:
+        """Counters from zero; what runs goes on."""
+        self.account(now)
+        self.ready_ms = self.busy_ms = 0
+        self.handled = self.rna = 0

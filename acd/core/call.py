@@ -1,0 +1,251 @@
+"""A call and its transition table. Only this file assigns a call's state.
+
+The caller's channel in the dialplan owns the call; this is what we know of it. A pair that is not in
+the table is an illegal transition: the caller of `apply` counts it, and nothing changes.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from acd.core.events import EndedBy
+from acd.core.ids import Ani, Did, QueueId, SubscriberId
+
+if TYPE_CHECKING:
+    from acd.core.card import CallCard
+    from acd.core.events import EndReason
+    from acd.core.ids import AgentId, CallId, EffectId, SkillId
+    from acd.core.instant import Duration, Instant
+    from acd.core.tally import Left
+
+
+class CallState(Enum):
+    """What we know of the caller's channel."""
+
+    __hash__ = object.__hash__  # by identity: the tables are looked up thousands of times a second
+
+    NEW = "new"
+    """Through the door; identification and greeting."""
+    WAITING = "waiting"
+    """In the waiting loop."""
+    OFFERING = "offering"
+    """One agent is reserved or rings."""
+    TALKING = "talking"
+    FALLBACK = "fallback"
+    """The dialplan's own fallback has it; we leave it alone."""
+    DONE = "done"
+    """Nothing more for us to do; the caller's channel is still up (survey, voice mail, goodbye)."""
+    ENDED = "ended"
+    """The channel is gone; the card may still be filled."""
+
+
+class CallSignal(Enum):
+    """What can happen to a call."""
+
+    __hash__ = object.__hash__  # by identity: the tables are looked up thousands of times a second
+
+    QUEUED = "queued"
+    RESERVED = "reserved"
+    RETURNED = "offer ended"
+    ANSWERED = "answered"
+    AGENT_LOST = "agent's leg died"
+    TALK_OVER = "talk over or transferred"
+    GONE_SOON = "refused, callback or caller gone"
+    LEFT = "left to fallback"
+    ENDED = "caller's channel gone"
+
+
+_S, _E = CallState, CallSignal
+
+CALL_TRANSITIONS: dict[tuple[CallState, CallSignal], CallState] = {
+    (_S.NEW, _E.QUEUED): _S.WAITING,
+    (_S.NEW, _E.GONE_SOON): _S.DONE,
+    (_S.NEW, _E.LEFT): _S.FALLBACK,
+    (_S.NEW, _E.ENDED): _S.ENDED,
+    (_S.WAITING, _E.RESERVED): _S.OFFERING,
+    (_S.WAITING, _E.GONE_SOON): _S.DONE,
+    (_S.WAITING, _E.LEFT): _S.FALLBACK,
+    (_S.WAITING, _E.ENDED): _S.ENDED,
+    (_S.OFFERING, _E.ANSWERED): _S.TALKING,
+    (_S.OFFERING, _E.RETURNED): _S.WAITING,
+    (_S.OFFERING, _E.GONE_SOON): _S.DONE,
+    (_S.OFFERING, _E.LEFT): _S.FALLBACK,
+    (_S.OFFERING, _E.ENDED): _S.ENDED,
+    (_S.TALKING, _E.AGENT_LOST): _S.WAITING,
+    (_S.TALKING, _E.TALK_OVER): _S.DONE,
+    (_S.FALLBACK, _E.QUEUED): _S.WAITING,
+    (_S.FALLBACK, _E.GONE_SOON): _S.DONE,
+    (_S.FALLBACK, _E.ENDED): _S.ENDED,
+    (_S.DONE, _E.QUEUED): _S.WAITING,
+    (_S.DONE, _E.LEFT): _S.FALLBACK,
+    (_S.DONE, _E.ENDED): _S.ENDED,
+}
+
+
+class Leg:
+    """One agent offer inside a call, while it may still change. Frozen into a `Segment` on the card."""
+
+    __slots__ = (
+        "acw_ms",
+        "agent",
+        "answered_at",
+        "attempt",
+        "confirmed_at",
+        "effect",
+        "ended_at",
+        "hold_ms",
+        "hold_since",
+        "offered_at",
+        "outcome",
+        "queue",
+        "silent",
+    )
+
+    def __init__(
+        self,
+        agent: AgentId,
+        attempt: int,
+        offered_at: Instant,
+        effect: EffectId,
+        queue: QueueId,
+    ) -> None:
+        self.agent = agent
+        self.attempt = attempt
+        self.effect = effect
+        self.queue = queue
+        """Where the call waited then: a transferred call moves on, this talk stays counted there."""
+        self.silent = False
+        """Its end is overdue and the switch has been asked."""
+        self.offered_at = offered_at
+        self.confirmed_at: Instant | None = None
+        self.answered_at: Instant | None = None
+        self.ended_at: Instant | None = None
+        self.outcome = ""
+        self.hold_ms: Duration = 0
+        self.hold_since: Instant | None = None
+        self.acw_ms: Duration = 0
+
+    def stop_hold(self, at: Instant) -> None:
+        """Close a running hold, if there is one."""
+        if self.hold_since is not None:
+            self.hold_ms += max(0, at - self.hold_since)
+            self.hold_since = None
+
+    @property
+    def talk_ms(self) -> Duration:
+        """Joined and speaking, without hold; 0 while the talk runs or if it never began."""
+        if self.answered_at is None or self.ended_at is None:
+            return 0
+        return max(0, self.ended_at - self.answered_at - self.hold_ms)
+
+
+class Call:
+    """One caller's channel, from the door to the closed card."""
+
+    __slots__ = (
+        "ani",
+        "answered_at",
+        "attempt",
+        "by",
+        "card",
+        "card_number",
+        "cause",
+        "close_due",
+        "did",
+        "ended_at",
+        "entered_at",
+        "explanation",
+        "fallback_effect",
+        "fields",
+        "final",
+        "from_fallback",
+        "history",
+        "id",
+        "known",
+        "left",
+        "left_at",
+        "leg",
+        "legs",
+        "needs",
+        "order",
+        "priority",
+        "queue",
+        "queued_at",
+        "queued_last",
+        "reason",
+        "reason_given",
+        "skip",
+        "state",
+        "stay_at",
+        "sticky",
+        "subscriber",
+        "wrapping",
+    )
+
+    def __init__(self, id: CallId, did: Did, ani: Ani, entered_at: Instant, order: int) -> None:  # noqa: A002
+        self.id = id
+        self.did = did
+        self.ani = ani
+        self.entered_at = entered_at
+        self.order = order
+        self.state = CallState.NEW
+        self.queue = QueueId("")
+        self.subscriber = SubscriberId("")
+        self.card_number = ""
+        self.priority = 1.0
+        self.needs: tuple[tuple[SkillId, int], ...] = ()
+        self.sticky: AgentId | None = None
+        self.skip: tuple[AgentId, ...] = ()
+        self.known = True
+        """False for a call of which we heard only the end: no card until more is known."""
+        self.queued_at: Instant | None = None
+        """First entry into a queue: wait times count from here, routing before it does not."""
+        self.stay_at: Instant | None = None
+        """When the wait in the present queue began, for wait times; the place is `entered_at`."""
+        self.queued_last: Instant | None = None
+        """`at` of the latest CallQueued: what happened before it is history."""
+        self.attempt = 0
+        self.leg: Leg | None = None
+        self.legs: list[Leg] = []
+        self.answered_at: Instant | None = None
+        self.left: Left | None = None
+        """How the present stay was counted, so that late news can correct the count."""
+        self.left_at: Instant | None = None
+        self.fallback_effect: EffectId | None = None
+        self.final: EndReason | None = None
+        """What the end will be called unless something else happens first."""
+        self.from_fallback = False
+        """Ended while the dialplan's fallback had it."""
+        self.reason: EndReason | None = None
+        self.reason_given = False
+        self.by = EndedBy.UNKNOWN
+        self.cause = 0
+        self.ended_at: Instant | None = None
+        self.wrapping = 0
+        """Open wrap-ups; the card waits for them."""
+        self.card: CallCard | None = None
+        self.close_due: Instant = 0
+        self.fields: dict[str, str] = {}
+        self.history: list[tuple[Instant, str, str]] = [(entered_at, "new", "")]
+        self.explanation: list[str] = []
+
+    def apply(self, signal: CallSignal) -> bool:
+        """Move to the next state; False, and nothing changed, when the table has no such pair."""
+        following = CALL_TRANSITIONS.get((self.state, signal))
+        if following is None:
+            return False
+        self.state = following
+        return True
+
+    def leg_of(self, attempt: int) -> Leg | None:
+        """Return the offer with this attempt number, running or past."""
+        for leg in reversed(self.legs):
+            if leg.attempt == attempt:
+                return leg
+        return None
+
+    @property
+    def was_answered(self) -> bool:
+        """Whether an agent of ours ever talked to this caller."""
+        return self.answered_at is not None

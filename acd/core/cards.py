@@ -1,0 +1,106 @@
+"""The last hour of a call: its end, its card, and the late news that still change the card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from acd.core.call import CallSignal, CallState
+from acd.core.card import fold
+from acd.core.effects import WriteCallCard
+from acd.core.events import EndReason
+from acd.core.tally import Way
+
+if TYPE_CHECKING:
+    from acd.core.call import Call
+    from acd.core.floor import Floor
+    from acd.core.instant import Instant
+
+CLOSED_LIMIT = 10_000
+"""Ended calls kept for late fields; older ones leave memory whatever the hour."""
+
+FIELDS_LIMIT = 100
+FIELD_LENGTH_LIMIT = 20_000
+
+_WAYS = {
+    EndReason.ABANDONED: Way.ABANDONED,
+    EndReason.OVERFLOWED: Way.OVERFLOWED,
+    EndReason.FALLBACK: Way.FALLBACK,
+    EndReason.REFUSED: Way.REFUSED,
+    EndReason.CALLBACK: Way.CALLBACK,
+    EndReason.PBX_FAILED: Way.PBX_FAILED,
+    EndReason.TRANSFERRED: Way.ANSWERED,
+    EndReason.HANDLED: Way.ANSWERED,
+}
+
+
+def reason_by_state(call: Call) -> EndReason:
+    """Name the end of a call whose channel goes now, from what happened to it before."""
+    if call.final is not None:
+        return call.final
+    if call.state is CallState.TALKING:
+        return EndReason.HANDLED
+    if call.state is CallState.FALLBACK:
+        return EndReason.FALLBACK
+    if call.state is CallState.DONE and call.was_answered:
+        return EndReason.HANDLED
+    return EndReason.ABANDONED
+
+
+class Cards:
+    """Ends calls and writes their cards: one closed card per ended call."""
+
+    __slots__ = ("floor",)
+
+    def __init__(self, floor: Floor) -> None:
+        self.floor = floor
+
+    def end(self, call: Call, reason: EndReason, when: Instant, now: Instant) -> None:
+        """Move a call without a running offer or talk to its one terminal state."""
+        floor = self.floor
+        call.from_fallback = call.state is CallState.FALLBACK
+        call.apply(CallSignal.ENDED)
+        call.ended_at = when
+        call.reason = reason
+        floor.left_line(call, self.way(call), when if call.left_at is None else call.left_at)
+        floor.note(call, when, reason.value)
+        floor.calls.pop(call.id, None)
+        call.close_due = now + floor.policy.card_close_ms
+        floor.closed[call.id] = call
+        self.forget_old(now)
+        self.write_if_due(call)
+
+    def way(self, call: Call) -> Way:
+        """Under which heading the queue counts this end; answered in fallback is not answered by us."""
+        return Way.FALLBACK if call.from_fallback or call.reason is None else _WAYS[call.reason]
+
+    def write_if_due(self, call: Call) -> None:
+        """Write the card of an ended, wrapped-up call, unless it is already written just so."""
+        if call.state is not CallState.ENDED or call.wrapping > 0 or not call.known:
+            return
+        card = fold(call)
+        if card != call.card:
+            call.card = card
+            self.floor.out.append(WriteCallCard(self.floor.effect(), card))
+
+    def forget_old(self, now: Instant) -> None:
+        """Let calls leave memory whose cards are closed: by age, and by number."""
+        closed = self.floor.closed
+        while closed:
+            oldest = next(iter(closed.values()))
+            if oldest.close_due > now and len(closed) <= CLOSED_LIMIT:
+                return
+            del closed[oldest.id]
+            if oldest.wrapping > 0:
+                oldest.wrapping = 0  # the card is due now or never
+                self.write_if_due(oldest)
+
+    def fill(self, call: Call, fields: tuple[tuple[str, str], ...]) -> None:
+        """Set fields of the card; the last word counts."""
+        for name, value in fields:
+            if name not in call.fields and len(call.fields) >= FIELDS_LIMIT:
+                self.floor.count("card_fields_refused")
+                continue
+            if len(value) > FIELD_LENGTH_LIMIT:
+                self.floor.count("card_fields_cut")
+            call.fields[name] = value[:FIELD_LENGTH_LIMIT]
+        self.write_if_due(call)

@@ -1,0 +1,178 @@
+"""The engine: one fact in, wishes out. The only way into the core.
+
+    engine = Engine(policy)
+    wishes = engine.step(fact, now)       # never waits, never raises but for a broken invariant
+    engine.next_deadline()                # when to tell it DeadlinePassed
+    engine.snapshot(now)                  # immutable view
+
+Every step ends in the one assignment pass; nothing else gives a call to an agent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from acd.core import events, invariants
+from acd.core.agents import AgentFacts
+from acd.core.calls import CallFacts
+from acd.core.cards import Cards
+from acd.core.floor import Floor
+from acd.core.ids import CallId
+from acd.core.offers import Offers
+from acd.core.simple_matcher import SimpleMatcher
+from acd.core.sync import Sync
+from acd.core.views import take_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from acd.core.effects import Effect
+    from acd.core.instant import Instant
+    from acd.core.matcher import Matcher
+    from acd.core.policy import Policy
+    from acd.core.snapshot import Snapshot
+
+
+class Engine:
+    """The routing core. Not thread-safe: one driver calls it, one step at a time."""
+
+    def __init__(self, policy: Policy, matcher: Matcher | None = None) -> None:
+        """Start un-synced: nothing is offered before the first `WorldSynced`.
+
+        Raises PolicyError when an id stands twice in the policy.
+        """
+        self._floor = Floor(policy, SimpleMatcher() if matcher is None else matcher)
+        cards = Cards(self._floor)
+        self._offers = Offers(self._floor, cards)
+        self._calls = CallFacts(self._floor, self._offers, cards)
+        self._agents = AgentFacts(self._floor, self._offers)
+        self._sync = Sync(self._floor, self._offers, self._calls)
+        self._cards = cards
+        self._check: Instant | None = None
+        self._handlers = self._dispatch_table()
+        self._wakers: dict[str, Callable[[Any, Instant], None]] = {
+            "offer": self._agents.offer_deadline,
+            "wrap": self._agents.wrap_up_deadline,
+            "rest": self._agents.rested,
+            "max_wait": self._calls.waited_too_long,
+            "skip": self._calls.may_be_offered_to_all,
+        }
+
+    def _dispatch_table(self) -> dict[type, Callable[[Any, Instant], None]]:
+        """Which method understands which fact. A fact without an entry is a programmer's error."""
+        calls, agents, sync = self._calls, self._agents, self._sync
+        return {
+            events.CallEntered: calls.entered,
+            events.CallQueued: calls.queued,
+            events.CallRefused: calls.refused,
+            events.OfferConfirmed: calls.offer_confirmed,
+            events.AgentRinging: calls.offer_confirmed,
+            events.CallAnswered: calls.answered,
+            events.OfferEnded: calls.offer_ended,
+            events.TalkEnded: calls.talk_ended,
+            events.HoldStarted: calls.hold_started,
+            events.HoldEnded: calls.hold_ended,
+            events.CallTransferred: calls.transferred,
+            events.CallLeftToFallback: calls.left_to_fallback,
+            events.CallbackChosen: calls.callback_chosen,
+            events.CallEnded: calls.ended,
+            events.CardFilled: calls.card_filled,
+            events.AgentLoggedIn: agents.logged_in,
+            events.AgentLoggedOut: agents.logged_out,
+            events.AgentPaused: agents.paused,
+            events.AgentResumed: agents.resumed,
+            events.WrapUpDone: agents.wrap_up_done,
+            events.WrapUpExtended: agents.wrap_up_extended,
+            events.OwnCallStarted: agents.own_call_started,
+            events.OwnCallEnded: agents.own_call_ended,
+            events.DeviceReachable: agents.reachable,
+            events.DeviceUnreachable: agents.unreachable,
+            events.PolicyChanged: self._policy_changed,
+            events.QueueOpened: self._queue_opened,
+            events.QueueClosed: self._queue_closed,
+            events.DeadlinePassed: self._deadline_passed,
+            events.IntervalStarted: self._interval_started,
+            events.WishFailed: self._wish_failed,
+            events.LinkLost: sync.link_lost,
+            events.WorldSynced: sync.synced,
+        }
+
+    # --- the contract ---------------------------------------------------------------------------
+
+    def step(self, fact: events.Fact, now: Instant) -> tuple[Effect, ...]:
+        """Take one fact at `now` (milliseconds) and return the wishes that follow from it, in order.
+
+        Raises InvariantBroken only; a peer's nonsense is counted in the snapshot's counters.
+        """
+        floor = self._floor
+        floor.out = []
+        self._handlers[type(fact)](fact, now)
+        if floor.synced and (floor.dirty or (self._check is not None and self._check <= now)):
+            floor.dirty = False
+            matcher = floor.matcher
+            for assignment in matcher.assign(now):
+                self._offers.begin(assignment, now)
+            check = matcher.next_check(now)
+            self._check = check if check is None or check > now else now + 1
+        return tuple(floor.out)
+
+    def next_deadline(self) -> Instant | None:
+        """Return the earliest instant at which the core wants to be told `DeadlinePassed`, or None."""
+        due = self._floor.deadlines.next()
+        check = self._check if self._floor.synced else None
+        if due is None or (check is not None and check < due):
+            return check
+        return due
+
+    def snapshot(self, now: Instant) -> Snapshot:
+        """Return an immutable view of the whole centre."""
+        return take_snapshot(self._floor, now)
+
+    def explain(self, call: CallId, now: Instant) -> tuple[str, ...]:
+        """Why this call is where it is: past decisions, then why it waits now; empty if unknown."""
+        known = self._floor.find_call(call)
+        if known is None:
+            return ()
+        return (*known.explanation, *self._floor.matcher.explain(call, now))
+
+    def knows(self, call: CallId) -> bool:
+        """Whether this call is live, or ended so lately that its card may still change here."""
+        return self._floor.find_call(call) is not None
+
+    def check(self, now: Instant) -> None:
+        """Raise InvariantBroken if anything does not hold that must hold after every step.
+
+        For tests and simulation; it looks at every call and agent.
+        """
+        invariants.check(self._floor, now)
+
+    # --- facts about the centre -----------------------------------------------------------------
+
+    def _deadline_passed(self, fact: events.DeadlinePassed, now: Instant) -> None:  # noqa: ARG002
+        for kind, subject in self._floor.deadlines.pop_due(now):
+            self._wakers[kind](subject, now)
+        self._cards.forget_old(now)
+
+    def _policy_changed(self, fact: events.PolicyChanged, now: Instant) -> None:
+        self._floor.set_policy(fact.policy, now)
+
+    def _queue_opened(self, fact: events.QueueOpened, now: Instant) -> None:  # noqa: ARG002
+        self._floor.line(fact.queue).open = True
+
+    def _queue_closed(self, fact: events.QueueClosed, now: Instant) -> None:  # noqa: ARG002
+        """No new calls come (the door asks); those waiting stay, by rule."""
+        self._floor.line(fact.queue).open = False
+
+    def _interval_started(self, fact: events.IntervalStarted, now: Instant) -> None:  # noqa: ARG002
+        self.start_interval(now)
+
+    def start_interval(self, now: Instant) -> None:
+        """Begin all tallies again from zero (what the fact IntervalStarted does)."""
+        floor = self._floor
+        for queue, line in floor.lines.items():
+            line.tally.start_interval(floor.in_line(queue))
+        for agent in floor.agents.values():
+            agent.start_interval(now)
+
+    def _wish_failed(self, fact: events.WishFailed, now: Instant) -> None:
+        self._calls.wish_failed(fact.effect, fact.reason, now)

@@ -1,0 +1,106 @@
+"""From the floor to the immutable snapshot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from acd.core.call import CallState
+from acd.core.snapshot import AgentView, CallView, QueueView, Snapshot
+from acd.core.tally import Way
+
+if TYPE_CHECKING:
+    from acd.core.agent import Agent
+    from acd.core.call import Call
+    from acd.core.floor import Floor, Line
+    from acd.core.ids import QueueId
+    from acd.core.instant import Duration, Instant
+
+_IN_LINE = (CallState.WAITING, CallState.OFFERING)
+_OTHERWISE = (Way.OVERFLOWED, Way.CALLBACK, Way.REFUSED, Way.PBX_FAILED)
+
+
+def take_snapshot(floor: Floor, now: Instant) -> Snapshot:
+    """Look at everything once."""
+    waiting: dict[QueueId, int] = {}
+    longest: dict[QueueId, Duration] = {}
+    talking: dict[QueueId, int] = {}
+    for call in floor.calls.values():
+        if call.state in _IN_LINE:
+            waiting[call.queue] = waiting.get(call.queue, 0) + 1
+            longest[call.queue] = max(longest.get(call.queue, 0), now - call.entered_at)
+        elif call.state is CallState.TALKING:
+            talking[call.queue] = talking.get(call.queue, 0) + 1
+    return Snapshot(
+        now=now,
+        synced=floor.synced,
+        calls=tuple(_call_view(floor, call, now) for call in floor.calls.values()),
+        agents=tuple(_agent_view(agent, now) for agent in floor.agents.values()),
+        queues=tuple(
+            _queue_view(id_, line, waiting.get(id_, 0), longest.get(id_, 0), talking.get(id_, 0))
+            for id_, line in floor.lines.items()
+        ),
+        counters=tuple(sorted(floor.counters.items())),
+    )
+
+
+def _call_view(floor: Floor, call: Call, now: Instant) -> CallView:
+    moments = (call.answered_at, call.left_at, now)
+    waited_to = next(moment for moment in moments if moment is not None)
+    return CallView(
+        call=call.id,
+        state=call.state.value,
+        queue=call.queue,
+        subscriber=call.subscriber,
+        did=call.did,
+        ani=call.ani,
+        card_number=call.card_number,
+        entered_at=call.entered_at,
+        waited_ms=max(0, waited_to - call.entered_at),
+        agent=None if call.leg is None else call.leg.agent,
+        attempt=call.attempt,
+        position=floor.matcher.position(call.id) if call.state is CallState.WAITING else 0,
+    )
+
+
+def _agent_view(agent: Agent, now: Instant) -> AgentView:
+    ready_ms, busy_ms = agent.accounted(now)
+    return AgentView(
+        agent=agent.id,
+        status=agent.status.value,
+        pause_reason=agent.pause_reason,
+        state=agent.state.value,
+        state_since=agent.since,
+        reachable=agent.reachable,
+        call=agent.call,
+        handled=agent.handled,
+        rna=agent.rna,
+        wrap_up_until=agent.wrap_up_until,
+        ready_ms=ready_ms,
+        busy_ms=busy_ms,
+    )
+
+
+def _queue_view(id_: QueueId, line: Line, waiting: int, longest: Duration, talking: int) -> QueueView:
+    tally = line.tally
+    return QueueView(
+        queue=id_,
+        subscriber=line.policy.subscriber,
+        open=line.open,
+        waiting=waiting,
+        longest_wait_ms=longest,
+        offered=tally.offered,
+        answered=tally.ways[Way.ANSWERED],
+        answered_in_target=tally.answered_in_target,
+        abandoned=tally.ways[Way.ABANDONED],
+        abandoned_short=tally.short,
+        fallback=tally.ways[Way.FALLBACK],
+        handled=tally.handled,
+        talking=talking,
+        sum_wait_answered_ms=tally.sum_wait_answered_ms,
+        sum_talk_ms=tally.sum_talk_ms,
+        sum_acw_ms=tally.sum_acw_ms,
+        target_share=line.policy.promise.share,
+        target_threshold_ms=line.policy.promise.threshold_ms,
+        sum_hold_ms=tally.sum_hold_ms,
+        left_otherwise=sum(tally.ways[way] for way in _OTHERWISE),
+    )

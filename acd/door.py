@@ -1,0 +1,143 @@
+"""What the dialplan's questions are answered from: the number plan, opening hours, depth, announcements.
+
+Part of the composition root: configuration and core views in, the scripts' own small types out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from acd.clockwork import utc
+from acd.core.ids import Ani, CallId, Did, QueueId, SubscriberId
+from acd.ports import Directory, PortError
+from agi_scripts.announce_wait import AnnouncePlan, AnnounceQuestion, WaitView
+from agi_scripts.enter_queue import EnterQuestion
+from agi_scripts.route_did import NumberPlan, Numbers
+
+if TYPE_CHECKING:
+    from acd.adapters.asterisk.fastagi import Script
+    from acd.adapters.store.sqlite import SqliteStore
+    from acd.config import Config
+    from acd.core.snapshot import Snapshot
+    from acd.ports import Clock
+
+STICKY_MS = 24 * 3_600_000
+"""The agent of a talk not older than this is asked first when the client calls again (002-08)."""
+
+
+def number_plan(config: Config) -> Numbers:
+    """Return what each dialled number leads to, in the words of the door's question."""
+    plans: dict[Did, NumberPlan] = {}
+    for did, entry in config.numbers.items():
+        queue = config.queue(QueueId(entry.queue))
+        plans[did] = NumberPlan(
+            queue=QueueId(entry.queue),
+            subscriber=SubscriberId(queue.subscriber),
+            subscriber_name=queue.display_name,
+            priority=queue.priority,
+            greeting=queue.greeting or "",
+            music=queue.music,
+            ring_s=max(1, round(queue.ring_timeout_s)),
+            max_waiting=queue.max_waiting,
+        )
+    return plans
+
+
+class Door:
+    """Answers the two questions; asks for configuration and snapshot anew each time."""
+
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        snapshot: Callable[[], Snapshot],
+        clock: Clock,
+        directory: Directory,
+        next_card_number: Callable[[], str],
+    ) -> None:
+        self._config, self._snapshot, self._clock = config, snapshot, clock
+        self._directory, self._next_card_number = directory, next_card_number
+        self._plans: tuple[Config | None, Numbers] = (None, {})
+        self._offered: set[CallId] = set()
+
+    def routes(self) -> dict[str, Script]:
+        """Return path → script, as the dialplan asks (dialplan_vars.QUESTIONS)."""
+        return {
+            "enter_queue": EnterQuestion(
+                numbers=self.numbers,
+                directory=self._directory,
+                next_card_number=self._next_card_number,
+                is_open=lambda queue: self._config().is_open(queue, utc(self._clock.now())),
+                waiting=self._waiting,
+            ),
+            "announce_wait": AnnounceQuestion(self._view),
+        }
+
+    def numbers(self) -> Numbers:
+        """Return the number plan of the present configuration."""
+        config = self._config()
+        if self._plans[0] is not config:
+            self._plans = (config, number_plan(config))
+        return self._plans[1]
+
+    def _waiting(self, queue: QueueId) -> int:
+        return next((q.waiting for q in self._snapshot().queues if q.queue == queue), 0)
+
+    def _view(self, call: CallId) -> WaitView | None:
+        view = next((c for c in self._snapshot().calls if c.call == call), None)
+        if view is None or view.state != "waiting":
+            return None
+        config = self._config()
+        queue = config.tree.queues.get(view.queue)
+        plan = config.tree.announcements.get(queue.announcements or "") if queue else None
+        if plan is None:
+            return None
+        offered = call in self._offered
+        if plan.callback_after_s is not None and view.waited_ms >= plan.callback_after_s * 1000:
+            self._remember_offer(call)
+        return WaitView(
+            position=view.position,
+            waited_ms=view.waited_ms,
+            expected_wait_ms=view.expected_wait_ms,
+            callback_offered=offered,
+            plan=AnnouncePlan(
+                position=plan.say_position,
+                expected_wait=plan.say_wait,
+                callback_after_ms=round((plan.callback_after_s or 0) * 1000),
+            ),
+        )
+
+    def _remember_offer(self, call: CallId) -> None:
+        live = {c.call for c in self._snapshot().calls}
+        self._offered = (self._offered & live) | {call}
+
+
+class LastTalks:
+    """The nearest directory: our own cards. Who called before is known by name and gets the same agent."""
+
+    def __init__(self, store: SqliteStore, clock: Clock, numbers: Callable[[], Numbers]) -> None:
+        self._store, self._clock, self._numbers = store, clock, numbers
+
+    async def find(self, ani: Ani, did: Did) -> Mapping[str, object]:
+        """Return name and sticky agent from the last card of this caller with this subscriber."""
+        from acd.adapters.store.cards import CardFilter
+        from agi_scripts.route_did import find
+
+        plan = find(did, self._numbers())
+        if not ani or plan is None:
+            return {}
+        wanted = CardFilter(
+            since=self._clock.now() - STICKY_MS,
+            subscriber=plan.subscriber,
+            ani=ani,
+            reason="handled",
+            limit=1,
+        )
+        try:
+            cards = await self._store.find(wanted)
+        except PortError:
+            return {}
+        if not cards:
+            return {}
+        card = cards[0].card
+        return {"name": dict(card.fields).get("caller_name", ""), "sticky": card.agent or ""}

@@ -1,0 +1,306 @@
+"""The daemon's parts, made and wired by hand. `open` → `run` → `close`; acd.daemon decides when.
+
+Reading order: `__init__` makes the core and its edges, `open` starts what may fail, `run` keeps the
+tasks, `troubles` says in plain words what does not work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+
+from acd import assembly, clockwork
+from acd.adapters.asterisk.channels import EVENTS, Translator
+from acd.adapters.asterisk.connection import UP, AmiConnection
+from acd.adapters.asterisk.fastagi import FastAgiServer, Route
+from acd.adapters.asterisk.journal import JournalTailer
+from acd.adapters.asterisk.resync import Synchroniser
+from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
+from acd.adapters.broker import EmbeddedBroker
+from acd.adapters.http.server import HttpServer
+from acd.adapters.http.services import HttpServices
+from acd.adapters.mqtt import MqttScreenPop
+from acd.adapters.service import LoopWatch
+from acd.adapters.store.cards import CardFilter, StoredCard
+from acd.adapters.store.sqlite import SqliteStore
+from acd.core.engine import Engine
+from acd.core.ids import AgentId, CallId
+from acd.door import Door, LastTalks
+from acd.factlog import FactLog
+from acd.journalfeed import JournalFeed
+from acd.notegate import NoteGate
+from acd.pops import PopBook
+from acd.ports import PortError
+from acd.runner import Runner
+from acd.wire import cel, queue_log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from acd.config import Config
+    from acd.core.effects import ShowPop
+    from acd.core.events import LiveAgent
+    from acd.core.snapshot import Snapshot
+    from acd.ports import Clock
+    from acd.wire.ami import AmiFrame
+    from agi_scripts.route_did import Numbers
+
+log = structlog.get_logger("acd.house")
+
+
+class House:
+    """Everything a running daemon consists of."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self.config = config
+        self.clock = clock
+        self.engine = Engine(config.policy)
+        self.store = SqliteStore(
+            config.path(config.tree.store.path),
+            clock,
+            destinations=("webhook",) if config.tree.webhook else (),
+        )
+        self.book = PopBook()
+        self.broker = self._make_broker()
+        self.pops = MqttScreenPop(assembly.mqtt_settings(config), clock, self._tell, self.book)
+        self.translator = Translator(self._devices())
+        self.gate = NoteGate()
+        self.sync = Synchroniser(
+            self.translator,
+            self._tell,
+            clock,
+            known_agents=self._known_agents,
+            read_journal=self._read_journal,
+        )
+        self.journal = JournalFeed(
+            self._tailers(),
+            self.gate,
+            self.engine,
+            clock,
+            inbox=self._tell,
+            store=self.store,
+            resync=self.sync.suspect,
+        )
+        settings = assembly.ami_settings(config, interest=EVENTS)
+        self.ami = AmiConnection(settings, self._on_event, self.sync.on_state)
+        self.sync.attach(self.ami)
+        self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released)
+        self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect)
+        self.watch = LoopWatch(self.sync.suspect)
+        self.runner = Runner(
+            self.engine,
+            clock,
+            FactLog(config.path(config.tree.store.fact_log) / "facts.jsonl"),
+            switch=self.switch,
+            pops=self.pops,
+            store=self.store,
+            dossier=self._dossier,
+        )
+        self.hours = clockwork.Hours(lambda: self.config, clock, self._tell)
+        self.door = self._make_door()
+        routes = {path: Route(script) for path, script in self.door.routes().items()}
+        self.agi = FastAgiServer(routes, self._tell)
+        self.http = HttpServer(self._services(), assembly.http_settings(config))
+
+    # --- making ----------------------------------------------------------------------------------
+
+    def _make_broker(self) -> EmbeddedBroker | None:
+        settings = assembly.broker_settings(self.config)
+        return None if settings is None else EmbeddedBroker(settings, assembly.principals(self.config))
+
+    def _make_door(self) -> Door:
+        directory = LastTalks(self.store, self.clock, self._numbers)
+        return Door(lambda: self.config, self.snapshot, self.clock, directory, self.store.next_card_number)
+
+    def _numbers(self) -> Numbers:
+        return self.door.numbers()
+
+    def _tailers(self) -> tuple[JournalTailer, ...]:
+        journal = self.config.tree.asterisk.journal
+        files = [JournalTailer(journal.queue_log, queue_log.parse_line, self.store)]
+        if journal.cel is not None:
+            files.append(JournalTailer(journal.cel, cel.parse_line, self.store))
+        return tuple(files)
+
+    def _services(self) -> HttpServices:
+        mqtt = self.config.tree.mqtt
+        return HttpServices(
+            clock=self.clock,
+            inbox=self._tell,
+            snapshot=self.snapshot,
+            explain=self.explain,
+            pops=self.book,
+            cards=Cards(self.store),
+            open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
+            troubles=self.troubles,
+            gauges=self.gauges,
+        )
+
+    def _devices(self) -> dict[AgentId, str]:
+        return {AgentId(name): self.config.dial(AgentId(name)) for name in self.config.tree.agents}
+
+    def _tell(self, fact: object) -> None:
+        """The inbox given to adapters; the runner is made after them."""
+        self.runner.tell(fact)  # type: ignore[arg-type]  # the Inbox protocol promises a Fact
+
+    # --- life ------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Start what can fail at once. Raises PortError with what to do."""
+        await self.store.open()
+        if self.broker is not None:
+            await self.broker.start()
+        agi = self.config.tree.asterisk.agi
+        try:
+            await self.agi.start(agi.host, agi.port)
+        except OSError as taken:
+            raise PortError(
+                f"FastAGI cannot listen on {agi.host}:{agi.port}: {taken.strerror}", retryable=True
+            ) from taken
+        self.http.bind()
+
+    async def run(self) -> None:
+        """Keep every task until cancelled; a task that breaks ends all."""
+        tasks = {
+            "runner": self.runner.run(),
+            "ami": self.ami.run(),
+            "sync": self.sync.run(),
+            "heartbeat": self.heartbeat.run(),
+            "watch": self.watch.run(),
+            "pops": self.pops.run(),
+            "hours": self.hours.run(),
+            "journal": self.journal.run(),
+            "http": self.http.run(),
+            "snapshots": clockwork.publish_snapshots(self.snapshot, self.pops),
+        }
+        async with asyncio.TaskGroup() as group:
+            for name, work in tasks.items():
+                group.create_task(work, name=name)
+
+    async def close(self) -> None:
+        """Close everything, whatever state it is in."""
+        await self.agi.close()
+        self.ami.close()
+        await self.http.stop()
+        await self.pops.stop()
+        if self.broker is not None:
+            await self.broker.stop()
+        self.journal.close()
+        self.runner.close()
+        await self.store.close()
+
+    def reconfigure(self, config: Config) -> None:
+        """Take a new, good configuration: what can change without a restart does."""
+        self.config = config
+        self.translator.set_devices(self._devices())
+        if self.broker is not None:
+            self.broker.replace_principals(assembly.principals(config))
+        self.http.replace_principals(assembly.principals(config))
+
+    # --- between the parts -----------------------------------------------------------------------
+
+    def _on_event(self, frame: AmiFrame) -> None:
+        if self.gate.first_of_event(frame):
+            self.sync.on_event(frame)
+
+    async def _known_agents(self) -> Sequence[LiveAgent]:
+        """Status of every configured agent: as kept, else logged out."""
+        kept = {agent.agent: agent for agent in await self.store.load_agents()}
+        from acd.core.events import LiveAgent
+
+        return [
+            kept.get(AgentId(name)) or LiveAgent(AgentId(name), logged_in=False)
+            for name in self.config.tree.agents
+        ]
+
+    async def _read_journal(self) -> None:
+        """The journal's tail before anything is offered; the feed is made after the synchroniser."""
+        await self.journal.catch_up()
+
+    def _dossier(self, wish: ShowPop) -> Mapping[str, object]:
+        queue = self.config.tree.queues.get(wish.queue)
+        return {
+            "subscriber": wish.subscriber,
+            "display_name": queue.display_name if queue else wish.subscriber,
+            "ani": wish.ani,
+            "did": wish.did,
+            "card_number": wish.card_number,
+        }
+
+    # --- views -----------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """The centre now."""
+        return self.engine.snapshot(self.clock.now())
+
+    def explain(self, call: str) -> Sequence[str] | None:
+        """Why this agent, why it waits; None for an unknown call."""
+        return self.engine.explain(CallId(call), self.clock.now()) or None
+
+    def troubles(self) -> dict[str, str]:
+        """What does not work, by name, in plain words; empty when all is well."""
+        found: dict[str, str] = {}
+        if self.ami.state != UP or not self.sync.synced:
+            found["asterisk"] = f"AMI {self.ami.state} {self.ami.detail}".strip()
+        if not self.store.status.ok:
+            found["store"] = self.store.status.words
+        if self.journal.trouble:
+            found["journal"] = self.journal.trouble
+        mqtt = self.pops.status()
+        if not mqtt.connected:
+            found["mqtt"] = mqtt.text
+        return found
+
+    def gauges(self) -> dict[str, float]:
+        """Figures for the metrics; no personal data."""
+        figures: dict[str, float] = {
+            "loop_lag_seconds": self.watch.lag_s,
+            "ami_up": float(self.ami.state == UP),
+            "synced": float(self.sync.synced),
+            "unfinished_wishes": float(self.runner.unfinished),
+            "pops_dropped": float(self.runner.pops_dropped),
+            "note_repeats": float(self.gate.repeated),
+            "cards_spilled": float(self.store.status.spilled),
+        }
+        sources = (
+            ("ami", self.ami.counters),
+            ("sync", self.sync.counters),
+            ("agi", self.agi.counters),
+            ("switch", self.switch.counters),
+            ("journal", self.journal.counters),
+            ("runner", self.runner.counters),
+            ("heartbeat", self.heartbeat.counters),
+        )
+        for source, counters in sources:
+            figures |= {f"{source}_{name}": float(value) for name, value in counters.items()}
+        return figures
+
+
+class Cards:
+    """The store's cards as the HTTP edge asks for them."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    async def get(self, *, call: str = "", number: str = "") -> StoredCard | None:
+        """Return one card."""
+        return await self._store.get(call=call, number=number)
+
+    async def find(
+        self,
+        *,
+        since: int | None,
+        until: int | None,
+        subscriber: str,
+        queue: str,
+        agent: str,
+        limit: int,
+    ) -> Sequence[StoredCard]:
+        """Return cards, newest first."""
+        wanted = CardFilter(
+            since=since, until=until, subscriber=subscriber, queue=queue, agent=agent, limit=limit
+        )
+        return await self._store.find(wanted)

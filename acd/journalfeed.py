@@ -1,0 +1,186 @@
+"""From Asterisk's journal into the core and the cards: what the live feed missed is not missed.
+
+Three duties. At a sync, before anything is offered: read the tail, so that logins by feature code and
+ends that fell into our absence are known. While running: a note the live feed did not bring within
+`PATIENCE_MS` is told from the journal; one of a call the core never heard of makes us resync. And every
+call whose end stands in the journal gets its card, even if it came and went while we were down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from acd.adapters.asterisk.translate import note_to_facts
+from acd.core.ids import CallId
+from acd.ports import PortError
+from agi_scripts.dialplan_vars import NOTES
+
+if TYPE_CHECKING:
+    from acd.adapters.asterisk.journal import JournalTailer
+    from acd.core.engine import Engine
+    from acd.notegate import NoteGate
+    from acd.ports import Clock, Inbox
+    from acd.wire.queue_log import JournalRow
+
+log = structlog.get_logger("acd.journal")
+
+POLL_S = 0.25
+RETRY_S = 1.0
+PATIENCE_MS = 2_000
+"""How long the live feed may be behind the journal before a note counts as missed by it."""
+SETTLE_EVERY_S = 5.0
+SETTLE_AFTER_MS = 5_000
+RESYNC_EVERY_MS = 5_000
+
+_KINDS = {kind.upper(): kind for kind in NOTES}
+
+
+class CardWriter(Protocol):
+    """What the feed needs of the store."""
+
+    async def write_missing_cards(self, before: int, live: Collection[str] = ...) -> int:
+        """Cards of calls that ended unseen."""
+
+    async def write_lost_calls(self, before: int, live: Collection[str]) -> int:
+        """Cards of calls that never ended: the PBX failed."""
+
+
+class _Known(Collection[str]):
+    """The calls the core will write itself, asked one by one."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __contains__(self, call: object) -> bool:
+        return self._engine.knows(CallId(str(call)))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+class JournalFeed:
+    """Reads queue_log (and CEL, when there) beside the live feed. `resync` asks for a new snapshot."""
+
+    def __init__(
+        self,
+        tailers: tuple[JournalTailer, ...],
+        gate: NoteGate,
+        engine: Engine,
+        clock: Clock,
+        *,
+        inbox: Inbox,
+        store: CardWriter,
+        resync: Callable[[], None],
+    ) -> None:
+        self.counters: Counter[str] = Counter()
+        self.trouble = ""
+        """Why the journal or the cards from it are behind, in plain words."""
+        self._tailers, self._gate, self._engine, self._clock = tailers, gate, engine, clock
+        self._inbox, self._store, self._resync = inbox, store, resync
+        self._held: deque[JournalRow] = deque()
+        self._reading = asyncio.Lock()
+        self._synced = False
+        self._lost_checked = False
+        self._resynced_at = 0
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    async def catch_up(self) -> None:
+        """Read all there is and tell it at once; called at a sync, after the snapshot."""
+        async with self._reading:
+            try:
+                await self._poll()
+                self.trouble = ""
+            except PortError as failed:
+                self.trouble = f"journal rows cannot be stored: {failed}"
+                return
+            while self._held:
+                self._tell(self._held.popleft(), rescue=False)
+        self._synced = True
+        self._lost_checked = False
+
+    async def run(self) -> None:
+        """Poll for ever."""
+        settle_at = 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                async with self._reading:
+                    await self._poll()
+                self.trouble = next(
+                    (t.counters.unreadable for t in self._tailers if t.counters.unreadable), ""
+                )
+                self._tell_missed()
+                if self._synced and loop.time() >= settle_at:
+                    settle_at = loop.time() + SETTLE_EVERY_S
+                    await self._settle()
+                await asyncio.sleep(POLL_S)
+            except PortError as failed:
+                self.trouble = f"journal rows cannot be stored: {failed}"
+                await asyncio.sleep(RETRY_S)
+
+    def close(self) -> None:
+        """Close the files."""
+        for tailer in self._tailers:
+            tailer.close()
+
+    async def _poll(self) -> None:
+        for tailer in self._tailers:
+            for row in await tailer.poll():
+                if row.kind in _KINDS:
+                    self._held.append(row)
+
+    # --- telling ---------------------------------------------------------------------------------
+
+    def _tell_missed(self) -> None:
+        now = self._clock.now()
+        while self._held and now - self._held[0].ms >= PATIENCE_MS:
+            self._tell(self._held.popleft(), rescue=self._synced)
+
+    def _tell(self, row: JournalRow, *, rescue: bool) -> None:
+        kind = _KINDS[row.kind]
+        fields = {**row.fields, "call": row.call, "queue": row.queue, "agent": row.agent, "ms": str(row.ms)}
+        if not self._gate.first_of_row(kind, fields):
+            return  # the live feed brought it
+        if kind != "AcdFeature" and not self._engine.knows(CallId(row.call)):
+            self.counters["unknown_calls"] += 1
+            if rescue and kind != "AcdEnd":
+                self._ask_resync()
+            return
+        self.counters["rescued" if rescue else "caught_up"] += 1
+        facts = note_to_facts(kind, fields)
+        if facts is None:
+            self.counters["unreadable_notes"] += 1
+            return
+        for fact in facts:
+            self._inbox(fact)
+
+    def _ask_resync(self) -> None:
+        now = self._clock.now()
+        if now - self._resynced_at >= RESYNC_EVERY_MS:
+            self._resynced_at = now
+            self.counters["resyncs_asked"] += 1
+            log.warning("live_feed_missed_a_call", action="resync")
+            self._resync()
+
+    # --- cards -----------------------------------------------------------------------------------
+
+    async def _settle(self) -> None:
+        before = self._clock.now() - SETTLE_AFTER_MS
+        known = _Known(self._engine)
+        written = await self._store.write_missing_cards(before, known)
+        if not self._lost_checked:
+            # a sync has just told every call the switch has: what never ended and is not there, the PBX lost
+            written += await self._store.write_lost_calls(before, known)
+            self._lost_checked = True
+        if written:
+            self.counters["cards_from_journal"] += written
+            log.info("cards_from_journal", written=written)

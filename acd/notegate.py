@@ -1,0 +1,54 @@
+"""Lets each note through once, whichever way it came first: the live feed or the journal.
+
+The journal is complete and a moment late; the live feed is quick and may miss. Both feed the same
+facts, and this gate drops the second copy. Facts are idempotent anyway; the gate keeps an old copy from
+being read as something new (a call that was queued, offered, and "queued" again by a late reader).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from agi_scripts.dialplan_vars import NOTES
+
+if TYPE_CHECKING:
+    from acd.wire.ami import AmiFrame
+
+LIMIT = 50_000
+"""Notes remembered: minutes of the busiest centre, far longer than the journal's delay."""
+
+
+class NoteGate:
+    """Remembers the notes it let through. Identity: kind, call, agent and the note's own milliseconds."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self._seen: OrderedDict[tuple[str, str, str, str], None] = OrderedDict()
+        self._limit = limit
+        self.repeated = 0
+
+    def first(self, kind: str, call: str, agent: str, ms: str) -> bool:
+        """Return whether this note is new, and remember it."""
+        key = (kind, call, agent, ms)
+        if key in self._seen:
+            self.repeated += 1
+            return False
+        self._seen[key] = None
+        if len(self._seen) > self._limit:
+            self._seen.popitem(last=False)
+        return True
+
+    def first_of_event(self, frame: AmiFrame) -> bool:
+        """The same for an AMI event; events that are no notes always pass."""
+        if frame.name != "UserEvent" or (kind := frame.get("UserEvent")) not in NOTES:
+            return True
+        return self.first(kind, _bare(frame.get("Call")), _bare(frame.get("Agent")), frame.get("Ms"))
+
+    def first_of_row(self, kind: str, fields: Mapping[str, str]) -> bool:
+        """The same for a journal row's fields (as note_to_facts takes them)."""
+        return self.first(kind, fields.get("call", ""), fields.get("agent", ""), fields.get("ms", ""))
+
+
+def _bare(value: str) -> str:
+    return "" if value == "NONE" else value

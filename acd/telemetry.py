@@ -1,0 +1,48 @@
+"""structlog set-up, nothing else: JSON lines, personal data redacted."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+PERSONAL = frozenset({"ani", "number", "caller_name", "name", "fields", "dossier", "text"})
+"""Event keys that may hold data about a person; logs keep only the last two digits of a number."""
+
+_SECRET = re.compile(r"(?i)(secret|password|token)")
+
+
+def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Processor: hide personal data and secrets (failure-modes security rows 19 and 20)."""
+    for key in list(event):
+        if key in PERSONAL:
+            value = event[key]
+            tail = value[-2:] if isinstance(value, str) and value[-2:].isdigit() else ""
+            event[key] = f"***{tail}"
+        elif _SECRET.search(key):
+            event[key] = "***"
+    return event
+
+
+def setup(*, level: str = "info", human: bool = False) -> None:
+    """Configure logging for this process: JSON to stderr, or readable lines when `human`."""
+    renderer: Any = structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            redact,
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    # third-party libraries speak only when something is wrong
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")

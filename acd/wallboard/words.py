@@ -1,0 +1,102 @@
+"""Every word of the wallboard, in Russian and English. The field's terms as in the house's vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+LANGUAGES = ("ru", "en")
+
+_WORDS: dict[str, tuple[str, str]] = {
+    # --- panels and columns ---
+    "subscribers": ("Абоненты", "Subscribers"),
+    "agents": ("Операторы", "Agents"),
+    "subscriber": ("Абонент", "Subscriber"),
+    "agent": ("Оператор", "Agent"),
+    "waiting": ("Ждут", "Wait"),
+    "longest": ("Дольше", "Oldest"),
+    "offered": ("Всего", "Offrd"),
+    "answered": ("Отвеч", "Answd"),
+    "abandoned": ("Ушли", "Aband"),
+    "talking": ("Разг", "Talk"),
+    "fallback": ("Резерв", "Fallbk"),
+    "service_level": ("В срок/цель", "SL / target"),
+    "asa": ("ASA", "ASA"),
+    "expected_wait": ("Прогноз", "EWT"),
+    "alarm": ("Тревога", "Alarm"),
+    "status": ("Статус", "Status"),
+    "state": ("Состояние", "State"),
+    "since": ("Время", "For"),
+    "call": ("Звонок", "Call"),
+    "handled": ("Принял", "Handld"),
+    "sl_formula": (
+        "sl_of_offered = отвечено в срок / поступило",
+        "sl_of_offered = answered in time / offered",
+    ),
+    # --- tiles ---
+    "tile_waiting": ("ЖДУТ", "WAITING"),
+    "tile_longest": ("ДОЛЬШЕ ВСЕХ", "LONGEST WAIT"),
+    "tile_talking": ("РАЗГОВОРЫ", "TALKING"),
+    "tile_ready": ("СВОБОДНЫ", "READY"),
+    "tile_level": ("В СРОК", "IN TIME"),
+    "tile_abandoned": ("НЕ ДОЖДАЛИСЬ", "ABANDONED"),
+    # --- status and state ---
+    "logged_out": ("не в смене", "logged out"),
+    "available": ("на линии", "available"),
+    "paused": ("пауза", "paused"),
+    "idle": ("свободен", "idle"),
+    "reserved": ("назначен", "reserved"),
+    "ringing": ("звонит", "ringing"),
+    "talking_state": ("разговор", "talking"),
+    "wrap_up": ("карточка", "wrap-up"),
+    "busy_elsewhere": ("свой звонок", "own call"),
+    "reason_rna": ("нет ответа", "no answer"),
+    # --- alarms ---
+    "over_limit": ("ПРЕДЕЛ 40 с", "OVER 40 s"),
+    "past_promise": ("ДОЛГО ЖДУТ", "LONG WAIT"),
+    "below_target": ("НИЖЕ ЦЕЛИ", "BELOW TARGET"),
+    "near_target": ("у цели", "near target"),
+    "closed": ("закрыто", "closed"),
+    "unreachable": ("НЕТ СВЯЗИ", "PHONE LOST"),
+    "paused_rna": ("НЕ ОТВЕЧАЕТ", "NO ANSWER"),
+    "wrap_up_over": ("СРОК ВЫШЕЛ", "WRAP-UP OVER"),
+    "wrap_up_ending": ("скоро срок", "wrap-up ends"),
+    "nobody_ready": ("НЕТ СВОБОДНЫХ ОПЕРАТОРОВ", "NOBODY READY"),
+    "nobody_on_duty": ("НИКОГО В СМЕНЕ", "NOBODY ON DUTY"),
+    # --- lines ---
+    "all_well": ("Всё в порядке", "All is well"),
+    "alarms": ("Тревоги", "Alarms"),
+    "degraded": ("Работает не всё", "Degraded"),
+    "not_synced": (
+        "нет сверки с Asterisk, звонки ведёт план набора",
+        "not synced with Asterisk, dialplan serves calls",
+    ),
+    "no_connection": ("НЕТ СВЯЗИ С СЕРВЕРОМ с", "NO CONNECTION SINCE"),
+    "last_data": ("данные на", "data of"),
+    "connecting": ("Подключение…", "Connecting…"),
+    "frozen": ("ПАУЗА ЭКРАНА", "SCREEN PAUSED"),
+    "nothing_here": ("нет строк для этого фильтра", "no rows for this filter"),
+    "counters": ("Счётчики", "Counters"),
+    "ms": ("мс", "ms"),
+    # --- keys ---
+    "key_quit": ("Выход", "Quit"),
+    "key_sort": ("Порядок", "Sort"),
+    "key_filter": ("Фильтр", "Filter"),
+    "key_language": ("English", "Русский"),
+    "key_pause": ("Пауза", "Pause"),
+    "sort_urgency": ("тревоги", "alarms"),
+    "sort_name": ("имя", "name"),
+    "sort_load": ("нагрузка", "load"),
+    "filter_all": ("все", "all"),
+    "filter_alarms": ("тревоги", "alarms"),
+    "filter_active": ("активные", "active"),
+}
+
+_TABLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {language: {key: pair[index] for key, pair in _WORDS.items()} for index, language in enumerate(LANGUAGES)}
+)
+
+
+def word(key: str, language: str) -> str:
+    """Return a word; a key without translation (a pause reason of the centre's own) is shown as it is."""
+    return _TABLES.get(language, _TABLES["en"]).get(key, key)

@@ -1,0 +1,84 @@
+"""The one question at the door: where does this call belong, who calls, what does the caller hear?
+
+Answered in one FastAGI session: route, identify, set the variables, and the verdict last. Whatever fails
+before that leaves the verdict empty and the dialplan on its default branch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from acd.core.ids import Ani, Did, QueueId, SkillId
+from acd.ports import Directory
+from agi_scripts import dialplan_vars as var
+from agi_scripts import identify_subscriber, route_did
+from agi_scripts._session import AgiSession, argument, plain
+from agi_scripts.identify_subscriber import Identity, display_name
+from agi_scripts.route_did import NumberPlan, Numbers
+
+MAX_NEEDS = 16
+
+
+def decide(plan: NumberPlan, identity: Identity, card_number: str) -> tuple[tuple[str, str], ...]:
+    """Return the channel variables of a call that goes in, in order; the verdict is not among them."""
+    sticky = identity.sticky or ""
+    return (
+        (var.ACD_QUEUE, plan.queue),
+        (var.ACD_SUBSCRIBER, plan.subscriber),
+        (var.ACD_CARD, card_number),
+        (var.ACD_PRIORITY, _decimal(plan.priority * identity.priority)),
+        (var.ACD_NEEDS, format_needs((*plan.needs, *identity.needs))),
+        (var.ACD_STICKY, sticky),
+        (var.ACD_NAME, display_name(plan.subscriber_name or plan.subscriber, identity.name)),
+        (var.ACD_GREETING, plan.greeting),
+        (var.ACD_MOH, plan.music),
+        (var.ACD_RING_S, str(plan.ring_s)),
+    )
+
+
+def format_needs(needs: tuple[tuple[SkillId, int], ...]) -> str:
+    """Write `skill:level.skill:level`; of a skill named twice the higher level counts."""
+    highest: dict[SkillId, int] = {}
+    for skill, level in needs[:MAX_NEEDS]:
+        highest[skill] = max(level, highest.get(skill, 0))
+    return ".".join(f"{skill}:{level}" for skill, level in highest.items())
+
+
+def _decimal(value: float) -> str:
+    return f"{min(value, 100.0):.3f}".rstrip("0").rstrip(".")
+
+
+@dataclass(frozen=True, slots=True)
+class EnterQuestion:
+    """The shell: everything the decision needs, given by the daemon.
+
+    `numbers`, `is_open` and `waiting` are asked anew for each call, so a reload counts at once.
+    """
+
+    numbers: Callable[[], Numbers]
+    directory: Directory
+    next_card_number: Callable[[], str]
+    is_open: Callable[[QueueId], bool] = lambda _queue: True
+    waiting: Callable[[QueueId], int] = lambda _queue: 0
+
+    async def __call__(self, session: AgiSession) -> None:
+        """Answer one session."""
+        did = Did(argument(session, 2) or await session.get(var.ACD_DID))
+        ani = Ani(argument(session, 3) or await session.get(var.ACD_ANI))
+        route = route_did.decide(did, ani, self.numbers(), is_open=self.is_open, waiting=self.waiting)
+        if route.plan is None:
+            return
+        if route.verdict == "queue":
+            identity = await identify_subscriber.ask(self.directory, ani, did)
+            pairs = decide(route.plan, identity, self._card_number())
+        else:
+            pairs = ((var.ACD_QUEUE, route.plan.queue), (var.ACD_SUBSCRIBER, route.plan.subscriber))
+        answer = [*pairs, (var.ACD_VERDICT, route.verdict)]
+        await session.set_all([(name, plain(value, 200)) for name, value in answer])
+
+    def _card_number(self) -> str:
+        try:
+            return self.next_card_number()
+        except Exception:  # noqa: BLE001 - a card without a number is better than a call without an answer
+            return ""

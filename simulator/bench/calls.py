@@ -1,0 +1,215 @@
+"""`bin/bench calls`: our router and app_queue in turn, same Asterisk, same SIPp callers and phones, one run.
+
+Three questions. *Saturated*: callers always wait; how long from an agent's hang-up to the same agent's next
+INVITE? *Light*: an agent is free; how long from the caller's INVITE to the agent's? *Load*: 15 calls a second for
+two minutes with 100 agents; is anything lost, and what does the daemon cost? All times are SIPp's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from simulator import sipp
+from simulator.centre.config import CentreSpec, write
+from simulator.centre.daemon import Api, DaemonProcess
+from simulator.centre.driver import PhonePlan, PlannedCall
+from simulator.centre.lab_driver import LabDriver
+from simulator.centre.oracle import figures, judge, read_journal
+from simulator.centre.report import read_cards
+
+APP_QUEUE_DID = "8801"
+SITE = """
+[acd-in]
+exten => _88XX,1,Answer(,i)
+ same => n,Queue(bench)
+ same => n,Hangup()
+"""
+QUEUE = """
+[bench]
+strategy = leastrecent
+ringinuse = no
+autofill = yes
+timeout = 15
+retry = 1
+wrapuptime = 0
+musicclass = acd
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One load: how many calls at which rate, how long agents talk."""
+
+    name: str
+    calls: int
+    rate_per_s: float
+    talk_s: tuple[float, float]
+
+
+SATURATED = Stage("saturated", 200, 8.0, (1.5, 4.0))
+LIGHT = Stage("light", 80, 2.0, (0.8, 1.6))
+LOAD = Stage("load", 1800, 15.0, (3.0, 6.0))
+
+
+class Bench:
+    """A lab, phones and, for our router, a daemon."""
+
+    def __init__(self, agents: int, talk_s: tuple[float, float]) -> None:
+        self.spec = CentreSpec(
+            Path(tempfile.mkdtemp(prefix="acd-bench-")),
+            agents=agents,
+            wrap_up_s=0.0,
+            extra=_one_skill(agents),
+        )
+        self.driver = LabDriver(
+            phones=PhonePlan(answer_after_s=0.05, talk_s=talk_s), settings={"record": "0"}
+        )
+        self.daemon: DaemonProcess | None = None
+        self._serial = 0
+
+    async def open(self) -> None:
+        """Start Asterisk and the phones; give app_queue the same agents."""
+        await self.driver.open(self.spec)
+        lab = self.driver.lab
+        assert lab is not None  # noqa: S101 - open() made it
+        members = "".join(f"member => PJSIP/{agent}\n" for agent in self.spec.agent_ids)
+        (lab.etc / "acd-site.conf").write_text(SITE, encoding="utf-8")
+        with (lab.etc / "queues-members.conf").open("a", encoding="utf-8") as file:
+            file.write(QUEUE + members)
+        for command in ("dialplan reload", "queue reload all"):
+            await asyncio.to_thread(lab.console, command)
+
+    async def start_daemon(self) -> None:
+        """Start our router and log every agent in."""
+        self.daemon = DaemonProcess(self.spec, write(self.spec))
+        self.daemon.start()
+        await self.daemon.ready()
+        api = Api(self.spec)
+        for agent in self.spec.agent_ids:
+            await api.post(f"/agents/{agent}/login")
+        await api.close()
+
+    async def stage(self, stage: Stage, did: str | None) -> dict[str, object]:
+        """Run one load; `did` None: the firms' numbers, through our router."""
+        assert self.driver.phones is not None  # noqa: S101 - open() made them
+        seen = len(self.driver.phones.records())
+        calls = self._plans(stage, did)
+        before = self.daemon.usage() if self.daemon else {}
+        truths = await self.driver.make(calls, lambda: None)
+        after = self.daemon.usage() if self.daemon else {}
+        legs = self.driver.phones.records()[seen:]
+        callers = self.driver.last_callers
+        result: dict[str, object] = {
+            "calls": stage.calls,
+            "rate_per_s": stage.rate_per_s,
+            "answered": sum(truth.outcome == "answered" for truth in truths),
+            "failed_sip_calls": sum(truth.outcome == "failed" for truth in truths),
+            "enter_to_invite_ms": figures(sipp.enter_to_ring_ms(callers, legs)),
+            "free_to_next_invite_ms": figures(sipp.free_to_ring_ms(callers, legs)),
+            "double_booked": len(sipp.double_booked(legs)),
+        }
+        if did is None:
+            span_s = stage.calls / stage.rate_per_s
+            result["daemon_cpu_ms_per_call"] = round(
+                1000 * (after["cpu_s"] - before["cpu_s"]) / stage.calls, 2
+            )
+            result["daemon_cpu_share_of_a_core"] = round((after["cpu_s"] - before["cpu_s"]) / span_s, 3)
+            result["daemon_rss_mib"] = round(after["rss_mib"], 1)
+            result |= await self._oracle(truths)
+        return result
+
+    def _plans(self, stage: Stage, did: str | None) -> list[PlannedCall]:
+        dids = [did] if did else self.spec.dids
+        plans = []
+        for n in range(stage.calls):
+            self._serial += 1
+            ani = f"+7916{self._serial:07d}"
+            plans.append(
+                PlannedCall((n + 1) / stage.rate_per_s, dids[n % len(dids)], ani, "Client", 3_600.0, 3_600.0)
+            )
+        return plans
+
+    async def _oracle(self, truths: Sequence[object]) -> dict[str, object]:
+        wanted = {truth.ani for truth in truths}  # type: ignore[attr-defined]  # Truths of this stage
+        database = self.spec.state_dir / "acd.db"
+        for _ in range(60):
+            cards = [c for c in await asyncio.to_thread(read_cards, database) if c["ani"] in wanted]
+            if len(cards) == len(wanted):
+                break
+            await asyncio.sleep(0.25)
+        lines = self.spec.queue_log.read_text(encoding="utf-8").splitlines()
+        journal = {k: v for k, v in read_journal(lines).items() if v.ani in wanted}
+        verdict = judge(truths, journal, cards)  # type: ignore[arg-type]  # as above
+        return {"lost": verdict.lost, "distorted": verdict.distorted, "problems": verdict.problems[:5]}
+
+    async def close(self) -> None:
+        """Stop everything."""
+        if self.daemon is not None:
+            await self.daemon.stop()
+        await self.driver.close()
+
+
+def _one_skill(agents: int) -> dict[str, object]:
+    """All agents alike, so that both engines have the same choice."""
+    names = [f"a{101 + n}" for n in range(agents)]
+    return {"agents": {name: {"skills": {"general": 3}} for name in names}}
+
+
+async def measure(*, quick: bool = False, load: bool = True) -> dict[str, object]:
+    """Run every stage and return the report."""
+    report: dict[str, object] = {"benchmark": "calls", "clock": "SIPp log stamps, milliseconds"}
+    scale = 4 if quick else 1
+    for stage in (SATURATED, LIGHT):
+        small = Stage(stage.name, stage.calls // scale, stage.rate_per_s, stage.talk_s)
+        bench = Bench(10, stage.talk_s)
+        try:
+            await bench.open()
+            report["asterisk_version"] = bench.driver.version
+            theirs = await bench.stage(small, APP_QUEUE_DID)
+            await bench.start_daemon()
+            ours = await bench.stage(small, None)
+        finally:
+            await bench.close()
+        report[stage.name] = {"app_queue": theirs, "router": ours}
+    if load:
+        bench = Bench(100, LOAD.talk_s)
+        try:
+            await bench.open()
+            await bench.start_daemon()
+            small = Stage("load", LOAD.calls // scale, LOAD.rate_per_s, LOAD.talk_s)
+            report["load"] = {"router": await bench.stage(small, None), "agents": 100}
+        finally:
+            await bench.close()
+    report["ratio_free_to_invite_p50"] = _ratio(report["saturated"])
+    return report
+
+
+def _ratio(stage: object) -> float | None:
+    """Ours divided by app_queue's, both p50 of the same run."""
+    assert isinstance(stage, dict)  # noqa: S101 - made above
+    ours = stage["router"]["free_to_next_invite_ms"]["p50"]
+    theirs = stage["app_queue"]["free_to_next_invite_ms"]["p50"]
+    return round(ours / theirs, 5) if ours is not None and theirs else None
+
+
+def main(argv: list[str]) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="bench calls", description=__doc__)
+    parser.add_argument("--json", type=Path, help="write the report here")
+    parser.add_argument("--quick", action="store_true", help="a quarter of the calls")
+    parser.add_argument(
+        "--no-load", action="store_true", help="leave out the two minutes at 15 calls a second"
+    )
+    options = parser.parse_args(argv)
+    report = asyncio.run(measure(quick=options.quick, load=not options.no_load))
+    text = json.dumps(report, indent=2)
+    if options.json:
+        options.json.write_text(text + "\n", encoding="utf-8")
+    print(text)
+    return 0

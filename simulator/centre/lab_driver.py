@@ -1,0 +1,141 @@
+"""Callers and phones that speak SIP to a real Asterisk: SIPp on both sides of a lab of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from simulator.centre.config import CentreSpec, free_port
+from simulator.centre.driver import PhonePlan, PlannedCall
+from simulator.centre.oracle import Truth
+from simulator.lab.agents import Agent
+from simulator.lab.instance import Lab, Ports
+from simulator.sipp import Agents, Callers, CallPlan, Leg, random_offers
+
+PHONES_S = 7_200.0
+SLACK_S = 90.0
+"""After the last call begins: the longest a call may take before the run is given up."""
+
+
+class LabDriver:
+    """Implements simulator.centre.driver.Driver on a lab."""
+
+    def __init__(
+        self,
+        console: Console | None = None,
+        phones: PhonePlan | None = None,
+        settings: dict[str, str] | None = None,
+    ) -> None:
+        self._console = console or Console(quiet=True)
+        self._plan = phones or PhonePlan()
+        self._settings = settings or {}
+        self.lab: Lab | None = None
+        self.phones: Agents | None = None
+        self.last_callers: list[Leg] = []
+        """What the callers of the last run saw."""
+        self._folder = Path()
+        self._runs = 0
+
+    @property
+    def version(self) -> str:
+        """Asterisk's version."""
+        return str(self.lab.describe()["version"]) if self.lab else ""
+
+    async def open(self, spec: CentreSpec) -> None:
+        """Start Asterisk and the phones; fill in ports, secrets and journal paths."""
+        self._folder = spec.directory / "sipp"
+        contact_port = free_port(udp=True)
+        lab = Lab(
+            f"centre{uuid.uuid4().hex[:8]}",
+            agents=[
+                Agent(agent, contact=f"sip:{agent}@127.0.0.1:{contact_port}") for agent in spec.agent_ids
+            ],
+            ports=Ports.free(agi=spec.agi_port),
+            settings=self._settings,
+            die_with_parent=True,
+        )
+        self.lab = lab
+        await asyncio.to_thread(lab.up)
+        spec.ami_port, spec.ami_user, spec.ami_secret = lab.ports.ami, lab.router_user, lab.router_secret
+        spec.queue_log, spec.cel = lab.queue_log, lab.cel_csv
+        low, high = (round(1000 * s) for s in self._plan.talk_s)
+        ring_ms = round(1000 * self._plan.answer_after_s)
+        offers = random_offers(997, seed=1, ring_ms=(ring_ms, ring_ms), talk_ms=(low, high))
+        self.phones = Agents(
+            lab.ports.sip, offers, self._folder / "agents", port=contact_port, timeout_s=PHONES_S
+        )
+        await asyncio.to_thread(self.phones.start)
+
+    async def make(self, calls: Sequence[PlannedCall], on_end: Callable[[], None]) -> list[Truth]:
+        """Let SIPp call at the plans' mean rate; return once every call is over."""
+        assert self.lab is not None, "open() comes first"  # noqa: S101 - a programmer's error
+        self._runs += 1
+        plans = [
+            CallPlan(
+                call.ani, call.did, call.name.replace('"', ""), patience_ms=round(1000 * call.patience_s)
+            )
+            for call in calls
+        ]
+        span_s = max(calls[-1].start_s, 0.1)
+        callers = Callers(
+            self.lab.ports.sip,
+            plans,
+            self._folder / f"callers{self._runs}",
+            rate=len(calls) / span_s,
+            timeout_s=span_s + SLACK_S,
+        )
+        with callers:
+            told = 0
+            while callers.running:
+                await asyncio.sleep(0.3)
+                over = sum(_is_over(leg) for leg in await asyncio.to_thread(callers.records))
+                for _ in range(over - told):
+                    on_end()
+                told = max(told, over)
+        self.last_callers = callers.records()
+        return self.truths(calls, self.last_callers)
+
+    def truths(self, calls: Sequence[PlannedCall], legs: Sequence[Leg]) -> list[Truth]:
+        """Join callers' and agents' legs by the caller's number."""
+        by_ani = {leg.ani: leg for leg in legs}
+        rings: dict[str, list[Leg]] = {}
+        for leg in self.phones.records() if self.phones else ():
+            rings.setdefault(leg.ani, []).append(leg)
+        return [_truth(call, by_ani.get(call.ani), rings.get(call.ani, [])) for call in calls]
+
+    async def close(self) -> None:
+        """Stop the phones and Asterisk."""
+        if self.phones is not None:
+            self.phones.stop()
+        if self.lab is not None:
+            await asyncio.to_thread(self.lab.down)
+
+
+def _is_over(leg: Leg) -> bool:
+    return any(event in leg.times for event in ("HUNGUP", "ENDED", "ABANDONED", "REFUSED"))
+
+
+def _truth(call: PlannedCall, caller: Leg | None, rings: Sequence[Leg]) -> Truth:
+    answers = [leg for leg in rings if leg.answered]
+    if answers:
+        outcome = "answered"
+    elif caller is not None and "ABANDONED" in caller.times:
+        outcome = "abandoned"
+    elif caller is not None and "REFUSED" in caller.times:
+        outcome = "refused"
+    else:
+        outcome = "failed"
+    return Truth(
+        ani=call.ani,
+        did=call.did,
+        entered_s=caller.at("INVITE") if caller else 0.0,
+        outcome=outcome,
+        answered_by=answers[-1].agent if answers else "",
+        answered_s=answers[-1].at("ANSWER") if answers else None,
+        ended_s=caller.over_at if caller else None,
+        rings=[(leg.agent, leg.at("INVITE")) for leg in rings],
+    )

@@ -1,0 +1,192 @@
+"""The oracle: what the driver did, what the journal says and what the cards say must be one story.
+
+Set equality of calls, equality of fields, nothing left over (failure-modes.md 1.2). Pure: it compares
+what others collected. The driver knows a call by the caller's number, which it makes unique.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+CLOCK_SLACK_MS = 1_500
+"""queue_log stamps and driver stamps are taken by different processes; a duration may differ by this."""
+
+
+@dataclass(slots=True)
+class Truth:
+    """One call as its driver saw it. Times in seconds of the wall clock."""
+
+    ani: str
+    did: str
+    entered_s: float
+    outcome: str
+    """answered, abandoned, refused, fallback or failed (a SIP error: never acceptable)"""
+    answered_by: str = ""
+    answered_s: float | None = None
+    ended_s: float | None = None
+    rings: list[tuple[str, float]] = field(default_factory=list)
+    """(agent, when the INVITE came to the phone)"""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalCall:
+    """One call as the notes of queue_log tell it."""
+
+    call: str
+    ani: str
+    did: str
+    notes: tuple[tuple[str, Mapping[str, str]], ...]
+    """(kind, fields with `agent` and `ms`) in order."""
+
+    def count(self, kind: str) -> int:
+        """Return how often a note stands in the journal."""
+        return sum(1 for name, _ in self.notes if name == kind)
+
+    def agents(self, kind: str) -> list[str]:
+        """Return the agents of the notes of one kind."""
+        return [fields.get("agent", "") for name, fields in self.notes if name == kind]
+
+
+def read_journal(lines: Iterable[str]) -> dict[str, JournalCall]:
+    """Gather the Acd rows of a queue_log by call id."""
+    notes: dict[str, list[tuple[str, dict[str, str]]]] = defaultdict(list)
+    for line in lines:
+        parts = line.rstrip("\n").split("|")
+        if len(parts) < 5 or not parts[4].startswith("ACD") or parts[1] == "NONE":
+            continue
+        fields = dict(part.split("=", 1) for part in parts[5:] if "=" in part)
+        agent = "" if parts[3] == "NONE" else parts[3]
+        notes[parts[1]].append((parts[4], {**fields, "agent": agent, "queue": parts[2]}))
+    calls = {}
+    for call, rows in notes.items():
+        entered = next((fields for name, fields in rows if name == "ACDENTER"), {})
+        calls[call] = JournalCall(call, entered.get("ani", ""), entered.get("did", ""), tuple(rows))
+    return calls
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What the oracle found. `problems` is empty when all three stories agree."""
+
+    offered: int = 0
+    answered: int = 0
+    abandoned: int = 0
+    fallback: int = 0
+    refused: int = 0
+    lost: int = 0
+    """Calls that a source does not know, or that ended without a terminal state."""
+    double_booked: int = 0
+    """Callers answered by two agents at once, or agents with two callers at once."""
+    distorted: int = 0
+    """Calls of which two sources tell different things."""
+    failed: int = 0
+    """SIP failures seen by the driver."""
+    problems: list[str] = field(default_factory=list)
+
+    def say(self, counter: str, text: str) -> None:
+        """Count and describe one difference."""
+        setattr(self, counter, getattr(self, counter) + 1)
+        self.problems.append(f"{counter}: {text}")
+
+
+def judge(
+    truths: Sequence[Truth], journal: Mapping[str, JournalCall], cards: Sequence[Mapping[str, object]]
+) -> Verdict:
+    """Compare driver, journal and cards. Cards are rows with call, ani, did, end_reason, agent, ..."""
+    verdict = Verdict(offered=len(truths))
+    by_ani = {call.ani: call for call in journal.values()}
+    card_of = {str(card["call"]): card for card in cards}
+    for truth in truths:
+        _one_call(verdict, truth, by_ani.get(truth.ani), card_of)
+    known = {truth.ani for truth in truths}
+    for call in journal.values():
+        if call.ani not in known:
+            verdict.say("distorted", f"journal has a call of {call.ani or 'nobody'} that no driver made")
+    for call_id in card_of:
+        if call_id not in journal:
+            verdict.say("distorted", f"card of {call_id} has no call in the journal")
+    _overlaps(verdict, journal)
+    return verdict
+
+
+def _one_call(
+    verdict: Verdict, truth: Truth, call: JournalCall | None, card_of: Mapping[str, Mapping[str, object]]
+) -> None:
+    # who was served by the PBX alone looks answered to the driver; the journal knows better
+    outcome = "fallback" if call is not None and call.count("ACDFALLBACK") else truth.outcome
+    if outcome in ("answered", "abandoned", "refused", "fallback", "failed"):
+        setattr(verdict, outcome, getattr(verdict, outcome) + 1)
+    if truth.outcome == "failed":
+        verdict.problems.append(f"failed: SIP failure for {truth.ani}")
+    if call is None:
+        verdict.say("lost", f"{truth.ani} entered and the journal never heard of it")
+        return
+    if call.count("ACDEND") != 1:
+        verdict.say("lost", f"{truth.ani}: {call.count('ACDEND')} ends in the journal instead of one")
+    card = card_of.get(call.call)
+    if card is None:
+        verdict.say("lost", f"{truth.ani} ({call.call}) has no card")
+    else:
+        _one_card(verdict, truth, call, card)
+
+
+def _one_card(verdict: Verdict, truth: Truth, call: JournalCall, card: Mapping[str, object]) -> None:
+    for name, wanted in (("ani", truth.ani), ("did", truth.did)):
+        if str(card[name]) != wanted:
+            verdict.say("distorted", f"{truth.ani}: card says {name} {card[name]!r}, driver {wanted!r}")
+    reason = str(card["end_reason"])
+    talked = call.count("ACDANSWER") > 0
+    if talked != (reason in ("handled", "transferred")) and not call.count("ACDFALLBACK"):
+        verdict.say("distorted", f"{truth.ani}: journal answered={talked}, card says {reason}")
+    if truth.outcome == "answered" and not talked and not call.count("ACDFALLBACKANSWER"):
+        verdict.say("distorted", f"{truth.ani}: driver was answered, journal knows no answer")
+    last = (call.agents("ACDANSWER") or [""])[-1]
+    if talked and str(card["agent"] or "") != last:
+        verdict.say("distorted", f"{truth.ani}: journal answered by {last}, card says {card['agent']}")
+
+
+def _overlaps(verdict: Verdict, journal: Mapping[str, JournalCall]) -> None:
+    """No agent may talk with two callers at once, no caller with two agents."""
+    talks: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    for call in journal.values():
+        open_since: dict[str, int] = {}
+        for kind, fields in call.notes:
+            agent, ms = fields.get("agent", ""), int(fields.get("ms") or 0)
+            if kind == "ACDANSWER":
+                if open_since:
+                    verdict.say(
+                        "double_booked", f"{call.ani}: {agent} answered while {list(open_since)} talked"
+                    )
+                open_since[agent] = ms
+            elif kind in ("ACDTALKEND", "ACDEND"):
+                for who, since in list(open_since.items()):
+                    talks[who].append((since, ms, call.ani))
+                open_since.clear()
+    for agent, spans in talks.items():
+        spans.sort()
+        for (_, end, first), (start, _, second) in pairwise(spans):
+            if start < end - CLOCK_SLACK_MS:
+                verdict.say("double_booked", f"{agent} talked with {first} and {second} at once")
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """Return the nearest-rank percentile, None of nothing."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def figures(values: Sequence[float]) -> dict[str, float | int | None]:
+    """Return p50, p99 and the count, in the unit of the values, to a tenth."""
+    rounded = {name: percentile(values, share) for name, share in (("p50", 0.5), ("p99", 0.99))}
+    return {**{k: None if v is None else round(v, 1) for k, v in rounded.items()}, "count": len(values)}
+
+
+def end_reasons(cards: Iterable[Mapping[str, object]]) -> dict[str, int]:
+    """Count cards by end reason."""
+    return dict(sorted(Counter(str(card["end_reason"]) for card in cards).items()))

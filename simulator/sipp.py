@@ -1,0 +1,388 @@
+"""SIPp as callers and agents on a real Asterisk, and the truth they saw.
+
+Plans in (one per call or per offer), records out (one per leg, from SIPp's own log with microseconds).
+A caller and the agent's leg are joined by the caller's number, so give every call its own. Everything is
+bounded in count and time, and only processes started here are ended, by their id.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import socket
+import subprocess
+import time
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from enum import IntEnum
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+SCENARIOS = Path(__file__).with_suffix("")
+CALLER_HOST = "127.0.0.2"
+"""Callers come from this loopback address: Asterisk knows its trunk by it."""
+FOREVER_MS = 3_600_000
+_UNSAFE = str.maketrans({";": " ", "\r": " ", "\n": " "})
+
+
+class SippError(Exception):
+    """SIPp is missing or does not run; the message says what it printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlan:
+    """One caller. `patience_ms`: hangs up if no agent is tried by then.
+
+    `talk_ms`: hangs up so long after its first agent began to ring (in talk, or still ringing).
+
+    `name` goes between the quotes of From as it is: escape quotes yourself, or leave them hostile.
+    """
+
+    ani: str
+    did: str
+    name: str = "Client"
+    patience_ms: int = FOREVER_MS
+    talk_ms: int = FOREVER_MS
+
+
+class Answer(IntEnum):
+    """What an agent's phone does with an INVITE."""
+
+    TALK = 0
+    BUSY = 1
+    SILENT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class OfferPlan:
+    """What happens to one INVITE at the agents' port: rings, then talks and hangs up."""
+
+    ring_ms: int = 100
+    talk_ms: int = 1000
+    answer: Answer = Answer.TALK
+
+
+@dataclass(slots=True)
+class Leg:
+    """What one side of a call saw. Times are epoch seconds, 0.0 = never. `agent` is empty on callers' legs."""
+
+    ani: str
+    agent: str = ""
+    call: str = ""
+    times: dict[str, float] = field(default_factory=dict)
+
+    def at(self, event: str) -> float:
+        """Moment of INVITE, ACCEPTED, OFFERED, ANSWER, BUSY, CANCELLED, ENDED, HUNGUP, ABANDONED, REFUSED."""
+        return self.times.get(event, 0.0)
+
+    @property
+    def answered(self) -> bool:
+        """The agent answered (agents' legs only; see `wait_ms` for callers)."""
+        return "ANSWER" in self.times
+
+    @property
+    def over_at(self) -> float:
+        """Moment the leg ended by a BYE of either side."""
+        return self.at("HUNGUP") or self.at("ENDED")
+
+
+def exponential_plans(
+    count: int, *, seed: int, did: str, patience_mean_s: float | None = None, first_ani: int = 79_000_000_000
+) -> tuple[CallPlan, ...]:
+    """Callers with exponential patience (None: endless) and a number each."""
+    stream = random.Random(seed)
+    return tuple(
+        CallPlan(
+            ani=f"+{first_ani + number}",
+            did=did,
+            patience_ms=FOREVER_MS
+            if patience_mean_s is None
+            else int(stream.expovariate(1 / patience_mean_s) * 1000),
+        )
+        for number in range(count)
+    )
+
+
+def random_offers(
+    count: int, *, seed: int, ring_ms: tuple[int, int], talk_ms: tuple[int, int]
+) -> list[OfferPlan]:
+    """Offers with uniform ring delay and talk time."""
+    stream = random.Random(seed)
+    return [OfferPlan(stream.randint(*ring_ms), stream.randint(*talk_ms)) for _ in range(count)]
+
+
+class _Sipp:
+    """One SIPp process with its own folder of logs."""
+
+    def __init__(
+        self, folder: Path, scenario: str, *, host: str, port: int, sip_port: int, timeout_s: float
+    ) -> None:
+        self.folder = folder
+        self.port = port or _free_port(host)
+        self._scenario, self._host, self._sip_port = scenario, host, sip_port
+        self._timeout_s = timeout_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._deadline = 0.0
+
+    def _start(self, lines: Sequence[str], *options: str) -> None:
+        sipp = shutil.which("sipp")
+        if not sipp:
+            raise SippError("SIPp is not installed: apt-get install sip-tester")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        plan = self.folder / "plan.csv"
+        plan.write_text("SEQUENTIAL\n" + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+        # its own folder is the working directory: SIPp drops files where it stands
+        command = [
+            sipp,
+            f"127.0.0.1:{self._sip_port}",
+            "-sf",
+            str(SCENARIOS / self._scenario),
+            "-inf",
+            str(plan),
+        ]
+        command += [
+            "-i",
+            self._host,
+            "-p",
+            str(self.port),
+            "-mi",
+            self._host,
+            "-mp",
+            str(_free_port(self._host)),
+        ]
+        command += ["-trace_logs", "-log_file", str(self._log), "-nostdin"]
+        command += ["-timeout", f"{int(self._timeout_s)}s", *options]
+        with (self.folder / "screen.txt").open("wb") as out:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                cwd=self.folder,
+                start_new_session=True,
+            )
+        self._deadline = time.monotonic() + self._timeout_s + 5
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "events.log"
+
+    @property
+    def running(self) -> bool:
+        """The process has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for its natural end; True if it came. Never longer than its own bound plus 5 s."""
+        if self._process is None:
+            return True
+        left = self._deadline - time.monotonic()
+        try:
+            self._process.wait(max(0.0, left if timeout_s is None else min(left, timeout_s)))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """End it now. A kill: asked nicely, SIPp waits for its calls. Its log is flushed line by line."""
+        if self._process is not None and self.running:
+            self._process.kill()
+            self._process.wait(5)
+
+    def screen(self) -> str:
+        """What SIPp printed, for an error message."""
+        path = self.folder / "screen.txt"
+        return path.read_text(encoding="utf-8", errors="replace")[-2000:] if path.exists() else ""
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class Callers(_Sipp):
+    """SIPp as callers: `rate` new calls a second until all plans are used."""
+
+    def __init__(
+        self,
+        sip_port: int,
+        plans: Sequence[CallPlan],
+        folder: Path,
+        *,
+        rate: float = 1.0,
+        timeout_s: float = 60.0,
+        cancel: bool = False,
+    ) -> None:
+        scenario = "caller_cancel.xml" if cancel else "caller.xml"
+        super().__init__(folder, scenario, host=CALLER_HOST, port=0, sip_port=sip_port, timeout_s=timeout_s)
+        self.plans = tuple(plans)
+        self._rate = rate
+
+    def start(self) -> Self:
+        """Begin to call."""
+        lines = [
+            f"{plan.ani};{plan.did};{plan.name.translate(_UNSAFE)};{plan.patience_ms};{plan.talk_ms}"
+            for plan in self.plans
+        ]
+        count = str(len(lines))
+        # below one call a second SIPp needs a longer period
+        period_ms = 1000 if self._rate >= 1 else round(1000 / self._rate)
+        rate = max(self._rate, 1)
+        self._start(lines, "-m", count, "-l", count, "-r", f"{rate:g}", "-rp", str(period_ms))
+        return self
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def records(self) -> list[Leg]:
+        """What the callers saw so far, one leg per call."""
+        legs: dict[str, Leg] = {}
+        for event, words, moment in _events(self._log):
+            leg = legs.setdefault(words["ani"], Leg(ani=words["ani"]))
+            leg.times.setdefault(event, moment)
+        return list(legs.values())
+
+
+class Agents(_Sipp):
+    """SIPp as the phones of many agents on one port (`port` 0: a free one). Plans go round if used up."""
+
+    def __init__(
+        self,
+        sip_port: int,
+        plans: Sequence[OfferPlan],
+        folder: Path,
+        *,
+        port: int = 0,
+        timeout_s: float = 60.0,
+    ) -> None:
+        super().__init__(
+            folder, "agents.xml", host="127.0.0.1", port=port, sip_port=sip_port, timeout_s=timeout_s
+        )
+        self.plans = tuple(plans)
+
+    def start(self) -> Self:
+        """Begin to listen; returns when the port is bound. Raises SippError."""
+        self._start([f"{plan.ring_ms};{plan.talk_ms};{int(plan.answer)}" for plan in self.plans])
+        end = time.monotonic() + 5
+        while time.monotonic() < end and self.running:
+            if not _bindable("127.0.0.1", self.port):
+                return self
+            time.sleep(0.02)
+        raise SippError(f"the agents' SIPp does not listen on {self.port}:\n{self.screen()}")
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def records(self) -> list[Leg]:
+        """What the agents saw so far, one leg per INVITE, in order."""
+        legs: list[Leg] = []
+        open_legs: dict[tuple[str, str], Leg] = {}
+        for event, words, moment in _events(self._log):
+            key = words["agent"], words["ani"]
+            if event == "INVITE":
+                open_legs[key] = Leg(ani=words["ani"], agent=words["agent"], call=words["call"])
+                legs.append(open_legs[key])
+            if key in open_legs:
+                open_legs[key].times.setdefault(event, moment)
+        return legs
+
+
+def register(sip_port: int, agents: Iterable[tuple[str, str]], contact_port: int, folder: Path) -> None:
+    """Register (user, password) pairs with the contact 127.0.0.1:`contact_port`. Raises SippError."""
+    lines = [
+        f"{user};{contact_port};[authentication username={user} password={password}]"
+        for user, password in agents
+    ]
+    phone = _Sipp(folder, "register.xml", host="127.0.0.1", port=0, sip_port=sip_port, timeout_s=10.0)
+    phone._start(lines, "-m", str(len(lines)), "-r", "20")  # noqa: SLF001 - the same module
+    if not phone.wait() or phone._process is None or phone._process.returncode:  # noqa: SLF001
+        phone.stop()
+        raise SippError(f"registration failed:\n{phone.screen()}")
+
+
+def enter_to_ring_ms(callers: Iterable[Leg], agents: Iterable[Leg]) -> list[float]:
+    """Milliseconds from a caller's INVITE to the first INVITE at an agent, per call that reached one."""
+    first: dict[str, float] = {}
+    for leg in agents:
+        first[leg.ani] = min(first.get(leg.ani, leg.at("INVITE")), leg.at("INVITE"))
+    return [(first[leg.ani] - leg.at("INVITE")) * 1000 for leg in callers if leg.ani in first]
+
+
+def wait_ms(callers: Iterable[Leg], agents: Iterable[Leg]) -> dict[str, float]:
+    """Per answered caller's number: milliseconds from its INVITE to an agent's answer."""
+    answers = {leg.ani: leg.at("ANSWER") for leg in reversed(list(agents)) if leg.answered}
+    return {leg.ani: (answers[leg.ani] - leg.at("INVITE")) * 1000 for leg in callers if leg.ani in answers}
+
+
+def free_to_ring_ms(callers: Sequence[Leg], agents: Iterable[Leg]) -> list[float]:
+    """Milliseconds from an agent's end of talk to the same agent's next INVITE, where a caller was waiting.
+
+    A caller counts as waiting when accepted before the agent became free and rung after it.
+    """
+    waits = sorted((leg.at("ACCEPTED"), leg.ani) for leg in callers if leg.at("ACCEPTED"))
+    accepted = {ani: moment for moment, ani in waits}
+    by_agent: dict[str, list[Leg]] = {}
+    for leg in agents:
+        by_agent.setdefault(leg.agent, []).append(leg)
+    gaps = []
+    for legs in by_agent.values():
+        legs.sort(key=lambda leg: leg.at("INVITE"))
+        for before, after in pairwise(legs):
+            if before.over_at and accepted.get(after.ani, float("inf")) <= before.over_at:
+                gaps.append((after.at("INVITE") - before.over_at) * 1000)
+    return gaps
+
+
+def double_booked(agents: Iterable[Leg]) -> list[tuple[Leg, Leg]]:
+    """Pairs of talks of one agent that overlap: must be empty."""
+    by_agent: dict[str, list[Leg]] = {}
+    for leg in agents:
+        if leg.answered:
+            by_agent.setdefault(leg.agent, []).append(leg)
+    pairs = []
+    for legs in by_agent.values():
+        legs.sort(key=lambda leg: leg.at("ANSWER"))
+        pairs += [
+            (one, two) for one, two in pairwise(legs) if not one.over_at or one.over_at > two.at("ANSWER")
+        ]
+    return pairs
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """The smallest value that at least `share` of all values do not exceed; 0.0 of nothing."""
+    ordered = sorted(values)
+    if not ordered:
+        return 0.0
+    ranks = [(rank + 1) / len(ordered) for rank in range(len(ordered))]
+    return ordered[min(bisect_left(ranks, share - 1e-12), len(ordered) - 1)]
+
+
+def _events(log: Path) -> Iterable[tuple[str, dict[str, str], float]]:
+    """Lines `acd EVENT key=value... date time epoch` of a SIPp log; anything else is passed over."""
+    if not log.exists():
+        return
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        words = line.split()
+        try:
+            if words[0] == "acd":
+                pairs = dict(word.split("=", 1) for word in words[2:-3])
+                yield words[1], pairs, float(words[-1])
+        except (IndexError, ValueError):
+            continue  # a line torn by the end of the process
+
+
+def _free_port(host: str) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def _bindable(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,345 @@
+"""One caller's walk through our dialplan, as dialplan/*.conf does it: enter, wait, dial, talk, fallback.
+
+The model keeps what the daemon can observe: the order of notes and channel events, the Redirect that
+interrupts the waiting loop, the heartbeat compared for equality, the group guard, the `i` extensions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from simulator.standin.agi import ask
+
+if TYPE_CHECKING:
+    from simulator.standin.channels import Channel
+    from simulator.standin.phones import Phone
+    from simulator.standin.server import StandIn
+
+HEARTBEAT_MISSES = 3
+ANNOUNCE_TURNS = 10
+FALLBACK_S = 20.0
+NORMAL_CLEARING = 16
+DIGITS = frozenset("0123456789+")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, how long they wait, how long they talk. Durations in seconds; None = for ever."""
+
+    did: str
+    ani: str
+    name: str = ""
+    patience_s: float | None = None
+    talk_s: float | None = 2.0
+
+
+class CallTask:
+    """The dialplan's state of one call, and what the tests want to know about it afterwards."""
+
+    def __init__(self, world: StandIn, channel: Channel, caller: Caller) -> None:
+        self.world = world
+        self.channel = channel
+        self.caller = caller
+        self.call = str(uuid.uuid4())
+        self.entered_s = time.time()
+        self.ring_s: list[tuple[str, float]] = []
+        """(agent, when the phone got the INVITE)"""
+        self.answered: list[tuple[str, float]] = []
+        self.outcome = ""
+        """answered, abandoned, fallback, refused"""
+        self.done = asyncio.Event()
+        self.redirect_pending = False
+        self._unasked_turns = 0
+        self._target: tuple[str, str] | None = None
+        self._hung_up_by = ""
+        self._leg: Channel | None = None
+        self._leg_gone = False
+        self._wake = asyncio.Event()
+        self._patience: asyncio.TimerHandle | None = None
+
+    # --- what happens to the caller --------------------------------------------------------------
+
+    def redirect(self, context: str, exten: str) -> None:
+        """AMI Redirect: takes effect when the loop turns."""
+        self._target = (context, exten)
+        self.redirect_pending = True
+        self._wake.set()
+
+    def hang_up(self, by: str) -> None:
+        """The caller's leg ends; `by` caller, agent or system."""
+        if not self._hung_up_by:
+            self._hung_up_by = by
+            self._wake.set()
+
+    def agent_leg_gone(self, channel: Channel) -> None:
+        """The agent's leg died (network, AMI Hangup) while the caller stays."""
+        if self._leg is channel:
+            self._leg_gone = True
+            self._wake.set()
+
+    async def _sleep(self, seconds: float | None) -> bool:
+        """Sleep until something happens; return whether it did."""
+        if not (self._hung_up_by or self._target or self._leg_gone):
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._wake.wait()
+            except TimeoutError:
+                return False
+        return True
+
+    # --- the walk ----------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Walk until the caller's channel is gone."""
+        try:
+            context, exten = await self._enter()
+            while not self._hung_up_by and context:
+                context, exten = await self._context(context, exten)
+        finally:
+            self._end()
+
+    async def _context(self, context: str, exten: str) -> tuple[str, str]:
+        self.channel.context, self.channel.exten = context, exten
+        if context == "acd-wait":
+            return await (self._unasked() if exten == "unasked" else self._wait())
+        if context == "acd-dial":
+            return await self._dial(exten)
+        if context == "acd-fallback":
+            return await self._fallback(exten)
+        self._hung_up_by = "system"  # a Redirect to a context that does not exist hangs up
+        return "", ""
+
+    async def _enter(self) -> tuple[str, str]:
+        variables = self.channel.variables
+        variables["ACD_CALL"] = self.call
+        variables["ACD_ENTER_MS"] = str(int(self.entered_s * 1000))
+        variables["ACD_DID"] = clean(self.caller.did)
+        variables["ACD_ANI"] = clean(self.caller.ani)
+        variables["ACD_STAGE"] = "enter"
+        self.world.note(
+            "AcdEnter", self.channel, "", "", {"did": variables["ACD_DID"], "ani": variables["ACD_ANI"]}
+        )
+        self.channel.state = "Up"
+        self.world.emit("Newstate", self.channel.headers())
+        if self.caller.patience_s is not None:
+            loop = asyncio.get_running_loop()
+            self._patience = loop.call_later(self.caller.patience_s, self.hang_up, "caller")
+        return await self._ask()
+
+    async def _ask(self) -> tuple[str, str]:
+        variables = self.channel.variables
+        variables["ACD_VERDICT"] = ""
+        arguments = (self.call, variables["ACD_DID"], variables["ACD_ANI"])
+        await ask(self.world.agi, "enter_queue", self.channel, arguments)
+        verdict = variables.get("ACD_VERDICT", "")
+        if verdict in ("closed", "full", "refused"):
+            self.outcome = "refused"
+            self.world.note("AcdRefused", self.channel, variables.get("ACD_QUEUE", ""), "", {"why": verdict})
+            self._hung_up_by = "system"
+            return "", ""
+        variables.setdefault("ACD_WHY", "new")
+        return "acd-wait", "s" if verdict == "queue" else "unasked"
+
+    async def _unasked(self) -> tuple[str, str]:
+        """The daemon did not answer at the door: asked again each turn while its heart beats."""
+        self.channel.variables["ACD_STAGE"] = "wait"
+        seen, misses = self.world.globals.get("ACD_HEARTBEAT", ""), 0
+        while True:
+            if await self._sleep(self.world.wait_turn_s):
+                return self._next()
+            self._unasked_turns += 1
+            if self.world.globals.get("ACD_HEARTBEAT", "") != seen:
+                break
+            misses += 1
+            if misses >= HEARTBEAT_MISSES:
+                return "acd-fallback", "heartbeat"
+        return ("acd-fallback", "verdict") if self._unasked_turns > HEARTBEAT_MISSES else await self._ask()
+
+    async def _wait(self) -> tuple[str, str]:
+        variables = self.channel.variables
+        variables["ACD_STAGE"] = "wait"
+        fields = {
+            "why": variables["ACD_WHY"],
+            "subscriber": variables.get("ACD_SUBSCRIBER", ""),
+            "did": variables["ACD_DID"],
+            "ani": variables["ACD_ANI"],
+            "enter_ms": variables["ACD_ENTER_MS"],
+            "card": variables.get("ACD_CARD", ""),
+            "priority": variables.get("ACD_PRIORITY", ""),
+            "needs": variables.get("ACD_NEEDS", ""),
+            "sticky": variables.get("ACD_STICKY", ""),
+        }
+        self.world.note("AcdQueued", self.channel, variables.get("ACD_QUEUE", ""), "", fields)
+        seen, misses, turn = self.world.globals.get("ACD_HEARTBEAT", ""), 0, 0
+        while True:
+            if await self._sleep(self.world.wait_turn_s):
+                return self._next()
+            beat = self.world.globals.get("ACD_HEARTBEAT", "")
+            misses = misses + 1 if beat == seen else 0
+            seen = beat
+            if misses >= HEARTBEAT_MISSES:
+                return "acd-fallback", "heartbeat"
+            turn += 1
+            if turn % ANNOUNCE_TURNS == 0:
+                await ask(self.world.agi, "announce_wait", self.channel, (self.call,))
+
+    def _next(self) -> tuple[str, str]:
+        """Where a wake-up leads: hung up, redirected, or back to waiting."""
+        if self._hung_up_by:
+            return "", ""
+        if self._target is not None:
+            target, self._target = self._target, None
+            self.redirect_pending = False
+            return target
+        return "acd-wait", "s"
+
+    def _back(self, why: str) -> tuple[str, str]:
+        if self._hung_up_by or self._target is not None:
+            return self._next()
+        self.channel.variables["ACD_WHY"] = why
+        return "acd-wait", "s"
+
+    async def _dial(self, exten: str) -> tuple[str, str]:
+        variables = self.channel.variables
+        agent, _, attempt = exten.partition("_")
+        phone = self.world.phones.get(agent)
+        queue = variables.get("ACD_QUEUE", "")
+        if phone is None or not attempt.isdigit():
+            self._dial_end(agent if phone else "", attempt if attempt.isdigit() else "0", "UNKNOWN_AGENT")
+            return self._back("returned")
+        if phone.in_use:  # GROUP_COUNT(agent) > 1
+            self._dial_end(agent, attempt, "DOUBLE")
+            return self._back("returned")
+        variables.update(ACD_AGENT=agent, ACD_ATTEMPT=attempt, ACD_STAGE="dial")
+        self.world.note("AcdDial", self.channel, queue, agent, {"attempt": attempt})
+        if not phone.registered or phone.dial_status:
+            self._dial_end(agent, attempt, phone.dial_status or "CHANUNAVAIL")
+            return self._back("returned")
+        leg = self._ring(phone)
+        status = await self._until_answer(phone)
+        if status == "ANSWER":
+            return await self._talk(phone, leg, attempt)
+        self._drop_leg(phone, leg)
+        if not self._hung_up_by:
+            self._dial_end(agent, attempt, status)
+        return self._back("returned")
+
+    def _ring(self, phone: Phone) -> Channel:
+        world = self.world
+        leg = world.new_channel(phone.endpoint, linked=self.channel.linkedid)
+        leg.variables["ACD_CALL"] = self.call
+        leg.state = "Ringing"
+        self._leg, self._leg_gone = leg, False
+        phone.in_use += 1
+        self.ring_s.append((phone.agent, time.time()))
+        world.emit("Newchannel", leg.headers())
+        world.emit(
+            "DialBegin", [*self.channel.headers(), *leg.headers("Dest"), ("DialString", phone.endpoint)]
+        )
+        world.emit("DialState", [*self.channel.headers(), *leg.headers("Dest"), ("DialStatus", "RINGING")])
+        world.emit("Newstate", leg.headers())
+        world.device_changed(phone)
+        return leg
+
+    async def _until_answer(self, phone: Phone) -> str:
+        ring_s = float(self.channel.variables.get("ACD_RING_S") or self.world.ring_s)
+        answers = phone.answer_after_s is not None and phone.answer_after_s <= ring_s
+        if await self._sleep(phone.answer_after_s if answers else ring_s):
+            return "CANCEL" if not self._leg_gone else "CHANUNAVAIL"
+        return "ANSWER" if answers else "NOANSWER"
+
+    async def _talk(self, phone: Phone, leg: Channel, attempt: str) -> tuple[str, str]:
+        world, variables = self.world, self.channel.variables
+        if self._patience is not None:
+            self._patience.cancel()
+        variables["ACD_STAGE"] = "talk"
+        variables["ACD_ANSWER_MS"] = str(time.time_ns() // 1_000_000)
+        queue = variables.get("ACD_QUEUE", "")
+        leg.state = "Up"
+        world.note("AcdAnswer", self.channel, queue, phone.agent, {"attempt": attempt})
+        world.emit("DialEnd", [*self.channel.headers(), *leg.headers("Dest"), ("DialStatus", "ANSWER")])
+        for one in (self.channel, leg):
+            world.emit("BridgeEnter", [("BridgeUniqueid", self.call), *one.headers()])
+        self.answered.append((phone.agent, time.time()))
+        self.outcome = "answered"
+        phone_s = phone.talk_s if phone.talk_s is not None else float("inf")
+        caller_s = self.caller.talk_s if self.caller.talk_s is not None else float("inf")
+        woken = await self._sleep(min(phone_s, caller_s) if min(phone_s, caller_s) < float("inf") else None)
+        if not woken:
+            self._hung_up_by = "agent" if phone_s <= caller_s else "caller"
+        stays = self._leg_gone and not self._hung_up_by
+        by = self._hung_up_by if self._hung_up_by in ("caller", "agent") else "agent"
+        self._drop_leg(phone, leg)
+        world.note(
+            "AcdTalkEnd",
+            self.channel,
+            queue,
+            phone.agent,
+            {"attempt": attempt, "by": by, "stays": str(int(stays))},
+        )
+        variables["ACD_ANSWER_MS"] = ""
+        return self._back("head")
+
+    def _drop_leg(self, phone: Phone, leg: Channel) -> None:
+        phone.in_use -= 1
+        self._leg, self._leg_gone = None, False
+        self.world.drop_channel(leg, NORMAL_CLEARING)
+        self.world.device_changed(phone)
+
+    def _dial_end(self, agent: str, attempt: str, status: str) -> None:
+        queue = self.channel.variables.get("ACD_QUEUE", "")
+        self.world.note("AcdDialEnd", self.channel, queue, agent, {"attempt": attempt, "status": status})
+
+    async def _fallback(self, why: str) -> tuple[str, str]:
+        world, variables = self.world, self.channel.variables
+        variables["ACD_STAGE"] = "fallback"
+        self.outcome = "fallback"
+        queue = variables.get("ACD_QUEUE", "")
+        world.note("AcdFallback", self.channel, queue, "", {"why": why})
+        end = time.monotonic() + FALLBACK_S
+        while time.monotonic() < end:
+            phone = next((p for p in world.phones.values() if p.registered and not p.in_use), None)
+            if phone is not None and phone.answer_after_s is not None and not phone.dial_status:
+                leg = self._ring(phone)
+                if not await self._sleep(phone.answer_after_s):
+                    world.note("AcdFallbackAnswer", self.channel, queue, phone.agent, {})
+                    talks = [s for s in (phone.talk_s, self.caller.talk_s) if s is not None]
+                    if not await self._sleep(min(talks, default=None)):
+                        self._hung_up_by = "agent" if phone.talk_s in talks[:1] else "caller"
+                self._drop_leg(phone, leg)
+                return self._next()
+            if await self._sleep(1.0):
+                return self._next()
+        world.note("AcdVoicemail", self.channel, queue, "", {"file": self.call})
+        self._hung_up_by = "system"
+        return "", ""
+
+    def _end(self) -> None:
+        """The hangup handler."""
+        variables = self.channel.variables
+        if self._patience is not None:
+            self._patience.cancel()
+        if not self.outcome:
+            self.outcome = "abandoned"
+        fields = {
+            "cause": str(NORMAL_CLEARING),
+            "stage": variables.get("ACD_STAGE", "enter"),
+            "by": self._hung_up_by or "system",
+            "enter_ms": variables.get("ACD_ENTER_MS", ""),
+        }
+        agent = variables.get("ACD_AGENT", "") if self.answered else ""
+        self.world.note("AcdEnd", self.channel, variables.get("ACD_QUEUE", ""), agent, fields)
+        self.world.calls.pop(self.channel.uniqueid, None)
+        self.world.finished.append(self)
+        self.world.drop_channel(self.channel, NORMAL_CLEARING)
+        self.done.set()
+
+
+def clean(number: str) -> str:
+    """FILTER(0-9+,...): what the dialplan lets through of a number."""
+    return "".join(c for c in number if c in DIGITS)

@@ -1,0 +1,262 @@
+"""Wishes → actions; neither answer of a Redirect is taken for the truth (rows 5, 6, 7, 9, 34, 35)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from acd.adapters.asterisk import switch as subject
+from acd.adapters.asterisk.link import NoAnswer, NotSent
+from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat, var_context
+from acd.core.effects import HangUpStrayLeg, OfferCall, OfferCallback, SendToFallback
+from acd.ports import PortError
+from acd.wire.ami import AmiFrame
+
+SUCCESS = AmiFrame("Response", "Success", {})
+
+
+class FakeManager:
+    """Records actions; answers from a list, then Success."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, dict[str, str]]] = []
+        self.answers: list[AmiFrame | Exception] = []
+        self.read_age_s = 0.0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.told = asyncio.Event()
+
+    async def action(self, name, headers=(), timeout_s=None):
+        self.sent.append((name, dict(headers)))
+        self.told.set()
+        await self.gate.wait()
+        answer = self.answers.pop(0) if self.answers else SUCCESS
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class FakeChannels:
+    def uniqueid_of(self, call):
+        return {"c1": "1.1", "c2": "2.1"}.get(call)
+
+    def legs_of(self, call, agent):
+        return ["9.1", "9.2"] if agent == "anna" else []
+
+
+@pytest.fixture
+def manager():
+    return FakeManager()
+
+
+@pytest.fixture
+def released():
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
+@pytest.fixture
+def switch(manager, released):
+    return AsteriskSwitch(manager, FakeChannels(), released)
+
+
+def offer(call="c1", agent="anna", attempt=3):
+    return OfferCall(1, call, agent, attempt, 12_000)
+
+
+def error(message):
+    return AmiFrame("Response", "Error", {"Message": message})
+
+
+async def test_an_offer_is_one_redirect_with_the_whole_decision_in_the_extension(switch, manager):
+    await switch.offer(offer())
+    assert manager.sent == [
+        ("Redirect", {"Channel": "1.1", "Context": "acd-dial", "Exten": "anna_3", "Priority": "1"})
+    ]
+
+
+@pytest.mark.parametrize("agent", ["", "a_b", "a&b", "anna\r\nAction: x", "Ёж"])
+async def test_an_agent_id_that_cannot_be_an_extension_never_leaves(switch, manager, agent):
+    """Row 7: a Redirect to a missing extension answers "successful" and would hang the caller up."""
+    with pytest.raises(PortError):
+        await switch.offer(offer(agent=agent))
+    assert manager.sent == []
+
+
+async def test_a_caller_who_is_gone_is_a_sure_refusal(switch, manager):
+    with pytest.raises(PortError, match="gone"):
+        await switch.offer(offer(call="unknown"))
+    manager.answers = [error("Channel does not exist: 1.1")]
+    with pytest.raises(PortError) as caught:
+        await switch.offer(offer())
+    assert caught.value.retryable is False
+
+
+@pytest.mark.parametrize(
+    "answer", [error("Redirect failed, channel not up."), error("Redirect failed"), NoAnswer("x")]
+)
+async def test_a_doubtful_answer_is_no_failure(switch, manager, answer):
+    """Row 6: 23 of 100 refused Redirects were executed as well."""
+    manager.answers = [answer]
+    await switch.offer(offer())
+    assert switch.counters["commands_doubtful"] + switch.counters["commands_unanswered"] == 1
+
+
+async def test_an_action_that_did_not_leave_is_a_failure(switch, manager):
+    manager.answers = [NotSent("down", retryable=True)]
+    with pytest.raises(PortError) as caught:
+        await switch.offer(offer())
+    assert caught.value.retryable
+
+
+async def test_one_command_flies_per_call(switch, manager):
+    manager.gate.clear()
+    first = asyncio.create_task(switch.offer(offer()))
+    await manager.told.wait()
+    with pytest.raises(PortError, match="under way") as caught:
+        await switch.offer(offer(attempt=4))
+    assert caught.value.retryable
+    other = asyncio.create_task(switch.offer(offer(call="c2")))
+    fallback = asyncio.create_task(switch.send_to_fallback(SendToFallback(2, "c1", "max_wait")))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert [headers["Exten"] for _, headers in manager.sent] == ["anna_3", "anna_3"]
+    manager.gate.set()
+    await asyncio.gather(first, other, fallback)
+    assert manager.sent[-1][1]["Exten"] == "max_wait"
+    assert not switch._flying
+
+
+async def test_fallback_gives_up_waiting_for_a_command_that_never_ends(switch, manager, monkeypatch):
+    monkeypatch.setattr(subject, "BUSY_WAIT_S", 0.02)
+    manager.gate.clear()
+    first = asyncio.create_task(switch.offer(offer()))
+    await manager.told.wait()
+    with pytest.raises(PortError, match="under way"):
+        await switch.send_to_fallback(SendToFallback(2, "c1", "x"))
+    manager.gate.set()
+    await first
+
+
+@pytest.mark.parametrize(
+    ("reason", "extension"), [("closing", "closing"), ("no agents!", "wish"), ("x", "wish"), ("", "wish")]
+)
+async def test_the_reason_of_a_fallback_is_its_extension_if_it_can_be_one(switch, manager, reason, extension):
+    await switch.send_to_fallback(SendToFallback(2, "c1", reason))
+    assert manager.sent[0][1] == {
+        "Channel": "1.1",
+        "Context": "acd-fallback",
+        "Exten": extension,
+        "Priority": "1",
+    }
+
+
+async def test_a_callback_is_offered_by_a_variable_and_a_stray_leg_hung_up(switch, manager):
+    await switch.offer_callback(OfferCallback(1, "c1", "long wait"))
+    await switch.hang_up_stray_leg(HangUpStrayLeg(2, "c1", "anna"))
+    await switch.hang_up_stray_leg(HangUpStrayLeg(3, "c1", "boris"))
+    assert manager.sent == [
+        ("Setvar", {"Channel": "1.1", "Variable": "ACD_OFFER_CALLBACK", "Value": "1"}),
+        ("Hangup", {"Channel": "9.1"}),
+        ("Hangup", {"Channel": "9.2"}),
+    ]
+
+
+async def test_nothing_leaves_before_the_resync_is_over(switch, manager, released, monkeypatch):
+    """Row 22 and the order of a resync: journal first, then Redirects."""
+    released.clear()
+    waiting = asyncio.create_task(switch.offer(offer()))
+    await asyncio.sleep(0.01)
+    assert manager.sent == []
+    released.set()
+    await waiting
+    assert len(manager.sent) == 1
+    released.clear()
+    monkeypatch.setattr(subject, "RELEASE_WAIT_S", 0.01)
+    with pytest.raises(PortError, match="not synced") as caught:
+        await switch.offer(offer())
+    assert caught.value.retryable
+
+
+def test_a_context_outside_the_contract_is_our_mistake():
+    with pytest.raises(ValueError, match="no context"):
+        var_context("acd-nowhere")
+
+
+# --- heartbeat ---------------------------------------------------------------------------------
+
+
+class Beating:
+    def __init__(self, manager, released, **options: object) -> None:
+        self.manager = manager
+        self.gaps = 0
+        self.heart = Heartbeat(manager, released, self.gap, every_s=0.01)
+        self.task = asyncio.create_task(self.heart.run())
+
+    def gap(self) -> None:
+        self.gaps += 1
+
+    async def until(self, condition) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                self.manager.told.clear()
+                await self.manager.told.wait()
+
+
+@pytest.fixture
+async def beating(manager, released):
+    one = Beating(manager, released)
+    yield one
+    one.task.cancel()
+    await asyncio.gather(one.task, return_exceptions=True)
+
+
+async def test_the_heart_beats_with_nonce_and_counter(beating, manager):
+    await beating.until(lambda: len(manager.sent) >= 3)
+    values = [headers["Value"] for _, headers in manager.sent[:3]]
+    assert values == [f"{beating.heart.nonce}-{n}" for n in (1, 2, 3)]
+    assert manager.sent[0] == ("Setvar", {"Variable": "ACD_HEARTBEAT", "Value": values[0]})
+
+
+async def test_two_daemons_never_beat_alike(manager, released):
+    """Row 35: equal values would hide a dead daemon behind a living one."""
+    assert Heartbeat(manager, released).nonce != Heartbeat(manager, released).nonce
+
+
+async def test_no_beat_while_not_synced(beating, manager, released):
+    await beating.until(lambda: manager.sent)
+    released.clear()
+    count = len(manager.sent)
+    await asyncio.sleep(0.05)
+    assert len(manager.sent) <= count + 1
+
+
+async def test_a_silent_socket_is_asked_before_the_beat(beating, manager):
+    manager.read_age_s = 1.0
+    await beating.until(lambda: ("Ping", {}) in manager.sent)
+    manager.answers = [NoAnswer("silence")] * 1000
+    at = len(manager.sent) + 2
+    await beating.until(lambda: len(manager.sent) > at)
+    assert {name for name, _ in manager.sent[at:]} == {"Ping"}
+    assert beating.heart.counters["missed"] > 0
+
+
+async def test_a_refused_beat_is_counted(beating, manager):
+    manager.answers = [error("Permission denied")]
+    await beating.until(lambda: len(manager.sent) >= 2)
+    assert beating.heart.counters["refused"] == 1
+
+
+async def test_a_loop_that_slept_tells_so_instead_of_beating(beating, manager, monkeypatch):
+    """Row 34: who slept must resync before telling anybody that all is well."""
+    monkeypatch.setattr(subject, "LOOP_GAP_S", 0.05)
+    await beating.until(lambda: manager.sent)
+    import time
+
+    count = len(manager.sent)
+    time.sleep(0.15)  # noqa: ASYNC251 - the stall under test
+    await asyncio.sleep(0)
+    await beating.until(lambda: len(manager.sent) > count)
+    assert beating.gaps == 1

@@ -1,0 +1,111 @@
+"""Backups are tested by restoring them."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+
+import pytest
+
+from acd.adapters.store import backup, cards
+from acd.ports import PortError
+from tests.adapters.store.support import make_card, opened
+
+
+async def calls(path):
+    async with opened(path) as store:
+        return {item.card.call for item in await store.find(cards.CardFilter(limit=10_000))}
+
+
+async def test_a_backup_under_load_is_one_moment_and_restores_to_it(tmp_path):
+    path, folder = tmp_path / "acd.db", tmp_path / "backups"
+    stop = asyncio.Event()
+    written = []
+    async with opened(path) as store:
+
+        async def writing():
+            while not stop.is_set():
+                card = make_card()
+                await store.write_card(card)
+                written.append(card.call)
+
+        task = asyncio.create_task(writing())
+        while len(written) < 20:
+            await asyncio.sleep(0.005)
+        before = set(written)
+        report = await backup.backup(path, folder, "1")
+        after = set(written)
+        stop.set()
+        await task
+    assert report.path.stat().st_mode & 0o077 == 0, "callers' numbers are nobody else's business"
+    assert not list(folder.glob("*.part"))
+    aside = await backup.restore(report.path, path, "2")
+    restored = await calls(path)
+    assert before <= restored <= after
+    assert len(restored) == report.cards
+    assert await calls(aside) == set(written), "what was replaced is whole and can be put back"
+
+
+async def test_numbers_handed_out_after_the_backup_are_not_handed_out_again(tmp_path):
+    path = tmp_path / "acd.db"
+    async with opened(path):
+        pass
+    report = await backup.backup(path, tmp_path, "1")
+    async with opened(path) as store:
+        given = {store.next_card_number() for _ in range(200)}
+    await backup.restore(report.path, path, "2")
+    async with opened(path) as store:
+        assert not given & {store.next_card_number() for _ in range(200)}
+    path.unlink()
+    await backup.restore(report.path, path, "3")
+    async with opened(path) as store:
+        assert not given & {store.next_card_number() for _ in range(200)}, "nor with the old database gone"
+
+
+async def test_a_restore_beside_a_running_daemon_is_refused_and_changes_nothing(tmp_path):
+    path = tmp_path / "acd.db"
+    card = make_card()
+    async with opened(path) as store:
+        report = await backup.backup(path, tmp_path, "1")
+        await store.write_card(card)
+        with pytest.raises(PortError, match="only one may"):
+            await backup.restore(report.path, path, "2")
+        assert await store.get(call=card.call) is not None
+
+
+@pytest.mark.parametrize("damage", ["text", "empty", "torn", "foreign", "missing"])
+async def test_what_is_no_sound_backup_is_refused_and_changes_nothing(tmp_path, damage):
+    path = tmp_path / "acd.db"
+    card = make_card()
+    async with opened(path) as store:
+        for _ in range(50):
+            await store.write_card(make_card())
+        await store.write_card(card)
+    report = await backup.backup(path, tmp_path, "1")
+    bad = tmp_path / "bad.db"
+    data = report.path.read_bytes()
+    if damage == "torn":
+        bad.write_bytes(data[: len(data) // 2])
+    elif damage == "foreign":
+        other = sqlite3.connect(bad)
+        other.execute("CREATE TABLE t (x)")
+        other.close()
+    elif damage != "missing":
+        bad.write_bytes(b"" if damage == "empty" else b"not a database" * 1_000)
+    with pytest.raises(PortError):
+        await backup.restore(bad, path, "2")
+    assert card.call in await calls(path)
+
+
+async def test_old_backups_go_when_so_many_are_kept(tmp_path):
+    path, folder = tmp_path / "acd.db", tmp_path / "backups"
+    async with opened(path):
+        for stamp in ("1", "2", "3", "4"):
+            await backup.backup(path, folder, stamp, keep=2)
+    assert sorted(file.name for file in folder.iterdir()) == ["acd-3.db", "acd-4.db"]
+
+
+async def test_no_database_no_backup(tmp_path):
+    with pytest.raises(PortError):
+        await backup.backup(tmp_path / "none.db", tmp_path / "backups", "1")
+    assert not list((tmp_path / "backups").iterdir())

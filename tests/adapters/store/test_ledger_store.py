@@ -1,0 +1,179 @@
+"""Missed calls and their tasks in the store: the order in which cards arrive does not matter."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from acd import numberfacts
+from acd.adapters.store import ledger_store
+from acd.core.events import EndReason
+from acd.core.ids import Ani, SubscriberId
+from acd.desk import ledger
+from acd.desk.ledger import TaskState
+from acd.wire.queue_log import JournalRow
+from tests.adapters.store.support import T0, make_card, opened
+
+
+def missed(call, at=0, **changes: object):
+    card = make_card(call, answered_at=None, agent=None, segments=(), end_reason=EndReason.ABANDONED)
+    return replace(card, entered_at=T0 + at, ended_at=T0 + at + 20_000, wait_ms=20_000, **changes)
+
+
+def talk(call, at=0, **changes: object):
+    return replace(
+        make_card(call), entered_at=T0 + at, answered_at=T0 + at + 4_000, ended_at=T0 + at + 9_000, **changes
+    )
+
+
+def store_at(tmp_path):
+    return opened(tmp_path / "acd.db", normalise=numberfacts.normalise)
+
+
+async def tasks(store, only_open=False):
+    wanted = ledger_store.TaskFilter(only_open=only_open)
+    return await store.writer.do(lambda db: ledger_store.find(db, wanted))
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [EndReason.ABANDONED, EndReason.REFUSED, EndReason.FALLBACK, EndReason.PBX_FAILED, EndReason.CALLBACK],
+)
+async def test_every_call_that_ended_without_a_talk_opens_a_task(tmp_path, reason):
+    async with store_at(tmp_path) as store:
+        await store.write_card(missed("c-1", end_reason=reason))
+        (task,) = await tasks(store)
+        assert (task.number, task.subscriber, task.reason, task.missed) == (
+            "+79160000001",
+            "acme",
+            reason.value,
+            1,
+        )
+        assert task.asked is (reason is EndReason.CALLBACK)
+
+
+async def test_fifty_missed_calls_of_one_number_in_any_spelling_are_one_task(tmp_path):
+    """Failure mode 38; the same card twice counts once."""
+    spellings = itertools.cycle(["+79160000001", "89160000001", "8 916 000-00-01"])
+    async with store_at(tmp_path) as store:
+        for turn, spelling in zip(range(50), spellings, strict=False):
+            card = missed(f"c-{turn}", turn, ani=Ani(spelling))
+            await store.write_card(card)
+            await store.write_card(replace(card, acw_ms=1))
+        (task,) = await tasks(store)
+        assert task.missed == 50
+
+
+async def test_any_later_talk_with_that_number_finishes_it_whatever_arrives_first(tmp_path):
+    cards = [missed("c-1"), missed("c-2", 60_000), talk("c-3", 120_000)]
+    for turn, order in enumerate(itertools.permutations(cards)):
+        async with opened(tmp_path / f"{turn}.db", normalise=numberfacts.normalise) as store:
+            for card in order:
+                await store.write_card(card)
+            assert {task.state for task in await tasks(store)} == {TaskState.RECONTACTED}
+            assert sum(task.missed for task in await tasks(store)) == 2
+
+
+async def test_a_talk_before_the_missed_call_finishes_nothing(tmp_path):
+    for turn, order in enumerate(itertools.permutations([talk("c-0", -120_000), missed("c-1")])):
+        async with opened(tmp_path / f"{turn}.db", normalise=numberfacts.normalise) as store:
+            for card in order:
+                await store.write_card(card)
+            (task,) = await tasks(store)
+            assert task.state is TaskState.OPEN
+
+
+async def test_a_talk_with_another_subscriber_finishes_nothing_but_an_unknown_one_does(tmp_path):
+    async with store_at(tmp_path) as store:
+        await store.write_card(missed("c-1"))
+        await store.write_card(talk("c-2", 60_000, subscriber=SubscriberId("other")))
+        assert len(await tasks(store, only_open=True)) == 1
+        await store.write_card(talk("c-3", 90_000, subscriber=SubscriberId("")))
+        assert await tasks(store, only_open=True) == []
+
+
+async def test_withheld_numbers_are_tasks_of_their_own(tmp_path):
+    async with store_at(tmp_path) as store:
+        await store.write_card(missed("c-1", ani=Ani("")))
+        await store.write_card(missed("c-2", ani=Ani("")))
+        await store.write_card(talk("c-3", 90_000, ani=Ani("")))
+        assert len(await tasks(store, only_open=True)) == 2
+
+
+async def test_a_call_first_told_as_missed_and_then_as_answered_leaves_no_task(tmp_path):
+    async with store_at(tmp_path) as store:
+        await store.write_card(missed("c-1"))
+        await store.write_card(talk("c-1"))
+        assert await tasks(store) == []
+
+
+async def test_who_is_cut_off_in_mid_talk_by_the_switch_is_called_back(tmp_path):
+    async with store_at(tmp_path) as store:
+        await store.write_card(talk("c-1", end_reason=EndReason.PBX_FAILED))
+        (task,) = await tasks(store)
+        assert (task.state, task.reason) == (TaskState.OPEN, "pbx_failed")
+
+
+@pytest.mark.parametrize("card_first", [True, False])
+async def test_a_fallback_call_that_a_member_answered_is_not_missed(tmp_path, card_first):
+    row = JournalRow("ACDFALLBACKANSWER", "c-1", "acme", "PJSIP:anna", T0 + 10_000)
+    card = missed("c-1", end_reason=EndReason.FALLBACK)
+    async with store_at(tmp_path) as store:
+        if card_first:
+            await store.write_card(card)
+            assert len(await tasks(store)) == 1
+        await store.commit_rows("queue_log", [row], (1, 10, b""))
+        if not card_first:
+            await store.write_card(card)
+        assert await tasks(store) == []
+
+
+@pytest.mark.parametrize("card_first", [True, False])
+async def test_the_number_the_caller_keyed_in_is_the_one_to_call(tmp_path, card_first):
+    row = JournalRow("ACDCALLBACK", "c-1", "acme", "", T0 + 10_000, {"number": "84951234567"})
+    card = missed("c-1", end_reason=EndReason.CALLBACK, ani=Ani(""))
+    async with store_at(tmp_path) as store:
+        if card_first:
+            await store.write_card(card)
+        await store.commit_rows("queue_log", [row], (1, 10, b""))
+        await store.write_card(card)
+        (task,) = await tasks(store)
+        assert (task.number, task.asked) == ("+74951234567", True)
+
+
+async def test_after_closing_a_new_missed_call_opens_a_new_task(tmp_path):
+    async with store_at(tmp_path) as store:
+        await store.write_card(missed("c-1"))
+        (task,) = await tasks(store)
+        closed = ledger.closed(task, T0 + 30_000, "olga", "answered by e-mail")
+        await store.writer.do(lambda db: ledger_store.change(db, closed))
+        await store.write_card(missed("c-2", 60_000))
+        assert [found.state for found in await tasks(store)] == [TaskState.CLOSED, TaskState.OPEN]
+        assert await store.writer.do(lambda db: ledger_store.get(db, task.id)) == closed
+
+
+async def test_a_number_left_while_we_were_down_opens_one_task(tmp_path):
+    async with store_at(tmp_path) as store:
+        await store.note_spooled_callback("c-1", "8 916 000 00 01", T0)
+        await store.note_spooled_callback("c-1", "8 916 000 00 01", T0)
+        (task,) = await tasks(store)
+        assert (task.number, task.missed, task.asked) == ("+79160000001", 1, True)
+
+
+async def test_a_voice_message_left_in_the_fallback_asks_for_a_call_back(tmp_path):
+    async with store_at(tmp_path) as store:
+        await store.write_card(
+            missed("c-1", end_reason=EndReason.FALLBACK, fields=(("voicemail", "c-1.wav"),))
+        )
+        (task,) = await tasks(store)
+        assert (task.reason, task.asked) == ("voicemail", True)
+
+
+async def test_a_fallback_member_named_on_the_card_is_a_talk(tmp_path):
+    async with store_at(tmp_path) as store:
+        await store.write_card(
+            missed("c-1", end_reason=EndReason.FALLBACK, fields=(("fallback_member", "anna"),))
+        )
+        assert await tasks(store) == []

@@ -1,0 +1,107 @@
+"""The dialplan and agi_scripts.dialplan_vars say the same, and nothing dangerous is called."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from agi_scripts import dialplan_vars
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted((ROOT / "dialplan").glob("*.conf"))
+# comments go: a name in prose proves nothing
+TEXT = "\n".join(
+    line for path in FILES for line in path.read_text(encoding="utf-8").splitlines() if not line.lstrip().startswith(";")
+)
+GLOBALS = (ROOT / "config" / "asterisk" / "acd-globals.conf").read_text(encoding="utf-8")
+NAMES = {value for name, value in vars(dialplan_vars).items() if name.startswith("ACD_")}
+CONTEXT_LINE = re.compile(r"^\[([^\]]+)\]", re.MULTILINE)
+
+
+def test_every_variable_is_in_the_contract_and_the_reverse():
+    used = set(re.findall(r"\bACD_[A-Z0-9_]+\b", TEXT.replace("__ACD_", "ACD_")))
+    assert used == NAMES
+
+
+def test_constants_are_spelled_like_their_values():
+    assert all(getattr(dialplan_vars, name) == name for name in vars(dialplan_vars) if name.startswith("ACD_"))
+
+
+def test_every_context_is_in_the_contract_and_the_reverse():
+    defined = set(CONTEXT_LINE.findall(TEXT)) - {"globals", "general"}
+    generated = {"acd-agents"}
+    assert defined | generated == set(dialplan_vars.CONTEXTS)
+    named = set(re.findall(r"\bacd-[a-z-]+[a-z](?=[,)^])", TEXT))
+    assert named <= set(dialplan_vars.CONTEXTS) | {"acd-voicemail"}
+
+
+def test_every_note_is_written_twice_with_its_fields_in_order():
+    for note, fields in dialplan_vars.NOTES.items():
+        rows = re.findall(rf"QueueLog\([^\n]*,{note.upper()},ms=([^\n]*)\)$", TEXT, re.MULTILINE)
+        events = re.findall(rf"(?<!Gen)UserEvent\({note},([^\n]*)\)$", TEXT, re.MULTILINE)
+        assert len(rows) == len(events) == 1, note
+        assert tuple(re.findall(r"\|([a-z_]+)=", rows[0])) == fields
+        headers = re.findall(r"(?:^|,)([A-Z][a-z_]+): ", events[0])
+        expected = ["Call", "Queue", "Agent", "Ms", *(field.capitalize() for field in fields)]
+        assert headers == expected
+
+
+def test_no_note_is_written_that_the_contract_does_not_know():
+    assert set(re.findall(r"\bAcd[A-Z][A-Za-z]+\b", TEXT)) == set(dialplan_vars.NOTES)
+
+
+def test_every_stage_is_set_and_no_other():
+    assert set(re.findall(r"ACD_STAGE\)?=([a-z]+)", TEXT)) == set(dialplan_vars.STAGES)
+
+
+def test_the_questions_are_those_of_the_contract():
+    assert set(re.findall(r"AGI\(\$\{ACD_AGI\}/([a-z_]+)", TEXT)) == set(dialplan_vars.QUESTIONS)
+
+
+def test_every_global_of_the_sample_is_in_the_contract():
+    assert set(re.findall(r"^(ACD_[A-Z_]+) =", GLOBALS, re.MULTILINE)) <= NAMES
+
+
+@pytest.mark.parametrize("word", ["System", "TrySystem", "SHELL", "EVAL", "CURL", "FILE", "Exec", "TryExec", "AGIEXECFULL", "ENV"])
+def test_dangerous_words_are_absent(word: str):
+    """Security row 3: no variable ever reaches a shell, an evaluation or a file name of its choice."""
+    assert not re.search(rf"\b{word}\(", TEXT)
+    assert word not in {"AGIEXECFULL"} or word not in TEXT
+
+
+def test_every_context_takes_unknown_extensions_back():
+    """Row 7: an `i` in each context a Redirect could name."""
+    for part in re.split(r"(?m)^(?=\[)", TEXT):
+        name = CONTEXT_LINE.match(part)
+        if name and not name[1].startswith("acd-hook-"):
+            assert "exten => i,1," in part, name[1]
+
+
+def test_each_question_has_a_dead_man():
+    """TIMEOUT(absolute) before, T after, reset before anything long (call-control, 6)."""
+    lines = TEXT.splitlines()
+    for number, line in enumerate(lines):
+        if ",AGI(" in line:
+            assert "TIMEOUT(absolute)=1.5" in lines[number - 1]
+    for first in ("exten => _[0-9A-Za-z].,1,MSet(TIMEOUT(absolute)=0",):
+        assert TEXT.count(first) == 3, "acd-dial, acd-transfer and acd-fallback disarm it first of all"
+
+
+def test_recording_and_messages_are_named_by_our_own_id_only():
+    """Security row 18."""
+    assert re.findall(r"MixMonitor\(([^)]*)\)", TEXT) == ["${ACD_CALL}.wav,b"]
+    assert re.findall(r"Record\(([^,]*),", TEXT) == ["${ACD_VOICEMAIL_DIR}/${ACD_CALL}.wav"]
+
+
+def test_samples_load_no_dangerous_module_and_no_right_too_many():
+    """Security rows 2 and 24."""
+    folder = ROOT / "config" / "asterisk"
+    modules = (folder / "modules.conf").read_text(encoding="utf-8")
+    assert "autoload = no" in modules
+    for name in ("app_system", "func_shell", "func_env", "res_ari", "pbx_spool", "app_originate"):
+        assert f"load = {name}.so" not in modules
+    manager = (folder / "manager.conf").read_text(encoding="utf-8")
+    assert re.findall(r"^write = (.*)$", manager, re.MULTILINE) == ["call,reporting", "originate"]
+    assert "bindaddr = 127.0.0.1" in manager

@@ -1,0 +1,1 @@
+"""Hand-written fakes of the ports: each keeps a list of what it was asked."""
