@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from acd.core.baselines import RULES
 from acd.core.ids import AgentId, QueueId, SkillId, SubscriberId
 from acd.core.instant import SECOND_MS
 from acd.core.policy import AgentPolicy, Policy, Promise, QueuePolicy, RoutingWeights, SkillNeed
+from acd.core.weighted import WeightedMatcher
 from simulator.agents import agent_ids
 from simulator.group_router import GroupRouter
 
@@ -28,11 +30,7 @@ def known_policies() -> tuple[str, ...]:
 
 
 def _production_names() -> tuple[str, ...]:
-    try:
-        from acd.core.policies import NAMES
-    except ImportError:
-        return ("fifo",)
-    return tuple(NAMES)
+    return ("recommended", *RULES)
 
 
 def build_matcher(name: str, scenario: Scenario, streams: Streams) -> Matcher:
@@ -45,9 +43,7 @@ def build_matcher(name: str, scenario: Scenario, streams: Streams) -> Matcher:
         return GroupRouter(scenario, streams.single("router"))
     if name not in _production_names():
         raise ValueError(f"there is no policy {name!r}; known: {', '.join(known_policies())}")
-    from acd.core.simple_matcher import SimpleMatcher
-
-    return SimpleMatcher()
+    return WeightedMatcher()
 
 
 def own_skill(queue: str) -> SkillId:
