@@ -6,7 +6,7 @@ from math import exp
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from acd.core.instant import Instant
+    from acd.core.instant import Duration, Instant
 
 _MEMORY_S = 1800.0
 _PRIOR_PER_S = 1 / 3600.0

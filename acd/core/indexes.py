@@ -12,6 +12,7 @@ from acd.core.baselines import RULES, History
 from acd.core.debt import Debts
 from acd.core.ewt import ArrivalRate, WaitModel
 from acd.core.ids import SubscriberId
+from acd.core.instant import MINUTE_MS
 from acd.core.policy import Policy, QueuePolicy
 from acd.core.scoring import Score
 from acd.core.skills import Group, Line, LineKey, Skills
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from acd.core.matcher import Waiting
 
 _MAX_IDLE_LINES = 512
+_STALE_MS = 20 * MINUTE_MS
 LEAST_BUSY = 0.5
 """So that a queue whose agents are all ready still has a rate at which they become free."""
 
@@ -48,6 +50,7 @@ class Indexes:
         """What the rate of free agents promised each waiting call at its entry."""
         self._retest_at: Instant | None = None
         self._served = 0
+        self._decisions = 0
         self._talk_s = 150.0
         self.set_policy(policy or Policy())
 
@@ -129,6 +132,15 @@ class Indexes:
                     group.lines.pop(line, None)
 
     @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._policy
+
+    def explain_debt(self, queue: QueueId) -> float:
+        """Return what one more miss of this queue costs; 1 is neutral, more is behind its promise."""
+        return self._debts.price(queue)
+
+    @property
     def waiting(self) -> int:
         """How many calls wait."""
         return len(self._where)
@@ -193,6 +205,12 @@ class Indexes:
             line.idle += ready
             line.busy += busy
             self._revalue(line)
+
+    def _forget_stale(self, now: Instant) -> None:
+        """Drop agents busy for implausibly long: they paused or left without a talk to record."""
+        longest = int(max(_STALE_MS, 8000 * self._talk_s))
+        for agent in [a for a, (since, _) in self._busy.items() if now - since > longest]:
+            self._no_longer_busy(agent, self._skills.group_of[agent])
 
     def _no_longer_busy(self, agent: AgentId, group: Group) -> None:
         if self._busy.pop(agent, None) is not None:

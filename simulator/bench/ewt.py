@@ -33,7 +33,9 @@ def errors(matrix: int, load: float, calls: int) -> dict[str, dict[str, float]]:
 
     def note(call: int, queue: int) -> None:
         place = floor.matcher.position(CallId(str(call)))
-        said[call] = {m: (floor.matcher.expected_wait_ms(ids[queue], place, m) or 0) / 1000.0 for m in METHODS}
+        said[call] = {
+            m: (floor.matcher.expected_wait_ms(ids[queue], place, m) or 0) / 1000.0 for m in METHODS
+        }
 
     out = floor.run(base.draw(500 + matrix, calls), keep_waits=True, on_arrival=note)
     truth = {call: waited / 1000.0 for call, _, waited, answered in out.waits if answered and call in said}
@@ -74,7 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     report = run(quick=args.quick)
     for load, table in report["loads"].items():
         mean = table[METHODS[0]]["mean_wait_s"]
-        cells = "  ".join(f"{m} {r['rmse_s']:.1f}/{r['mae_s']:.1f} ({r['bias_s']:+.1f})" for m, r in table.items())
+        cells = "  ".join(
+            f"{m} {r['rmse_s']:.1f}/{r['mae_s']:.1f} ({r['bias_s']:+.1f})" for m, r in table.items()
+        )
         print(f"load {load}: mean wait {mean:.1f} s; rms/mean absolute error (bias) in s: {cells}")
     print(f"best: {report['best']}")
     if args.json:
