@@ -253,12 +253,12 @@ def run(rounds: int = 5, hours: float = 8.0) -> dict[str, Any]:
     }
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Print the measurements; 1 when a promise of the issue is not kept."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="write the result here as well")
     parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     result = run(options.rounds)
     text = json.dumps(result, indent=1)
     print(text)
