@@ -42,7 +42,8 @@ def test_a_scenario_is_run_checked_and_written(
     ]
     assert main([*words, "--json", str(out), "--report", str(page)]) == 0
     shown = capsys.readouterr().out
-    assert "±" in shown and "recommended" in shown
+    assert "±" in shown
+    assert "recommended" in shown
     assert json.loads(out.read_text())["seeds"] == [1, 2, 3]
     assert "data:image/png" in page.read_text()
     assert main([str(small), "--seeds", "2", "--report", str(note)]) == 0
