@@ -76,8 +76,8 @@ def test_rates_weekdays_talk_and_the_spread_between_days_are_found() -> None:
     per_hour, weekday = rates(found.stays, covered_days(found))
     assert all(rate == pytest.approx(20, rel=0.15) for rate in per_hour[9:17])
     assert sum(per_hour[:9] + per_hour[17:]) == 0
-    assert weekday["sun"] == 0.0 if "sun" in weekday else True
-    assert all(0.8 < weekday[day] < 1.2 for day in ("mon", "tue", "wed", "thu", "fri"))
+    assert weekday["sun"] == 0.0
+    assert all(0.7 < weekday[day] < 1.3 for day in ("mon", "tue", "wed", "thu", "fri"))
     shape = day_shape(found.stays)
     assert shape is not None
     assert 10 < shape < 45
