@@ -13,6 +13,7 @@ TABLE = {
     "ewt": "simulator.bench.ewt",
     "fit": "simulator.bench.fit",
     "virtual": "simulator.bench.virtual",
+    "bank": "simulator.bench.bank",
 }
 
 
