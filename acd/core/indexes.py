@@ -46,6 +46,7 @@ class Indexes:
         self._woken: dict[Group, None] = {}
         self._held: dict[Line, None] = {}
         self._due: list[tuple[Instant, int, Line]] = []
+        self._dues = 0
         self._entry_s: dict[CallId, float] = {}
         """What the rate of free agents promised each waiting call at its entry."""
         self._retest_at: Instant | None = None
@@ -160,7 +161,12 @@ class Indexes:
         if not line.home.idle:
             self._entry_s[call.call] = len(line.orders) / self._free_per_s(line.home)
         for after, _ in line.stages[1:]:
-            heappush(self._due, (call.entered_at + after, call.order, line))
+            self._look_again(call.entered_at + after, line)
+
+    def _look_again(self, due: Instant, line: Line) -> None:
+        """Look at this line's head at that instant."""
+        self._dues += 1
+        heappush(self._due, (due, self._dues, line))
 
     def remove_call(self, call: CallId) -> None:
         """It no longer waits: assigned, gone or left. Unknown ids are harmless."""

@@ -113,6 +113,7 @@ class Line:
         "price",
         "priority",
         "pull",
+        "reserve_due",
         "reserve_open",
         "reserve_quiet_since",
         "reserves",
@@ -148,6 +149,7 @@ class Line:
         self.reserves = 0
         """The highest reserve class among agents who fit."""
         self.reserve_open = 0
+        self.reserve_due: Instant | None = None
         self.reserve_quiet_since: Instant | None = None
 
     def fit(self, groups: Iterable[Group]) -> None:

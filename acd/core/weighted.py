@@ -272,7 +272,10 @@ class WeightedMatcher(Indexes):
             if wanted > home.reserve_open:
                 home.reserve_open = wanted
             elif home.reserve_open < home.reserves:
-                heappush(self._due, (now - waited + (home.reserve_open + 1) * opens_at, -1, home))
+                due = now - waited + (home.reserve_open + 1) * opens_at
+                if due != home.reserve_due:
+                    home.reserve_due = due
+                    self._look_again(due, home)
         elif home.idle >= weights.reserve_close_idle:
             if home.reserve_quiet_since is None:
                 home.reserve_quiet_since = now

@@ -12,6 +12,7 @@ TABLE = {
     "decision": "simulator.bench.decision",
     "ewt": "simulator.bench.ewt",
     "fit": "simulator.bench.fit",
+    "bank": "simulator.bench.bank",
     "virtual": "simulator.bench.virtual",
 }
 

@@ -309,3 +309,40 @@ def test_an_open_reserve_closes_only_after_a_quiet_minute():
     m.add_agent(AgentId("back"), 96_000)
     m.add_call(waiting("e", "x", 96_000, 9))
     assert m.assign(96_000) == ()
+
+
+def test_reserves_of_two_queues_may_open_at_the_same_instant():
+    m = matcher((queue("x"), queue("y")), (agent("bx", reserve=1, x=3), agent("by", reserve=1, y=3)))
+    m.add_agent(AgentId("bx"), 0)
+    m.add_agent(AgentId("by"), 0)
+    m.add_call(waiting("cx", "x", 0, 0))
+    m.add_call(waiting("cy", "y", 0, 1))
+    assert m.assign(0) == ()
+    assert m.next_check(0) == 10_000
+    assert sorted(pairs(m.assign(10_000))) == [("cx", "bx"), ("cy", "by")]
+
+
+def test_the_front_line_is_taken_before_an_open_reserve():
+    m = matcher((queue("x"),), (agent("back", reserve=1, x=3), agent("front", x=1)))
+    m.add_agent(AgentId("back"), 0)
+    m.add_call(waiting("c", "x", 0, 0))
+    assert pairs(m.assign(10_000)) == [("c", "back")]
+    m.add_agent(AgentId("back"), 20_000)
+    m.add_agent(AgentId("front"), 21_000)
+    m.add_call(waiting("d", "x", 21_000, 1))
+    assert pairs(m.assign(21_000)) == [("d", "front")]
+
+
+def test_an_agent_who_vanished_while_busy_is_forgotten_in_the_end():
+    """A stale busy agent would promise waits that nobody keeps."""
+    m = matcher((queue("x"),), (agent("gone", x=3), agent("a", x=3)))
+    m.add_agent(AgentId("gone"), 0)
+    m.add_call(waiting("first", "x", 0, 0))
+    m.assign(0)
+    now = 3_600_000
+    for i in range(1, 130):
+        m.add_agent(AgentId("a"), now)
+        m.add_call(waiting(f"c{i}", "x", now, i))
+        m.assign(now)
+        now += 1000
+    assert AgentId("gone") not in m._busy
