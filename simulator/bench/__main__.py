@@ -12,8 +12,8 @@ TABLE = {
     "decision": "simulator.bench.decision",
     "ewt": "simulator.bench.ewt",
     "fit": "simulator.bench.fit",
-    "bank": "simulator.bench.bank",
     "virtual": "simulator.bench.virtual",
+    "bank": "simulator.bench.bank",
 }
 
 
