@@ -72,7 +72,7 @@ class Offers:
         call.apply(CallSignal.RESERVED)
         agent.apply(AgentSignal.RESERVED, now)
         floor.note(call, now, f"{agent.id} {leg.attempt}")
-        floor.explain(call, f"offered to {assignment.agent}: {assignment.why}")
+        floor.explain(call, assignment.why)
         ring = floor.lines[call.queue].policy.ring_timeout_ms
         floor.by_effect[leg.effect] = call.id
         floor.out.append(OfferCall(leg.effect, call.id, agent.id, leg.attempt, ring))
