@@ -260,7 +260,7 @@ class House:
         return {
             "subscriber": wish.subscriber,
             "display_name": queue.display_name if queue else wish.subscriber,
-            "ani": wish.ani,
+            "ani": wish.ani if self.config.tree.pops.show_ani else "",
             "did": wish.did,
             "card_number": wish.card_number,
         }
