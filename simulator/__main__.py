@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 
+from acd.core.errors import InvariantBroken
 from acd.strict_yaml import ConfigError
 from simulator.checkers import Checkers, CheckFailedError
 from simulator.experiment import run_experiment
@@ -66,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ConfigError, UsageError, PlotsMissingError, OSError) as error:
         console.print(f"simulate: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return BAD_INPUT
-    except (CheckFailedError, StuckError) as error:
+    except (CheckFailedError, StuckError, InvariantBroken) as error:
         console.print(
             f"simulate: a check failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True
         )
