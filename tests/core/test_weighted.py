@@ -30,7 +30,7 @@ def test_every_assignment_says_why_in_one_line():
     m.add_agent(AgentId("a"), 0)
     m.add_call(waiting("c", "x", 1000))
     why = m.assign(4000)[0].why
-    assert "wait 3.0/20 s" in why
+    assert why.startswith("a: wait 3.0/20 s cost ")
     assert "level 2" in why
     assert "\n" not in why
 
@@ -165,6 +165,14 @@ def test_who_waited_past_the_fair_wait_comes_before_everybody_longest_first():
     assert pairs(m.assign(70_000)) == [("old", "a")]
 
 
+def test_a_caller_whose_agent_vanished_in_mid_talk_comes_before_everybody():
+    m = matcher((queue("x"), queue("y", 0.99, 15, priority=9.0)), (agent("a", x=3, y=3),))
+    m.add_call(waiting("urgent", "y", 0, 0))
+    m.add_call(waiting("cut_off", "x", 14_000, -1))
+    m.add_agent(AgentId("a"), 15_000)
+    assert pairs(m.assign(15_000)) == [("cut_off", "a")]
+
+
 # --- skills over time ------------------------------------------------------------------------------
 
 
@@ -208,7 +216,7 @@ def test_the_sticky_agent_is_preferred_when_ready():
     m.add_call(waiting("c", "x", 0, 0, sticky=AgentId("mine")))
     made = m.assign(0)
     assert pairs(made) == [("c", "mine")]
-    assert made[0].why.startswith("sticky")
+    assert made[0].why.startswith("mine: sticky")
 
 
 def _busy_mine(**weights: object) -> WeightedMatcher:

@@ -85,8 +85,8 @@ class _Watched(WeightedMatcher):
         for assignment in made:
             queue, entered = self.seen[assignment.call]
             group = self._skills.group_of[assignment.agent]
-            for line, order in self._where.values():
-                other = line.calls[order]
+            for line, place in self._where.values():
+                other = line.calls[place]
                 same = line.policy.promise == self.promise[queue]
                 older = now - other.entered_at > 600_000 and other.entered_at < entered
                 self.passed_over += same and older and group in line.levels[0]
