@@ -28,6 +28,7 @@ from acd.adapters.store.cards import CardFilter, StoredCard
 from acd.adapters.store.sqlite import SqliteStore
 from acd.core.engine import Engine
 from acd.core.ids import AgentId, CallId
+from acd.deskside import DeskSide
 from acd.door import Door, LastTalks
 from acd.factlog import FactLog
 from acd.journalfeed import JournalFeed
@@ -35,13 +36,11 @@ from acd.notegate import NoteGate
 from acd.pops import PopBook
 from acd.ports import PortError
 from acd.runner import Runner
+from acd.snapshot_json import Labels
 from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from acd.config import Config
-    from acd.core.effects import ShowPop
     from acd.core.events import LiveAgent
     from acd.core.snapshot import Snapshot
     from acd.ports import Clock
@@ -64,6 +63,7 @@ class House:
             destinations=("webhook",) if config.tree.webhook else (),
         )
         self.book = PopBook()
+        self.desk = DeskSide(lambda: self.config, self.snapshot, self.book, self.store, Cards(self.store))
         self.broker = self._make_broker()
         self.pops = MqttScreenPop(assembly.mqtt_settings(config), clock, self._tell, self.book)
         self.translator = Translator(self._devices())
@@ -97,7 +97,7 @@ class House:
             switch=self.switch,
             pops=self.pops,
             store=self.store,
-            dossier=self._dossier,
+            dossier=self.desk.dossier,
         )
         self.hours = clockwork.Hours(lambda: self.config, clock, self._tell)
         self.door = self._make_door()
@@ -134,7 +134,9 @@ class House:
             explain=self.explain,
             pops=self.book,
             cards=Cards(self.store),
+            desk=self.desk,
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
+            labels=self.labels,
             troubles=self.troubles,
             gauges=self.gauges,
         )
@@ -220,21 +222,20 @@ class House:
         """The journal's tail before anything is offered; the feed is made after the synchroniser."""
         await self.journal.catch_up()
 
-    def _dossier(self, wish: ShowPop) -> Mapping[str, object]:
-        queue = self.config.tree.queues.get(wish.queue)
-        return {
-            "subscriber": wish.subscriber,
-            "display_name": queue.display_name if queue else wish.subscriber,
-            "ani": wish.ani,
-            "did": wish.did,
-            "card_number": wish.card_number,
-        }
-
     # --- views -----------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
         """The centre now."""
         return self.engine.snapshot(self.clock.now())
+
+    def labels(self) -> Labels:
+        """Names for people."""
+        tree = self.config.tree
+        return Labels(
+            centre=tree.centre.name,
+            queues={name: queue.display_name for name, queue in tree.queues.items()},
+            agents={name: agent.name for name, agent in tree.agents.items()},
+        )
 
     def explain(self, call: str) -> Sequence[str] | None:
         """Why this agent, why it waits; None for an unknown call."""
