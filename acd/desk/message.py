@@ -21,9 +21,9 @@ _PHONE = re.compile(r"^\+?[0-9 ()./-]{2,40}(?:(?:#|доб\.? ?|ext\.? ?)[0-9]{1,
 _PHONE_DIGITS = range(3, 21)
 _BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 _WORDS = {
-    "ru": {"for": "Сообщение для", "card": "Карточка", "agent": "приняли", "yes": "да", "no": "нет",
+    "ru": {"for": "Сообщение для", "card": "Карточка", "agent": "Оператор", "yes": "да", "no": "нет",
            "result": "Итог", "from": "Звонок с номера"},
-    "en": {"for": "Message for", "card": "Card", "agent": "taken by", "yes": "yes", "no": "no",
+    "en": {"for": "Message for", "card": "Card", "agent": "Agent", "yes": "yes", "no": "no",
            "result": "Outcome", "from": "Called from"},
 }  # fmt: skip
 
@@ -129,18 +129,16 @@ def _unknown_fields(form: Form, values: Mapping[str, str]) -> list[Problem]:
 
 
 def _head(form: Form, about: About, words: Mapping[str, str]) -> list[str]:
-    """Two lines that say whose message this is and which call it came from."""
-    first = f"{words['for']} {line(about.subscriber_name)}" if about.subscriber_name else line(form.title)
-    parts = []
-    if about.card_number:
-        parts.append(f"{words['card']} {line(about.card_number)}")
-    if about.taken_at:
-        parts.append(line(about.taken_at))
-    if about.agent_name:
-        parts.append(f"{words['agent']} {line(about.agent_name)}")
+    """Say whose message this is and which call it came from."""
+    head = [f"{words['for']} {line(about.subscriber_name)}" if about.subscriber_name else line(form.title)]
+    card = f"{words['card']} {line(about.card_number)}" if about.card_number else ""
+    if card or about.taken_at:
+        head.append(" · ".join(part for part in (card, line(about.taken_at)) if part))
     if about.ani:
-        parts.append(f"{words['from']} {line(about.ani)}")
-    return [first, " · ".join(parts)] if parts else [first]
+        head.append(f"{words['from']}: {line(about.ani)}")
+    if about.agent_name:
+        head.append(f"{words['agent']}: {line(about.agent_name)}")
+    return head
 
 
 def _entry(field: Field, shown: str) -> list[str]:
