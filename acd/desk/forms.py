@@ -173,9 +173,9 @@ def default_form(language: str) -> Form:
                 help=str(words["callback_help"]),
                 prefill="ani",
             ),
+            Field("urgency", str(words["urgency"]), "choice", choices=urgency),
             Field("subject", str(words["subject"]), required=True),
             Field("note", str(words["note"]), "lines", required=True, phrases=tuple(words["phrases"])),
-            Field("urgency", str(words["urgency"]), "choice", choices=urgency),
         ),
         outcomes=default_outcomes(known),
     )

@@ -67,6 +67,12 @@ export class Link {
     });
   }
 
+  #reopen() {
+    clearTimeout(this.again);
+    this.tries = 0;
+    this.#open();
+  }
+
   #lost() {
     if (this.stopped) return;
     this.#tell();
@@ -103,6 +109,7 @@ export class Link {
     try {
       const answer = await this.api.state();
       if (this.stopped || round !== this.round) return;
+      if (!this.reachable && this.mqtt?.closed) this.#reopen(); // the server is back: do not sit out the back-off
       this.reachable = true;
       this.on.state(answer.state, answer.now, answer.name);
       if (this.mqtt?.ready && !this.mqtt.closed) pause = SLOW_MS;

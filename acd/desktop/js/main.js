@@ -135,17 +135,22 @@ function onPop(message) {
 }
 
 async function redeem(message) {
-  const api = desk.api;
+  let pop;
   try {
-    takePop(await api.redeem(message.token), message);
+    pop = await desk.api.redeem(message.token);
   } catch {
-    fetchPop(); // another screen was quicker, or the answer was lost
+    await fetchPop(); // another screen was quicker, or the answer was lost
+    return;
   }
+  takePop(pop, message);
 }
 
 let fetching = null;
 function fetchPop() {
-  fetching ??= desk.api.pop().then((pop) => takePop(pop, null)).catch(() => {}).finally(() => { fetching = null; });
+  fetching ??= desk.api.pop().then((pop) => pop, () => null).then((pop) => {
+    fetching = null;
+    if (pop) takePop(pop, null);
+  });
   return fetching;
 }
 
@@ -160,6 +165,7 @@ function takePop(pop, shown) {
     setPhase(phase, pop.deadline_ms ?? desk.call.deadline);
   } else {
     openCall({ ...pop, full: true }, pop.phase, desk.me?.state_since ?? now(), pop.deadline_ms);
+    return;
   }
   mark("pop-complete", desk.call);
 }
@@ -187,6 +193,7 @@ function openCall(pop, phase, at, deadline = null) {
   drawCall();
   setPhase(phase, deadline);
   mark("pop-shown", desk.call);
+  if (pop.full) mark("pop-complete", desk.call);
 }
 
 /** Take form and hints of the full pop into the draft, once, and never over what is typed. */
