@@ -33,7 +33,11 @@ from acd.config_labels import labels_of
 from acd.core.effects import WriteCallCard
 from acd.core.engine import Engine
 from acd.core.ids import AgentId, CallId
+<<<<<<< HEAD
 from acd.core.weighted import WeightedMatcher
+=======
+from acd.deskside import DeskSide
+>>>>>>> page
 from acd.door import Door, LastTalks
 from acd.factlog import FactLog
 from acd.journalfeed import JournalFeed
@@ -41,13 +45,11 @@ from acd.notegate import NoteGate
 from acd.pops import PopBook
 from acd.ports import PortError
 from acd.runner import Runner
+from acd.snapshot_json import Labels
 from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from acd.config import Config
-    from acd.core.effects import ShowPop
     from acd.core.events import LiveAgent
     from acd.core.snapshot import Snapshot
     from acd.ports import Clock
@@ -71,6 +73,7 @@ class House:
             normalise=partial(numberfacts.normalise, home_region=config.tree.centre.region),
         )
         self.book = PopBook()
+        self.desk = DeskSide(lambda: self.config, self.snapshot, self.book, self.store, Cards(self.store))
         self.broker = self._make_broker()
         self.pops = MqttScreenPop(assembly.mqtt_settings(config), clock, self._tell, self.book)
         self.translator = Translator(self._devices())
@@ -105,12 +108,16 @@ class House:
             switch=self.switch,
             pops=self.pops,
             store=self.store,
+<<<<<<< HEAD
             dossier=self._dossier,
             ask_sync=self.sync.ask_audit,
         )
         self.webhook = assembly.webhook(config, self.store, clock)
         self.spool = Spool(
             config.path(config.tree.asterisk.spool), {"CallbackChosen": self._spooled_callback}
+=======
+            dossier=self.desk.dossier,
+>>>>>>> page
         )
         self.hours = clockwork.Hours(lambda: self.config, clock, self._tell)
         self.door = self._make_door()
@@ -149,7 +156,9 @@ class House:
             explain=self.explain,
             pops=self.book,
             cards=Cards(self.store),
+            desk=self.desk,
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
+            labels=self.labels,
             troubles=self.troubles,
             gauges=self.gauges,
         )
@@ -250,6 +259,7 @@ class House:
         """The journal's tail before anything is offered."""
         await self.journal.catch_up()
 
+<<<<<<< HEAD
     async def _spooled_callback(self, item: SpoolItem) -> None:
         """A number left for a call back while we were down: a task of the missed-call ledger."""
         at = self.clock.now() if item.at is None else item.at
@@ -265,11 +275,22 @@ class House:
             "card_number": wish.card_number,
         }
 
+=======
+>>>>>>> page
     # --- views -----------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
         """The centre now."""
         return self.engine.snapshot(self.clock.now())
+
+    def labels(self) -> Labels:
+        """Names for people."""
+        tree = self.config.tree
+        return Labels(
+            centre=tree.centre.name,
+            queues={name: queue.display_name for name, queue in tree.queues.items()},
+            agents={name: agent.name for name, agent in tree.agents.items()},
+        )
 
     def explain(self, call: str) -> Sequence[str] | None:
         """Why this agent, why it waits; None for an unknown call."""
