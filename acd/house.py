@@ -33,11 +33,8 @@ from acd.config_labels import labels_of
 from acd.core.effects import WriteCallCard
 from acd.core.engine import Engine
 from acd.core.ids import AgentId, CallId
-<<<<<<< HEAD
 from acd.core.weighted import WeightedMatcher
-=======
 from acd.deskside import DeskSide
->>>>>>> page
 from acd.door import Door, LastTalks
 from acd.factlog import FactLog
 from acd.journalfeed import JournalFeed
@@ -45,7 +42,6 @@ from acd.notegate import NoteGate
 from acd.pops import PopBook
 from acd.ports import PortError
 from acd.runner import Runner
-from acd.snapshot_json import Labels
 from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
@@ -108,16 +104,12 @@ class House:
             switch=self.switch,
             pops=self.pops,
             store=self.store,
-<<<<<<< HEAD
-            dossier=self._dossier,
+            dossier=self.desk.dossier,
             ask_sync=self.sync.ask_audit,
         )
         self.webhook = assembly.webhook(config, self.store, clock)
         self.spool = Spool(
             config.path(config.tree.asterisk.spool), {"CallbackChosen": self._spooled_callback}
-=======
-            dossier=self.desk.dossier,
->>>>>>> page
         )
         self.hours = clockwork.Hours(lambda: self.config, clock, self._tell)
         self.door = self._make_door()
@@ -158,7 +150,6 @@ class House:
             cards=Cards(self.store),
             desk=self.desk,
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
-            labels=self.labels,
             troubles=self.troubles,
             gauges=self.gauges,
         )
@@ -259,38 +250,16 @@ class House:
         """The journal's tail before anything is offered."""
         await self.journal.catch_up()
 
-<<<<<<< HEAD
     async def _spooled_callback(self, item: SpoolItem) -> None:
         """A number left for a call back while we were down: a task of the missed-call ledger."""
         at = self.clock.now() if item.at is None else item.at
         await self.store.note_spooled_callback(item.call, item.text("number"), at)
 
-    def _dossier(self, wish: ShowPop) -> Mapping[str, object]:
-        queue = self.config.tree.queues.get(wish.queue)
-        return {
-            "subscriber": wish.subscriber,
-            "display_name": queue.display_name if queue else wish.subscriber,
-            "ani": wish.ani if self.config.tree.pops.show_ani else "",
-            "did": wish.did,
-            "card_number": wish.card_number,
-        }
-
-=======
->>>>>>> page
     # --- views -----------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
         """The centre now."""
         return self.engine.snapshot(self.clock.now())
-
-    def labels(self) -> Labels:
-        """Names for people."""
-        tree = self.config.tree
-        return Labels(
-            centre=tree.centre.name,
-            queues={name: queue.display_name for name, queue in tree.queues.items()},
-            agents={name: agent.name for name, agent in tree.agents.items()},
-        )
 
     def explain(self, call: str) -> Sequence[str] | None:
         """Why this agent, why it waits; None for an unknown call."""
