@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 from acd.adapters.broker import BrokerSettings
 from acd.adapters.http.services import HttpSettings
 from acd.adapters.mqtt import MqttSettings
+from acd.adapters.webhook import WebhookWorker
 from acd.credentials import Principal, Role, hash_token
 
 if TYPE_CHECKING:
     from acd.adapters.asterisk.link import AmiSettings
+    from acd.adapters.webhook import OutboxPort
     from acd.config import Config
     from acd.config_system import Tls
+    from acd.ports import Clock
 
 SUPERVISOR = "supervisor"
 """The principal of the configured HTTP token: `bin/acd`, wallboards, supervisors."""
@@ -65,6 +68,15 @@ def mqtt_settings(config: Config) -> MqttSettings:
         privacy="full" if config.tree.pops.show_ani else "minimal",
         pop_life_ms=round(config.tree.pops.expire_s * 1000),
     )
+
+
+def webhook_worker(config: Config, outbox: OutboxPort, clock: Clock) -> WebhookWorker | None:
+    """Who tells the downstream system of finished cards, or None when there is none."""
+    webhook = config.tree.webhook
+    if webhook is None:
+        return None
+    token = "" if webhook.token is None else config.secret(webhook.token, "webhook.token").get_secret_value()
+    return WebhookWorker(outbox, clock, webhook.url, token=token, timeout_s=webhook.timeout_s)
 
 
 def http_settings(config: Config) -> HttpSettings:

@@ -65,6 +65,7 @@ class House:
             clock,
             destinations=("webhook",) if config.tree.webhook else (),
         )
+        self.webhook = assembly.webhook_worker(config, self.store.outbox, clock)
         self.book = PopBook()
         self.broker = self._make_broker()
         self.pops = MqttScreenPop(assembly.mqtt_settings(config), clock, self._tell, self.book)
@@ -180,6 +181,7 @@ class House:
             "hours": self.hours.run(),
             "journal": self.journal.run(),
             "http": self.http.run(),
+            **({"webhook": self.webhook.run()} if self.webhook is not None else {}),
             "snapshots": clockwork.publish_snapshots(self.snapshot, self.pops),
         }
         async with asyncio.TaskGroup() as group:
@@ -267,6 +269,8 @@ class House:
         mqtt = self.pops.status()
         if not mqtt.connected:
             found["mqtt"] = mqtt.text
+        if self.webhook is not None and self.webhook.trouble:
+            found["webhook"] = self.webhook.trouble
         return found
 
     def gauges(self) -> dict[str, float]:

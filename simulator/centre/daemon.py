@@ -28,10 +28,13 @@ class DaemonProcess:
         self.log = spec.directory / "daemon.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0
+        self.environment: dict[str, str] = {}
+        """Added to ours; its PYTHONPATH comes before the project's."""
 
     def start(self) -> None:
         """Start it; returns at once."""
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        path = os.pathsep.join(filter(None, (self.environment.get("PYTHONPATH"), str(ROOT))))
+        environment = {**os.environ, **self.environment, "PYTHONPATH": path}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "acd", "run", "--config", str(self.config)],
