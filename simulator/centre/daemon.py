@@ -80,6 +80,13 @@ class DaemonProcess:
             self.process.kill()
             self.process.wait()
 
+    async def wait(self, timeout_s: float) -> int | None:
+        """Wait for its own end; return the exit status, None when it still runs."""
+        end = time.monotonic() + timeout_s
+        while self.process is not None and self.process.poll() is None and time.monotonic() < end:
+            await asyncio.sleep(0.05)
+        return None if self.process is None else self.process.returncode
+
     async def stop(self, timeout_s: float = 15.0) -> int:
         """SIGTERM and wait; kill after the limit. Return the exit status."""
         if self.process is None:

@@ -8,12 +8,19 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
+from acd.daemon import EXIT_RUNNING
+from simulator.centre.config import free_port, write
+from simulator.centre.daemon import Api, DaemonProcess
 from simulator.centre.driver import StandInDriver
 from simulator.centre.lab_driver import LabDriver
 from simulator.faults.plan import Fault, Kind
 from simulator.faults.site import Pause, Site, now_ms
 from simulator.faults.tickets import Mood
+
+
+TWIN_S = 20.0
 
 
 class NotHere(Exception):  # noqa: N818 - it is no error
@@ -166,6 +173,41 @@ async def phones(site: Site, fault: Fault) -> str:
     return f"{count} phones for {fault.hold_s:.1f} s"
 
 
+async def twins(site: Site, fault: Fault) -> str:
+    """Two daemons by mistake: with the same state the second refuses; with another both offer calls."""
+    second = DaemonProcess(site.spec, site.daemon.config)
+    second.log = site.folder / "second.log"
+    second.start()
+    status = await second.wait(TWIN_S)
+    if status != EXIT_RUNNING:
+        second.kill()
+        return f"DEFECT: a second daemon with the same state did not refuse (exit {status})"
+    folder = site.folder / "twin"
+    spec = replace(
+        site.spec,
+        directory=folder,
+        agi_port=free_port(),
+        http_port=free_port(),
+        mqtt_port=free_port(),
+        webhook="",
+        extra={},
+    )
+    twin = DaemonProcess(spec, write(spec))
+    twin.start()
+    try:
+        await twin.ready(TWIN_S)
+        api = Api(spec)
+        try:
+            for agent in spec.agent_ids:
+                await api.post(f"/agents/{agent}/login")
+        finally:
+            await api.close()
+        await asyncio.sleep(fault.hold_s)
+    finally:
+        twin.kill()
+    return f"same state refused; another state: both offered for {fault.hold_s:.1f} s"
+
+
 def _lab(site: Site):  # type: ignore[no-untyped-def]  # noqa: ANN202 - Lab, imported late
     driver = site.driver
     if not isinstance(driver, LabDriver) or driver.lab is None:
@@ -190,4 +232,5 @@ DEEDS: dict[Kind, Callable[[Site, Fault], Awaitable[str]]] = {
     Kind.DISK_FULL: disk_full,
     Kind.CLOCK: clock,
     Kind.PHONES: phones,
+    Kind.TWINS: twins,
 }
