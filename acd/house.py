@@ -20,6 +20,7 @@ from acd.adapters.asterisk.journal import JournalTailer
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
 from acd.adapters.broker import EmbeddedBroker
+from acd.adapters.clock import SystemClock
 from acd.adapters.http.server import HttpServer
 from acd.adapters.http.services import HttpServices
 from acd.adapters.mqtt import MqttScreenPop
@@ -37,6 +38,7 @@ from acd.notegate import NoteGate
 from acd.pops import PopBook
 from acd.ports import PortError
 from acd.runner import Runner
+from acd.watches import ClockWatch, DiskWatch, DoorWatch
 from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
@@ -51,6 +53,9 @@ if TYPE_CHECKING:
     from agi_scripts.route_did import Numbers
 
 log = structlog.get_logger("acd.house")
+
+MINOR = frozenset({"webhook", "door", "disk", "clock"})
+"""Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
 
 
 class House:
@@ -104,6 +109,7 @@ class House:
             dossier=self._dossier,
             ask_sync=self.sync.ask_audit,
         )
+        self.watches = self._make_watches()
         self.hours = clockwork.Hours(lambda: self.config, clock, self._tell)
         self.door = self._make_door()
         routes = {path: Route(script) for path, script in self.door.routes().items()}
@@ -116,6 +122,17 @@ class House:
     def _make_broker(self) -> EmbeddedBroker | None:
         settings = assembly.broker_settings(self.config)
         return None if settings is None else EmbeddedBroker(settings, assembly.principals(self.config))
+
+    def _make_watches(self) -> dict[str, DoorWatch | DiskWatch | ClockWatch]:
+        door = DoorWatch(self.clock)
+        self.runner.observe(door.observe)
+        watches: dict[str, DoorWatch | DiskWatch | ClockWatch] = {
+            "door": door,
+            "disk": DiskWatch(self.config.state_dir),
+        }
+        if isinstance(self.clock, SystemClock):
+            watches["clock"] = ClockWatch(self.clock.wall_drift_ms)
+        return watches
 
     def _make_door(self) -> Door:
         directory = LastTalks(self.store, self.clock, self._numbers)
@@ -143,6 +160,7 @@ class House:
             cards=Cards(self.store),
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
             troubles=self.troubles,
+            minor=MINOR,
             gauges=self.gauges,
         )
 
@@ -271,7 +289,7 @@ class House:
             found["mqtt"] = mqtt.text
         if self.webhook is not None and self.webhook.trouble:
             found["webhook"] = self.webhook.trouble
-        return found
+        return found | {name: words for name, watch in self.watches.items() if (words := watch.trouble)}
 
     def gauges(self) -> dict[str, float]:
         """Figures for the metrics; no personal data."""

@@ -153,12 +153,21 @@ async def disk_full(site: Site, fault: Fault) -> str:
 
 
 async def clock(site: Site, fault: Fault) -> str:
-    """The daemon's wall clock jumps by up to an hour either way, then back."""
+    """The clocks of daemon and switch part by up to an hour.
+
+    The daemon's timeline is anchored when it starts. So it is started under a wrong clock and the clock is put
+    right: the same to it as a clock set in mid-run, for Asterisk's stamps are now off by so much.
+    """
     jump_s = int((fault.size * 2 - 1) * 3_600)
+    site.kill_daemon()
     site.clock_file.write_text(str(jump_s), encoding="ascii")
-    await asyncio.sleep(fault.hold_s)
+    site.start_daemon()
+    await site.until_synced()
     site.clock_file.write_text("0", encoding="ascii")
-    return f"{jump_s:+d} s and back after {fault.hold_s:.1f} s"
+    await asyncio.sleep(fault.hold_s)
+    site.kill_daemon()
+    site.start_daemon()
+    return f"{-jump_s:+d} s for {fault.hold_s:.1f} s"
 
 
 async def phones(site: Site, fault: Fault) -> str:

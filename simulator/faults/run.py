@@ -185,7 +185,7 @@ class _Guard:
 async def _one(site: Site, fault: Fault, guard: _Guard) -> Done:
     done = Done(fault, began_ms=now_ms())
     guard.troubles = done.troubles
-    guard.killing = fault.kind in (Kind.KILL, Kind.DEAD)
+    guard.killing = fault.kind in (Kind.KILL, Kind.DEAD, Kind.CLOCK)
     try:
         done.note = await DEEDS[fault.kind](site, fault)
     except NotHere as why:

@@ -71,7 +71,8 @@ class Site:
     """The daemon dead for good, as seen by callers: for the way to the fallback."""
     pbx_deaths: list[Pause] = field(default_factory=list)
     baseline: dict[str, float] = field(default_factory=dict)
-    calls_over: asyncio.Event = field(default_factory=asyncio.Event)
+    # one client: each new one reads the system's certificates
+    web: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=2.0, trust_env=False))
 
     @property
     def real(self) -> bool:
@@ -115,6 +116,7 @@ class Site:
         for name in ("ami", "agi"):
             if hasattr(self, name):
                 await getattr(self, name).stop()
+        await self.web.aclose()
         await self.driver.close()
         await self.tickets.stop()
         self.stop_broker()
@@ -155,8 +157,7 @@ class Site:
     async def troubles(self) -> dict[str, str] | None:
         """What the daemon says does not work; None when it does not answer."""
         try:
-            async with httpx.AsyncClient(timeout=1.0) as client:
-                answer = await client.get(f"http://127.0.0.1:{self.spec.http_port}/readyz")
+            answer = await self.web.get(f"http://127.0.0.1:{self.spec.http_port}/readyz")
             return dict(answer.json()["troubles"])
         except (httpx.HTTPError, ValueError, KeyError):
             return None
