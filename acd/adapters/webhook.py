@@ -70,6 +70,7 @@ class WebhookCounters:
     failed: int = 0
     dead: int = 0
     last_error: str = ""
+    """Why the last attempt failed, in plain words; empty once one succeeded."""
 
 
 class WebhookWorker:
@@ -89,8 +90,6 @@ class WebhookWorker:
         if httpx.URL(url).scheme not in {"http", "https"}:
             raise ValueError("the webhook's URL must begin with http:// or https://")
         self.counters = WebhookCounters()
-        self.trouble = ""
-        """Why cards do not get through now, in plain words; empty while they do."""
         self._outbox = outbox
         self._clock = clock
         self._url = url
@@ -117,11 +116,12 @@ class WebhookWorker:
                     worked = await self._round(client)
                     pause_s = 0.0 if worked else POLL_S
                 except PortError as error:
-                    self.counters.last_error = self.trouble = str(error)
+                    self.counters.last_error = str(error)
                     pause_s = TROUBLE_PAUSE_S
                 if pause_s:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._stopping.wait(), pause_s)
+                        async with asyncio.timeout(pause_s):
+                            await self._stopping.wait()
 
     def stop(self) -> None:
         """Ask `run` to return after the round under way, at most one timeout later."""
@@ -166,11 +166,10 @@ class WebhookWorker:
         if not error:
             await self._outbox.sent(message, now)
             self.counters.sent += 1
-            self.trouble = ""
+            self.counters.last_error = ""
             return
         self.counters.failed += 1
         self.counters.last_error = error
-        self.trouble = f"cards wait: the downstream system does not take them: {error}"
         self.counters.dead += await self._outbox.failed(message, error, now, retry_after_ms=retry_after_ms)
 
 

@@ -83,7 +83,9 @@ class DaemonProcess:
     async def wait(self, timeout_s: float) -> int | None:
         """Wait for its own end; return the exit status, None when it still runs."""
         end = time.monotonic() + timeout_s
-        while self.process is not None and self.process.poll() is None and time.monotonic() < end:
+        while (  # noqa: ASYNC110 - a bounded wait for a process
+            self.process is not None and self.process.poll() is None and time.monotonic() < end
+        ):
             await asyncio.sleep(0.05)
         return None if self.process is None else self.process.returncode
 

@@ -97,7 +97,9 @@ class LabDriver:
         )
         with callers:
             told = 0
-            while callers.running:
+            # SIPp's own limit stops new calls only; one whose other side died would keep it for ever
+            end = asyncio.get_running_loop().time() + span_s + SLACK_S
+            while callers.running and asyncio.get_running_loop().time() < end:
                 await asyncio.sleep(0.3)
                 over = sum(_is_over(leg) for leg in await asyncio.to_thread(callers.records))
                 for _ in range(over - told):
@@ -152,7 +154,7 @@ def _truth(call: PlannedCall, caller: Leg | None, rings: Sequence[Leg]) -> Truth
         outcome = "contested"
     elif answers:
         outcome = "answered"
-    elif caller is not None and "ABANDONED" in caller.times:
+    elif caller is not None and ("ABANDONED" in caller.times or "HUNGUP" in caller.times):
         outcome = "abandoned"
     elif caller is not None and "REFUSED" in caller.times:
         outcome = "refused"

@@ -1,8 +1,8 @@
 """`bin/faults`: break things while people call, and prove that no call is lost.
 
-    bin/faults --calls 60 --kills 6                      quick, on the stand-in
-    bin/faults --asterisk --calls 500 --kills 40         real Asterisk, SIPp callers and phones
-    bin/faults --asterisk --mix all --minutes 20         every kind of fault
+bin/faults --calls 60 --kills 6                      quick, on the stand-in
+bin/faults --asterisk --calls 500 --kills 40         real Asterisk, SIPp callers and phones
+bin/faults --asterisk --mix all --minutes 20         every kind of fault
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ async def faults(options: Options, console: Console) -> Result:
         seed=options.seed,
     )
     try:
-        console.print(f"[dim]starting {'Asterisk' if options.asterisk else 'the stand-in'} in {folder} ...[/dim]")
+        console.print(
+            f"[dim]starting {'Asterisk' if options.asterisk else 'the stand-in'} in {folder} ...[/dim]"
+        )
         await site.open()
         count = round(options.minutes * 60 * options.rate_per_s) if options.minutes else options.calls
         calls = plan_faulty_calls(site, count, options.rate_per_s, options.seed, cancels=bool(options.mix))
@@ -94,9 +96,13 @@ async def _show(
             progress.advance(bar_faults)
             said = "; ".join(f"{name}: {words}" for name, words in done.troubles.items())
             text = f"skipped: {done.skipped}" if done.skipped else done.note
-            progress.console.print(f"{done.fault.at_s:7.1f} s  {done.fault.kind.value:34} {text}", highlight=False)
+            progress.console.print(
+                f"{done.fault.at_s:7.1f} s  {done.fault.kind.value:34} {text}", highlight=False
+            )
             if said:
-                progress.console.print(f"           status said: {said}", style="dim", highlight=False, markup=False)
+                progress.console.print(
+                    f"           status said: {said}", style="dim", highlight=False, markup=False
+                )
 
         return await run(
             site, calls, faults, seed=options.seed, on_call=lambda: progress.advance(bar_calls), on_fault=tell
@@ -108,7 +114,9 @@ def print_result(result: Result, console: Console) -> None:
     table = Table(title=f"{result.calls} calls on {result.version}, seed {result.seed}", show_header=False)
     verdict, judgement = result.judgement.verdict, result.judgement
     for name, value in result.figures().items():
-        table.add_row(name, ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value))
+        table.add_row(
+            name, ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+        )
     rows = (
         ("answered / abandoned / refused", f"{verdict.answered} / {verdict.abandoned} / {verdict.refused}"),
         ("served by the fallback", verdict.fallback),
@@ -116,7 +124,10 @@ def print_result(result: Result, console: Console) -> None:
         ("rang while Asterisk was dead", judgement.not_entered),
         ("left over (channels, agents, files)", len(judgement.leaks)),
         ("daemon ended by itself", result.ended_by_itself),
-        ("daemon files at start / end", f"{result.baseline.get('descriptors', 0):.0f} / {result.usage.get('descriptors', 0):.0f}"),
+        (
+            "daemon files at start / end",
+            f"{result.baseline.get('descriptors', 0):.0f} / {result.usage.get('descriptors', 0):.0f}",
+        ),
         ("took", f"{result.took_s:.0f} s"),
     )
     for name, value in rows:
@@ -137,8 +148,12 @@ def main(
     calls: Annotated[int, typer.Option(min=1, max=100_000, help="How many calls.")] = 500,
     kills: Annotated[int, typer.Option(min=0, max=10_000, help="How often the daemon is killed.")] = 40,
     rate: Annotated[float, typer.Option(min=0.1, max=50, help="Calls per second.")] = 3.0,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same plan. Default: drawn and printed.")] = None,
-    asterisk: Annotated[bool, typer.Option("--asterisk", help="Real Asterisk, SIPp callers and phones.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Same seed, same plan. Default: drawn and printed.")
+    ] = None,
+    asterisk: Annotated[
+        bool, typer.Option("--asterisk", help="Real Asterisk, SIPp callers and phones.")
+    ] = False,
     mix: Annotated[str, typer.Option(help="Kinds of fault with commas, or all.")] = "",
     minutes: Annotated[float, typer.Option(min=0, max=10_000, help="With --mix: how long.")] = 0.0,
     agents: Annotated[int, typer.Option(min=2, max=500, help="How many agents.")] = 20,

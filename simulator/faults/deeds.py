@@ -19,7 +19,6 @@ from simulator.faults.plan import Fault, Kind
 from simulator.faults.site import Pause, Site, now_ms
 from simulator.faults.tickets import Mood
 
-
 TWIN_S = 20.0
 
 

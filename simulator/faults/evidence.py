@@ -197,7 +197,9 @@ def _ledger(judgement: Judgement, evidence: Evidence) -> None:
             verdict.say("lost", f"{card['ani']} ({call}) was missed ({reason}) and is not in the ledger")
         elif not missed and call in evidence.missed:
             judgement.duplicate_callbacks += 1
-            verdict.problems.append(f"duplicate_callbacks: {card['ani']} was served ({reason}) and has a task")
+            verdict.problems.append(
+                f"duplicate_callbacks: {card['ani']} was served ({reason}) and has a task"
+            )
     seen: set[tuple[str, str]] = set()
     for number, subscriber, is_open in evidence.tasks:
         if is_open and number and (number, subscriber) in seen:

@@ -77,7 +77,9 @@ def kills(count: int, span_s: float, seed: int) -> list[Fault]:
     return sorted([*plan, draw(rng, Kind.DEAD, span_s * rng.uniform(0.3, 0.6))], key=lambda fault: fault.at_s)
 
 
-def mix(kinds: Sequence[Kind], span_s: float, seed: int, gap_s: tuple[float, float] = (2.0, 6.0)) -> list[Fault]:
+def mix(
+    kinds: Sequence[Kind], span_s: float, seed: int, gap_s: tuple[float, float] = (2.0, 6.0)
+) -> list[Fault]:
     """Fill the span with faults one after another: every kind once in random order, then by lot.
 
     Between two faults lie `gap_s` seconds of peace, sometimes shorter than a recovery: faults may pile up.

@@ -19,13 +19,15 @@ from simulator.centre.oracle import Truth, percentile
 from simulator.faults import evidence as ev
 from simulator.faults.deeds import DEEDS, NotHere
 from simulator.faults.plan import Fault, Kind
-from simulator.faults.site import READY_S, Pause, Site, now_ms
+from simulator.faults.site import ANSWER_S, READY_S, Pause, Site, now_ms
 
 SETTLE_S = 90.0
 """After the last call and the last fault: cards, tickets and retries come to rest."""
 LEFT_AFTER_S = 10.0
 EXTRA_DESCRIPTORS = 12
 """How many more files and sockets than at the start are no leak: a link, a worker, a browser."""
+LONGEST_S = 40.0
+"""A caller whose other side died with Asterisk hangs up in the end."""
 IDLE = frozenset({"idle", "logged_out"})
 TROUBLE_OF: dict[Kind, str] = {
     Kind.AMI_BLACK_HOLE: "asterisk",
@@ -104,15 +106,16 @@ class Result:
         return self.judgement.good and not self.ended_by_itself
 
 
-def plan_faulty_calls(site: Site, count: int, rate_per_s: float, seed: int, cancels: bool) -> list[PlannedCall]:
+def plan_faulty_calls(
+    site: Site, count: int, rate_per_s: float, seed: int, cancels: bool
+) -> list[PlannedCall]:
     """Plan calls; with `cancels`, every tenth caller hangs up within 50 ms of the answer."""
     calls = plan_calls(site.spec, count, rate_per_s, seed, talk_s=(1.0, 3.0))
     if not cancels:
         return calls
     rng = random.Random(f"cancels {seed}")
-    answer_s = 0.4
     return [
-        replace(call, ringing_s=answer_s + rng.uniform(-0.05, 0.05)) if rng.random() < 0.1 else call
+        replace(call, ringing_s=ANSWER_S + rng.uniform(-0.05, 0.05) if rng.random() < 0.1 else LONGEST_S)
         for call in calls
     ]
 
@@ -213,7 +216,11 @@ async def _settle(site: Site, truths: Sequence[Truth]) -> None:
 def _told(card: dict[str, object], tickets: dict[str, object] | object) -> bool:
     assert isinstance(tickets, dict)  # noqa: S101 - newest_tickets made it
     ticket = tickets.get(card["call"])
-    return ticket is not None and ticket["ended_at"] == card["ended_at"] and ticket["end_reason"] == card["end_reason"]
+    return (
+        ticket is not None
+        and ticket["ended_at"] == card["ended_at"]
+        and ticket["end_reason"] == card["end_reason"]
+    )
 
 
 async def _leaks(site: Site) -> list[str]:
@@ -238,7 +245,9 @@ async def _left_over(site: Site) -> list[str]:
         await api.close()
     if snapshot["calls"]:
         found.append(f"the daemon still knows {len(snapshot['calls'])} calls")
-    stuck = [f"{agent['agent']} {agent['state']}" for agent in snapshot["agents"] if agent["state"] not in IDLE]
+    stuck = [
+        f"{agent['agent']} {agent['state']}" for agent in snapshot["agents"] if agent["state"] not in IDLE
+    ]
     if stuck:
         found.append(f"agents stuck: {', '.join(stuck)}")
     gone = [agent["agent"] for agent in snapshot["agents"] if agent["status"] == "logged_out"]
@@ -289,7 +298,10 @@ def _phones_double(site: Site, deaths: Sequence[Pause]) -> list[str]:
     return [
         f"the phone of {one.agent} talked with {one.ani} and {two.ani} at once"
         for one, two in pairs
-        if not any(one.at("ANSWER") * 1000 <= death.ended_ms and one.over_at * 1000 >= death.began_ms for death in deaths)
+        if not any(
+            one.at("ANSWER") * 1000 <= death.ended_ms and one.over_at * 1000 >= death.began_ms
+            for death in deaths
+        )
         and one.over_at
     ]
 

@@ -24,6 +24,8 @@ from simulator.faults.tickets import TicketStub
 
 CLOCK_SHIM = Path(__file__).with_name("clock_shim")
 READY_S = 30.0
+ANSWER_S = 0.4
+"""A phone rings so long."""
 
 
 def now_ms() -> int:
@@ -206,7 +208,7 @@ def make_driver(asterisk: bool) -> Driver:
     """Return the switch with callers and phones."""
     from simulator.centre.driver import PhonePlan
 
-    phones = PhonePlan(answer_after_s=0.4, talk_s=(1.0, 3.0))
+    phones = PhonePlan(answer_after_s=ANSWER_S, talk_s=(1.0, 3.0))
     if asterisk:
         # a call nobody takes leaves the fallback soon; recordings would only fill the disk
         return LabDriver(phones=phones, settings={"record": "0", "fallback_s": "20"})

@@ -162,7 +162,8 @@ class Writer:
                 if left <= 0 or self._closing or any(item.urgent for item in batch):
                     break
                 try:
-                    item = await asyncio.wait_for(self._queue.get(), left)
+                    async with asyncio.timeout(left):
+                        item = await self._queue.get()
                 except TimeoutError:
                     break
             if item is None:
