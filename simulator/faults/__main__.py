@@ -11,6 +11,7 @@ import asyncio
 import json
 import random
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from simulator.centre.driver import PlannedCall
 from simulator.faults import plan as plans
 from simulator.faults.plan import Fault, Kind
 from simulator.faults.run import Done, Result, plan_faulty_calls, run
@@ -84,11 +86,10 @@ async def faults(options: Options, console: Console) -> Result:
 
 
 async def _show(
-    site: Site, calls: list[object] | object, faults: list[Fault], options: Options, console: Console
+    site: Site, calls: Sequence[PlannedCall], faults: Sequence[Fault], options: Options, console: Console
 ) -> Result:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        assert isinstance(calls, list)  # noqa: S101 - made by plan_faulty_calls
         bar_calls = progress.add_task("calls", total=len(calls))
         bar_faults = progress.add_task("faults", total=len(faults))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -152,6 +153,7 @@ async def run(
         with contextlib.suppress(asyncio.CancelledError):
             await watching
     gathered = await asyncio.to_thread(gather, site, truths, leaks)
+    await asyncio.to_thread(keep_evidence, site)
     return Result(
         seed=seed,
         version=site.driver.version,
@@ -213,14 +215,9 @@ async def _settle(site: Site, truths: Sequence[Truth]) -> None:
         await asyncio.sleep(0.5)
 
 
-def _told(card: dict[str, object], tickets: dict[str, object] | object) -> bool:
-    assert isinstance(tickets, dict)  # noqa: S101 - newest_tickets made it
-    ticket = tickets.get(card["call"])
-    return (
-        ticket is not None
-        and ticket["ended_at"] == card["ended_at"]
-        and ticket["end_reason"] == card["end_reason"]
-    )
+def _told(card: Mapping[str, object], tickets: Mapping[str, Mapping[str, object]]) -> bool:
+    ticket = tickets.get(str(card["call"]))
+    return ticket is not None and all(ticket[name] == card[name] for name in ("ended_at", "end_reason"))
 
 
 async def _leaks(site: Site) -> list[str]:
@@ -306,8 +303,11 @@ def _phones_double(site: Site, deaths: Sequence[Pause]) -> list[str]:
     ]
 
 
-def folder_of(base: Path, seed: int) -> Path:
-    """Return an empty folder for one run."""
-    folder = base / f"seed-{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
+def keep_evidence(site: Site) -> Path:
+    """Copy journal, CEL, database and phones' logs to the run's folder, before the switch takes them along."""
+    folder = site.folder / "evidence"
+    folder.mkdir(exist_ok=True)
+    for source in (site.spec.queue_log, site.spec.cel, *site.spec.state_dir.glob("acd.db*")):
+        if source is not None and source.exists():
+            shutil.copyfile(source, folder / source.name)
     return folder
