@@ -73,9 +73,11 @@ async def _healthz() -> Response:
 
 
 async def _readyz(request: Request) -> Response:
-    """Calls can be routed; otherwise 503 and why, in plain words."""
-    troubles = dict(request.app.state.services.troubles())
-    return views.answer({"ready": not troubles, "troubles": troubles}, 503 if troubles else 200)
+    """Calls can be routed; otherwise 503. What does not work is told in plain words either way."""
+    services = request.app.state.services
+    troubles = dict(services.troubles())
+    ready = troubles.keys() <= services.minor
+    return views.answer({"ready": ready, "troubles": troubles}, 200 if ready else 503)
 
 
 async def _metrics(request: Request) -> Response:

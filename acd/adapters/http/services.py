@@ -127,6 +127,8 @@ class HttpServices:
     labels: Callable[[], Labels] = Labels
     """Names of queues and agents for people."""
     troubles: Callable[[], Mapping[str, str]] = _ready
-    """What keeps us from being ready, by name, in plain words; empty when ready."""
+    """What does not work, by name, in plain words; empty when all is well."""
+    minor: frozenset[str] = frozenset()
+    """Names of troubles with which we are ready all the same."""
     gauges: Callable[[], Mapping[str, float]] = _no_gauges
     """Loop lag, AMI state, outbox depths, counters of the other edges; names as in Prometheus."""
