@@ -144,9 +144,13 @@ async def test_kill_9_of_the_daemon_in_mid_talk_loses_no_word(rig: Rig) -> None:
         rig.daemon.start()
         await expect(mine.page.locator("#link")).to_have_attribute("data-mode", "live")
         await expect(mine.page.locator("#saved")).to_contain_text("Сохранено")
+        await mine.phase("wrap_up")
         assert await mine.value("caller_name") == "Иванов Пётр"
+        await mine.page.keyboard.press("Control+Enter")
+        await mine.idle()
         found = await fields_with_message(rig)
         assert (found["caller_name"], found["subject"]) == ("Иванов Пётр", "Счёт")
+        await mine.stored()
 
 
 async def test_a_card_whose_time_ran_out_can_still_be_finished_even_after_a_restart(rig: Rig) -> None:
