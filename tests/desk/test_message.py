@@ -118,6 +118,12 @@ def test_a_choice_is_shown_by_its_label_and_nothing_else_is_accepted():
     assert shown("choice", "c", choices=choices)[1] == ["not_a_choice"]
 
 
+def test_a_message_longer_than_the_card_holds_is_refused_not_cut():
+    form = form_of(*(Field(f"f{n}", f"F{n}", "lines") for n in range(5)))
+    message = compose(form, {f"f{n}": "x" * 4_000 for n in range(5)} | {"disposition": "spam"}, About())
+    assert message.problems == (Problem("message", "too_long"),)
+
+
 def test_unknown_fields_and_outcomes_are_refused():
     message = compose(form_of(Field("x", "X")), {"y": "1", "disposition": "hack"}, About())
     assert set(message.problems) == {Problem("y", "unknown"), Problem("disposition", "not_a_choice")}
