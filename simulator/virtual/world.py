@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from acd.core.events import DeadlinePassed
 from acd.core.ids import AgentId, QueueId, SubscriberId
 from acd.core.policy import AgentPolicy, Policy, QueuePolicy
+from acd.ports import PortError
 from simulator.virtual import faults
 from simulator.virtual.asterisk import Asterisk
 from simulator.virtual.checks import Checks
@@ -152,6 +153,8 @@ class World:
 
     def _loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:  # noqa: ARG002
         error = context.get("exception")
+        if isinstance(error, PortError) and "never retrieved" in str(context.get("message")):
+            return  # the process that would have taken it was killed between the two
         self.fault(f"unhandled: {context.get('message')} {error!r}")
 
     # --- processes -----------------------------------------------------------------------------------
