@@ -131,16 +131,14 @@ def _kill_and_start(daemon: DaemonProcess) -> None:
 
 async def _with_wallboard(spec: CentreSpec, driver: Driver, calls: Sequence[PlannedCall]) -> list[Truth]:
     from acd.wallboard.app import WallboardApp
+    from acd.wallboard.source import HttpSource
 
-    api = Api(spec)
-    app = WallboardApp(api.frame)
+    source = HttpSource(f"http://127.0.0.1:{spec.http_port}", spec.state_dir / "secrets" / "http-token")
+    app = WallboardApp(source)
     making = asyncio.create_task(driver.make(calls, lambda: None))
     making.add_done_callback(lambda _task: app.exit())
-    try:
-        await app.run_async()
-        return await making
-    finally:
-        await api.close()
+    await app.run_async()
+    return await making
 
 
 async def _settle(spec: CentreSpec, wanted: int) -> None:

@@ -53,7 +53,7 @@ def _headers(script: str, channel: Channel, arguments: Sequence[str]) -> list[tu
     ]
 
 
-def _obey(words: list[str], channel: Channel) -> bytes:
+def _obey(words: list[str], channel: Channel) -> bytes:  # noqa: PLR0911 - one return per command
     command = [w.upper() for w in words[:2]]
     match command:
         case ["SET", "VARIABLE"] if len(words) == 4:

@@ -102,7 +102,7 @@ def test_an_answered_dial_has_notes_of_its_own():
 @pytest.mark.parametrize(
     ("kind", "fields", "expected"),
     [
-        ("AcdRefused", {"why": "closed"}, fact.CallRefused(CALL, "closed", at=AT)),
+        ("AcdRefused", {"why": "closed"}, fact.CallRefused(CALL, "closed", "sales", at=AT)),
         ("AcdDial", {"attempt": "2"}, fact.OfferConfirmed(CALL, "anna", 2, at=AT)),
         ("AcdAnswer", {"attempt": "2"}, fact.CallAnswered(CALL, "anna", 2, at=AT)),
         (
