@@ -48,17 +48,17 @@ class CardWriter(Protocol):
         """Cards of calls that ended unseen."""
 
     async def write_lost_calls(self, before: int, live: Collection[str]) -> int:
-        """Cards of calls that never ended: the PBX failed."""
+        """Cards of calls that never ended and are not up: the PBX failed."""
 
 
 class _Known(Collection[str]):
-    """The calls the core will write itself, asked one by one."""
+    """The calls of which the core says yes, asked one by one."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, says: Callable[[CallId], bool]) -> None:
+        self._says = says
 
     def __contains__(self, call: object) -> bool:
-        return self._engine.knows(CallId(str(call)))
+        return self._says(CallId(str(call)))
 
     def __iter__(self) -> Iterator[str]:
         return iter(())
@@ -90,6 +90,8 @@ class JournalFeed:
         self._reading = asyncio.Lock()
         self._synced = False
         self._lost_checked = False
+        self._heard_at = 0
+        """When the switch last told all its calls: what is older and neither live nor ended, it has lost."""
         self._resynced_at = 0
 
     # --- reading ---------------------------------------------------------------------------------
@@ -99,6 +101,7 @@ class JournalFeed:
 
         A call that ended meanwhile ends as it really did, instead of having vanished.
         """
+        self._heard_at = self._clock.now()
         await self._tell_all(lambda row: row.kind != FEATURE)
 
     async def catch_up(self) -> None:
@@ -189,12 +192,13 @@ class JournalFeed:
 
     async def _settle(self) -> None:
         before = self._clock.now() - SETTLE_AFTER_MS
-        known = _Known(self._engine)
-        written = await self._store.write_missing_cards(before, known)
+        written = await self._store.write_missing_cards(before, _Known(self._engine.keeps_card))
         if not self._lost_checked:
-            # a sync has just told every call the switch has: what never ended and is not there, the PBX lost
-            written += await self._store.write_lost_calls(before, known)
-            self._lost_checked = True
+            # a sync has just told every call the switch has: what never ended and is not there, the PBX lost;
+            # asked until the youngest call from before the sync had its time to show an end
+            due = min(before, self._heard_at)
+            written += await self._store.write_lost_calls(due, _Known(self._engine.is_live))
+            self._lost_checked = before >= self._heard_at
         if written:
             self.counters["cards_from_journal"] += written
             log.info("cards_from_journal", written=written)

@@ -19,13 +19,13 @@ from acd.adapters.asterisk.journal import TailCounters
 from acd.core.events import LiveAgent
 from acd.ports import PortError
 from acd.wire import queue_log
+from acd.wire.queue_log import JournalRow
 
 if TYPE_CHECKING:
     from acd.core.card import CallCard
     from acd.core.effects import KeepAgentStatus, OfferCall
     from acd.core.ids import AgentId
     from acd.core.instant import Instant
-    from acd.wire.queue_log import JournalRow
 
 READ_AT_ONCE = 64
 
@@ -61,6 +61,8 @@ class Disk:
         self.cursor = 0
         self.intents: list[tuple[str, str, int]] = []
         self.numbers = 0
+        self.completed = 0
+        """Cards whose fields the journal had otherwise."""
         self.refuses = False
         self.slow_s = 0.0
         self.chance = chance
@@ -89,10 +91,19 @@ class Store:
             await self._commit()
         except PortError:
             await asyncio.sleep(0.001)
+        self._store(card)
+
+    def _store(self, card: CallCard) -> None:
+        """Inside a transaction: what the journal decides is the journal's, as in SqliteStore._store."""
         disk = self.disk
+        folded = cardfold.fold(disk.rows.get(card.call, ()))
+        if folded is not None:
+            disk.completed += bool(cardfold.differences(folded, card))
+            card = cardfold.completed(folded, card)
+        given = cardfold.number_in(disk.rows.get(card.call, ())) or card.number or self.next_card_number()
         stored = disk.cards.get(card.call)
         fields = dict(card.fields) if stored is None else {**dict(stored.fields), **dict(card.fields)}
-        number = card.number if stored is None else stored.number
+        number = given if stored is None else stored.number
         new = replace(card, number=number, fields=tuple(fields.items()))
         if new != stored:
             disk.cards[card.call] = new
@@ -122,6 +133,9 @@ class Store:
             if row.call:
                 self.disk.rows.setdefault(row.call, []).append(row)
         self.disk.cursor = cursor
+        for call in dict.fromkeys(row.call for row in rows):
+            if call in self.disk.cards:
+                self._store(self.disk.cards[call])
 
     async def write_missing_cards(self, before: int, live: Collection[str] = ()) -> int:
         """Write cards of calls whose end is in the journal and which have none."""
@@ -136,21 +150,29 @@ class Store:
     async def write_lost_calls(self, before: int, live: Collection[str]) -> int:
         """Write "pbx_failed" for calls that entered and never ended, and are not live."""
         await self._commit()
-        found = [
+        lost = [
             call
             for call, rows in self.disk.rows.items()
-            if call not in self.disk.cards
-            and any(r.kind == "ACDENTER" and r.ms < before for r in rows)
-            and not any(r.kind == "ACDEND" for r in rows)
+            if any(r.kind == "ACDENTER" and r.ms < before for r in rows)
+            and not any(r.kind in (cardfold.END, cardfold.LOST) for r in rows)
+            and call not in live
         ]
-        return await self._write(found, live)
+        for call in lost:
+            await self._commit()
+            rows = self.disk.rows[call]
+            last = max(row.ms for row in rows)
+            rows.append(JournalRow(cardfold.LOST, call, "", "", last, {"cause": "0"}))
+            card = self.disk.cards.get(call) or cardfold.fold(rows)
+            if card is not None:
+                self._store(card)
+        return len(lost)
 
     async def _write(self, calls: list[str], live: Collection[str]) -> int:
         written = 0
         for call in calls:
             if call in live:
                 continue
-            card = fold_lost(self.disk.rows[call])
+            card = cardfold.fold(self.disk.rows[call])
             if card is not None:
                 await self.write_card(card)
                 written += 1

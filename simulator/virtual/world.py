@@ -39,6 +39,8 @@ LIVENESS_S = 60.0
 """Every caller reaches a terminal state so soon after the last fault."""
 SETTLE_S = 15.0
 """Then cards are settled and wrap-ups end."""
+SETTLED_S = 80.0
+"""By then an audit has passed, lost phones are seen again, wrap-ups are over and all cards are written."""
 MAX_WAIT_S = 25.0
 RING_S = 4
 TRACE_LIMIT = 4_000
@@ -329,7 +331,8 @@ class World:
         while self.checks.live and self.loop.time() < calm_at + LIVENESS_S:
             await asyncio.sleep(0.5)
         self.checks.everybody_is_out()
-        await asyncio.sleep(SETTLE_S)
+        await asyncio.sleep(calm_at + SETTLED_S - self.loop.time())
+        self.counts["cards_completed"] += self.disk.completed
         self.checks.finish()
 
     def _calm_down(self) -> None:
