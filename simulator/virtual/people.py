@@ -51,10 +51,11 @@ class Caller:
 
 
 class Phone:
-    """An agent's phone: one line."""
+    """An agent's phone. With `waiting` it rings beside a call in hand; only the dialplan's guard stops that."""
 
-    def __init__(self, agent: AgentId, chance: Random) -> None:
+    def __init__(self, agent: AgentId, chance: Random, *, waiting: bool = False) -> None:
         self.agent = agent
+        self.waiting = waiting
         self.registered = True
         self.legs: list[str] = []
         """Calls whose legs it has."""

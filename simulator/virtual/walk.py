@@ -289,7 +289,7 @@ class Walk:
         if not phone.registered:
             await self.nap(0.01)
             return "CHANUNAVAIL"
-        if phone.busy:
+        if phone.busy and not phone.waiting:
             await self.nap(0.05)
             return "BUSY"
         self._open_leg(phone)

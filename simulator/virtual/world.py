@@ -101,7 +101,11 @@ class World:
         self.journal, self.disk = Journal(), Disk(self.chance("disk"))
         draw = self.chance("centre")
         agents = [AgentId(f"a{101 + n}") for n in range(draw.randint(1, 5))]
-        self.phones = {agent: Phone(agent, self.chance(f"phone {agent}")) for agent in agents}
+        lines = self.chance("lines")
+        self.phones = {
+            agent: Phone(agent, self.chance(f"phone {agent}"), waiting=lines.random() < 0.4)
+            for agent in agents
+        }
         self.numbers = (("7001", "alpha", RING_S), ("7002", "beta", RING_S))
         self.policy = make_policy(agents)
         self.switch: Asterisk | None = None
