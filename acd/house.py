@@ -21,6 +21,7 @@ from acd.adapters.asterisk.journal import JournalTailer
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
 from acd.adapters.broker import EmbeddedBroker
+from acd.adapters.clock import SystemClock
 from acd.adapters.http.server import HttpServer
 from acd.adapters.http.services import HttpServices
 from acd.adapters.mqtt import MqttScreenPop
@@ -34,6 +35,7 @@ from acd.core.effects import WriteCallCard
 from acd.core.engine import Engine
 from acd.core.ids import AgentId, CallId
 from acd.core.weighted import WeightedMatcher
+from acd.deskside import DeskSide
 from acd.door import Door, LastTalks
 from acd.factlog import FactLog
 from acd.journalfeed import JournalFeed
@@ -41,13 +43,11 @@ from acd.notegate import NoteGate
 from acd.pops import PopBook
 from acd.ports import PortError
 from acd.runner import Runner
+from acd.watches import ClockWatch, DiskWatch, DoorWatch
 from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from acd.config import Config
-    from acd.core.effects import ShowPop
     from acd.core.events import LiveAgent
     from acd.core.snapshot import Snapshot
     from acd.ports import Clock
@@ -55,6 +55,9 @@ if TYPE_CHECKING:
     from agi_scripts.route_did import Numbers
 
 log = structlog.get_logger("acd.house")
+
+MINOR = frozenset({"webhook", "door", "disk", "clock"})
+"""Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
 
 
 class House:
@@ -71,6 +74,7 @@ class House:
             normalise=partial(numberfacts.normalise, home_region=config.tree.centre.region),
         )
         self.book = PopBook()
+        self.desk = DeskSide(lambda: self.config, self.snapshot, self.book, self.store, Cards(self.store))
         self.broker = self._make_broker()
         self.pops = MqttScreenPop(assembly.mqtt_settings(config), clock, self._tell, self.book)
         self.translator = Translator(self._devices())
@@ -105,9 +109,10 @@ class House:
             switch=self.switch,
             pops=self.pops,
             store=self.store,
-            dossier=self._dossier,
+            dossier=self.desk.dossier,
             ask_sync=self.sync.ask_audit,
         )
+        self.watches = self._make_watches()
         self.webhook = assembly.webhook(config, self.store, clock)
         self.spool = Spool(
             config.path(config.tree.asterisk.spool), {"CallbackChosen": self._spooled_callback}
@@ -124,6 +129,17 @@ class House:
     def _make_broker(self) -> EmbeddedBroker | None:
         settings = assembly.broker_settings(self.config)
         return None if settings is None else EmbeddedBroker(settings, assembly.principals(self.config))
+
+    def _make_watches(self) -> dict[str, DoorWatch | DiskWatch | ClockWatch]:
+        door = DoorWatch(self.clock)
+        self.runner.observe(door.observe)
+        watches: dict[str, DoorWatch | DiskWatch | ClockWatch] = {
+            "door": door,
+            "disk": DiskWatch(self.config.state_dir),
+        }
+        if isinstance(self.clock, SystemClock):
+            watches["clock"] = ClockWatch(self.clock.wall_drift_ms)
+        return watches
 
     def _make_door(self) -> Door:
         directory = LastTalks(self.store, self.clock, self._numbers)
@@ -149,8 +165,10 @@ class House:
             explain=self.explain,
             pops=self.book,
             cards=Cards(self.store),
+            desk=self.desk,
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
             troubles=self.troubles,
+            minor=MINOR,
             gauges=self.gauges,
         )
 
@@ -255,16 +273,6 @@ class House:
         at = self.clock.now() if item.at is None else item.at
         await self.store.note_spooled_callback(item.call, item.text("number"), at)
 
-    def _dossier(self, wish: ShowPop) -> Mapping[str, object]:
-        queue = self.config.tree.queues.get(wish.queue)
-        return {
-            "subscriber": wish.subscriber,
-            "display_name": queue.display_name if queue else wish.subscriber,
-            "ani": wish.ani,
-            "did": wish.did,
-            "card_number": wish.card_number,
-        }
-
     # --- views -----------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
@@ -289,7 +297,7 @@ class House:
         mqtt = self.pops.status()
         if not mqtt.connected:
             found["mqtt"] = mqtt.text
-        return found
+        return found | {name: words for name, watch in self.watches.items() if (words := watch.trouble)}
 
     def gauges(self) -> dict[str, float]:
         """Figures for the metrics; no personal data."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from simulator.virtual.world import World
 
 VERSION = "22.10.1"
+SYSTEM = "virtual"
 BOOT_S = 0.3
 NOT_UP = "Redirect failed, channel not up."
 
@@ -111,7 +112,8 @@ class Asterisk:
         if not self.sessions or not self.alive:
             return
         ms = self.world.wall_ms()
-        frame = encode_event(event, [("Timestamp", f"{ms // 1000}.{ms % 1000:03d}000"), *pairs])
+        stamp = [("SystemName", SYSTEM), ("Timestamp", f"{ms // 1000}.{ms % 1000:03d}000")]
+        frame = encode_event(event, [*stamp, *pairs])
         for session in self.sessions:
             if session.user:
                 session.wire.tell(frame, lane)
@@ -181,7 +183,7 @@ class Asterisk:
         session.reply(action, True, "", ("Ping", "Pong"))
 
     def _do_coresettings(self, session: Session, action: AmiAction) -> None:
-        session.reply(action, True, "", ("AsteriskVersion", VERSION))
+        session.reply(action, True, "", ("AsteriskVersion", VERSION), ("SystemName", SYSTEM))
 
     def _list(
         self, session: Session, action: AmiAction, rows: list[tuple[str, list[tuple[str, str]]]]
