@@ -41,7 +41,14 @@ def guard(text: bytes) -> bytes:
         raise PortError(f"the calendar has more than {MAX_EVENTS} events", retryable=False)
     if any(len(m[1]) > 9 or int(m[1]) > MAX_COUNT for m in _COUNT.finditer(text)):  # noqa: PLR2004 - digits
         raise PortError(f"the calendar repeats something more than {MAX_COUNT} times", retryable=False)
-    if sum(line.count(b",") + 1 for line in text.splitlines() if line.upper().startswith((b"RDATE", b"EXDATE"))) > MAX_RDATES:
+    if (
+        sum(
+            line.count(b",") + 1
+            for line in text.splitlines()
+            if line.upper().startswith((b"RDATE", b"EXDATE"))
+        )
+        > MAX_RDATES
+    ):
         raise PortError(f"the calendar has more than {MAX_RDATES} single dates", retryable=False)
     return text
 
@@ -67,7 +74,9 @@ def expand(text: bytes, start: dt.datetime, end: dt.datetime, zone: ZoneInfo) ->
                 if busy is not None and busy not in found:
                     found.append(busy)
                 if len(found) > MAX_EXPANDED:
-                    raise PortError(f"more than {MAX_EXPANDED} events in the days asked about", retryable=False)
+                    raise PortError(
+                        f"more than {MAX_EXPANDED} events in the days asked about", retryable=False
+                    )
     except PortError:
         raise
     except Exception as error:
@@ -94,7 +103,9 @@ def _ms(moment: dt.date | dt.datetime, zone: ZoneInfo) -> int:
     return round(moment.timestamp() * 1000)
 
 
-async def fetch(url: str, timeout_s: float = 10.0, transport: httpx.AsyncBaseTransport | None = None) -> bytes:
+async def fetch(
+    url: str, timeout_s: float = 10.0, transport: httpx.AsyncBaseTransport | None = None
+) -> bytes:
     """Return a calendar from its https address, bounded. Raises PortError."""
     try:
         async with (
@@ -110,7 +121,9 @@ async def fetch(url: str, timeout_s: float = 10.0, transport: httpx.AsyncBaseTra
                     raise PortError(f"the calendar is larger than {MAX_BYTES} bytes", retryable=False)
             return body
     except httpx.HTTPError as error:
-        raise PortError(f"the calendar's address does not answer: {type(error).__name__}", retryable=True) from error
+        raise PortError(
+            f"the calendar's address does not answer: {type(error).__name__}", retryable=True
+        ) from error
 
 
 def read_file(path: Path, folder: Path) -> bytes:

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
 MAX_ANSWER: Final = 262_144
 MAX_ITEMS: Final = 50
-PLAIN: Final = ("name", "organisation", "taxpayer_number", "language", "product", "region", "person", "priority")
+PLAIN: Final = (
+    "name",
+    "organisation",
+    "taxpayer_number",
+    "language",
+    "product",
+    "region",
+    "person",
+    "priority",
+)
 
 
 class HttpDirectory:
@@ -53,9 +62,13 @@ class HttpDirectory:
                 async for piece in reply.aiter_bytes():
                     body += piece
                     if len(body) > MAX_ANSWER:
-                        raise PortError(f"the directory's answer is longer than {MAX_ANSWER} bytes", retryable=False)
+                        raise PortError(
+                            f"the directory's answer is longer than {MAX_ANSWER} bytes", retryable=False
+                        )
         except httpx.HTTPError as error:
-            raise PortError(f"the directory does not answer: {type(error).__name__}", retryable=True) from error
+            raise PortError(
+                f"the directory does not answer: {type(error).__name__}", retryable=True
+            ) from error
         try:
             answer = json.loads(body)
         except (ValueError, RecursionError) as error:

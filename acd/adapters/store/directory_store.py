@@ -29,7 +29,8 @@ async def put(db: aiosqlite.Connection, kind: str, rows: Sequence[Mapping[str, s
     marks = ",".join("?" * len(columns))
     values = [
         tuple(
-            float(row.get(c) or 1) if c == "priority" else clean(str(row.get(c, "") or ""))[:500] for c in columns
+            float(row.get(c) or 1) if c == "priority" else clean(str(row.get(c, "") or ""))[:500]
+            for c in columns
         )
         for row in rows
     ]
@@ -68,7 +69,8 @@ async def licence(db: aiosqlite.Connection, text: str) -> dict[str, object]:
 async def licences_of(db: aiosqlite.Connection, taxpayer_number: str) -> list[dict[str, object]]:
     """Return the licences of an organisation."""
     rows = await db.execute_fetchall(
-        "SELECT * FROM directory_licences WHERE taxpayer_number = ? ORDER BY licence LIMIT 20", (taxpayer_number,)
+        "SELECT * FROM directory_licences WHERE taxpayer_number = ? ORDER BY licence LIMIT 20",
+        (taxpayer_number,),
     )
     return [dict(row) for row in rows]
 
@@ -79,7 +81,8 @@ async def keep_version(
     """Store a project's content as its next version, audited; return its number, None when it is the last one again."""
     rows = list(
         await db.execute_fetchall(
-            "SELECT version, digest FROM project_versions WHERE project = ? ORDER BY version DESC LIMIT 1", (project,)
+            "SELECT version, digest FROM project_versions WHERE project = ? ORDER BY version DESC LIMIT 1",
+            (project,),
         )
     )
     if rows and rows[0]["digest"] == digest:
@@ -96,6 +99,7 @@ async def keep_version(
 async def versions(db: aiosqlite.Connection, project: str) -> list[tuple[int, Instant, str]]:
     """Return (version, since, content) of a project, newest first."""
     rows = await db.execute_fetchall(
-        "SELECT version, at, content FROM project_versions WHERE project = ? ORDER BY version DESC", (project,)
+        "SELECT version, at, content FROM project_versions WHERE project = ? ORDER BY version DESC",
+        (project,),
     )
     return [(int(r["version"]), int(r["at"]), str(r["content"])) for r in rows]
