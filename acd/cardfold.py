@@ -161,6 +161,8 @@ def _queued(call: _Call, row: JournalRow) -> None:
 
 
 def _refused(call: _Call, row: JournalRow) -> None:
+    call.queue = QueueId(row.queue) or call.queue
+    call.subscriber = SubscriberId(row.fields.get("subscriber", "")) or call.subscriber
     _gone_soon(call, row, EndReason.REFUSED, f"refused {row.fields.get('why', '')}".strip())
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
-from acd import assembly, clockwork
+from acd import assembly, clockwork, numberfacts
 from acd.adapters.asterisk.channels import EVENTS, Translator
 from acd.adapters.asterisk.connection import UP, AmiConnection
 from acd.adapters.asterisk.fastagi import FastAgiServer, Route
@@ -24,10 +25,15 @@ from acd.adapters.http.server import HttpServer
 from acd.adapters.http.services import HttpServices
 from acd.adapters.mqtt import MqttScreenPop
 from acd.adapters.service import LoopWatch
+from acd.adapters.spool import Spool, SpoolItem
 from acd.adapters.store.cards import CardFilter, StoredCard
+from acd.adapters.store.retention import run_daily
 from acd.adapters.store.sqlite import SqliteStore
+from acd.config_labels import labels_of
+from acd.core.effects import WriteCallCard
 from acd.core.engine import Engine
 from acd.core.ids import AgentId, CallId
+from acd.core.weighted import WeightedMatcher
 from acd.door import Door, LastTalks
 from acd.factlog import FactLog
 from acd.journalfeed import JournalFeed
@@ -57,11 +63,12 @@ class House:
     def __init__(self, config: Config, clock: Clock) -> None:
         self.config = config
         self.clock = clock
-        self.engine = Engine(config.policy)
+        self.engine = Engine(config.policy, WeightedMatcher())
         self.store = SqliteStore(
             config.path(config.tree.store.path),
             clock,
             destinations=("webhook",) if config.tree.webhook else (),
+            normalise=partial(numberfacts.normalise, home_region=config.tree.centre.region),
         )
         self.book = PopBook()
         self.broker = self._make_broker()
@@ -73,6 +80,7 @@ class House:
             self._tell,
             clock,
             known_agents=self._known_agents,
+            read_calls=self._read_calls,
             read_journal=self._read_journal,
         )
         self.journal = JournalFeed(
@@ -98,12 +106,18 @@ class House:
             pops=self.pops,
             store=self.store,
             dossier=self._dossier,
+            ask_sync=self.sync.ask_audit,
+        )
+        self.webhook = assembly.webhook(config, self.store, clock)
+        self.spool = Spool(
+            config.path(config.tree.asterisk.spool), {"CallbackChosen": self._spooled_callback}
         )
         self.hours = clockwork.Hours(lambda: self.config, clock, self._tell)
         self.door = self._make_door()
         routes = {path: Route(script) for path, script in self.door.routes().items()}
         self.agi = FastAgiServer(routes, self._tell)
         self.http = HttpServer(self._services(), assembly.http_settings(config))
+        self.runner.observe(self._count_cards)
 
     # --- making ----------------------------------------------------------------------------------
 
@@ -131,6 +145,7 @@ class House:
             clock=self.clock,
             inbox=self._tell,
             snapshot=self.snapshot,
+            labels=lambda: labels_of(self.config, self.troubles().values()),
             explain=self.explain,
             pops=self.book,
             cards=Cards(self.store),
@@ -174,14 +189,20 @@ class House:
             "hours": self.hours.run(),
             "journal": self.journal.run(),
             "http": self.http.run(),
+            "spool": self.spool.run(),
+            "retention": run_daily(self.store.writer, assembly.retention_rules(self.config), self.clock),
             "snapshots": clockwork.publish_snapshots(self.snapshot, self.pops),
         }
+        if self.webhook is not None:
+            tasks["webhook"] = self.webhook.run()
         async with asyncio.TaskGroup() as group:
             for name, work in tasks.items():
                 group.create_task(work, name=name)
 
     async def close(self) -> None:
         """Close everything, whatever state it is in."""
+        if self.webhook is not None:
+            self.webhook.stop()
         await self.agi.close()
         self.ami.close()
         await self.http.stop()
@@ -200,11 +221,16 @@ class House:
             self.broker.replace_principals(assembly.principals(config))
         self.http.replace_principals(assembly.principals(config))
 
+    def _count_cards(self, _fact: object, wishes: Sequence[object]) -> None:
+        for wish in wishes:
+            if isinstance(wish, WriteCallCard):
+                self.http.metrics.call_finished(wish.card)
+
     # --- between the parts -----------------------------------------------------------------------
 
     def _on_event(self, frame: AmiFrame) -> None:
-        if self.gate.first_of_event(frame):
-            self.sync.on_event(frame)
+        self.gate.mark_event(frame)
+        self.sync.on_event(frame)
 
     async def _known_agents(self) -> Sequence[LiveAgent]:
         """Status of every configured agent: as kept, else logged out."""
@@ -216,9 +242,18 @@ class House:
             for name in self.config.tree.agents
         ]
 
+    async def _read_calls(self) -> None:
+        """What the journal knows of calls; the feed is made after the synchroniser."""
+        await self.journal.catch_up_calls()
+
     async def _read_journal(self) -> None:
-        """The journal's tail before anything is offered; the feed is made after the synchroniser."""
+        """The journal's tail before anything is offered."""
         await self.journal.catch_up()
+
+    async def _spooled_callback(self, item: SpoolItem) -> None:
+        """A number left for a call back while we were down: a task of the missed-call ledger."""
+        at = self.clock.now() if item.at is None else item.at
+        await self.store.note_spooled_callback(item.call, item.text("number"), at)
 
     def _dossier(self, wish: ShowPop) -> Mapping[str, object]:
         queue = self.config.tree.queues.get(wish.queue)
@@ -249,6 +284,8 @@ class House:
             found["store"] = self.store.status.words
         if self.journal.trouble:
             found["journal"] = self.journal.trouble
+        if self.webhook is not None and self.webhook.counters.last_error:
+            found["webhook"] = f"downstream does not take cards: {self.webhook.counters.last_error}"
         mqtt = self.pops.status()
         if not mqtt.connected:
             found["mqtt"] = mqtt.text

@@ -37,6 +37,7 @@ SETTLE_EVERY_S = 5.0
 SETTLE_AFTER_MS = 5_000
 RESYNC_EVERY_MS = 5_000
 
+FEATURE = "ACDFEATURE"
 _KINDS = {kind.upper(): kind for kind in NOTES}
 
 
@@ -93,8 +94,20 @@ class JournalFeed:
 
     # --- reading ---------------------------------------------------------------------------------
 
+    async def catch_up_calls(self) -> None:
+        """Tell what happened to calls while we heard nothing; called at a sync, before the snapshot is told.
+
+        A call that ended meanwhile ends as it really did, instead of having vanished.
+        """
+        await self._tell_all(lambda row: row.kind != FEATURE)
+
     async def catch_up(self) -> None:
-        """Read all there is and tell it at once; called at a sync, after the snapshot."""
+        """Tell the rest; called at a sync, after the snapshot: a login by feature code outdoes the store."""
+        await self._tell_all(lambda _row: True)
+        self._synced = True
+        self._lost_checked = False
+
+    async def _tell_all(self, which: Callable[[JournalRow], bool]) -> None:
         async with self._reading:
             try:
                 await self._poll()
@@ -102,10 +115,11 @@ class JournalFeed:
             except PortError as failed:
                 self.trouble = f"journal rows cannot be stored: {failed}"
                 return
-            while self._held:
-                self._tell(self._held.popleft(), rescue=False)
-        self._synced = True
-        self._lost_checked = False
+            kept = deque(row for row in self._held if not which(row))
+            for row in self._held:
+                if which(row):
+                    self._tell(row, rescue=False)
+            self._held = kept
 
     async def run(self) -> None:
         """Poll for ever."""
@@ -150,7 +164,7 @@ class JournalFeed:
         fields = {**row.fields, "call": row.call, "queue": row.queue, "agent": row.agent, "ms": str(row.ms)}
         if not self._gate.first_of_row(kind, fields):
             return  # the live feed brought it
-        if kind != "AcdFeature" and not self._engine.knows(CallId(row.call)):
+        if row.kind != FEATURE and not self._engine.knows(CallId(row.call)):
             self.counters["unknown_calls"] += 1
             if rescue and kind != "AcdEnd":
                 self._ask_resync()

@@ -28,6 +28,7 @@ SUB_COMMANDS: dict[str, tuple[str, str]] = {
     "erase": ("acd.cli.cards:erase_app", "Erase what is kept about a number"),
     "ledger": ("acd.cli.ledger:app", "Missed calls: list, close, approve"),
     "audit": ("acd.cli.ledger:audit_app", "Check the audit log"),
+    "asterisk-files": ("acd.cli.asterisk:app", "Write Asterisk's files about our agents"),
     "agent": ("acd.cli.agent:app", "Show an agent's screen-pops live; log in, pause, resume"),
 }
 """name: (module:attribute, help). The attribute is a typer application, or a function to make one of."""

@@ -145,6 +145,7 @@ class CallFacts:
             return
         if waiting:
             self.floor.from_line(call)
+        call.queue, call.subscriber = fact.queue or call.queue, fact.subscriber or call.subscriber
         self._gone_soon(call, EndReason.REFUSED, f"refused {fact.reason}", when)
 
     def _gone_soon(self, call: Call, final: EndReason, detail: str, when: Instant) -> None:

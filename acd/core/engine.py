@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from acd.core import events, invariants
 from acd.core.agents import AgentFacts
+from acd.core.call import CallState
 from acd.core.calls import CallFacts
 from acd.core.cards import Cards
 from acd.core.floor import Floor
@@ -133,6 +134,8 @@ class Engine:
         known = self._floor.find_call(call)
         if known is None:
             return ()
+        if known.state is not CallState.WAITING:
+            return tuple(known.explanation)
         return (*known.explanation, *self._floor.matcher.explain(call, now))
 
     def knows(self, call: CallId) -> bool:

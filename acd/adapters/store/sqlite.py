@@ -320,7 +320,8 @@ class SqliteStore:
             # known to refuse: say so at once instead of waiting for the lock again; `_care` probes
             raise PortError(self.writer.trouble, retryable=True)
         try:
-            return await asyncio.wait_for(self.writer.do(job, urgent=urgent, alone=alone), limit_s)
+            async with asyncio.timeout(limit_s):
+                return await self.writer.do(job, urgent=urgent, alone=alone)
         except TimeoutError as error:
             raise PortError(f"the database did not answer within {limit_s} s", retryable=True) from error
 
@@ -405,8 +406,10 @@ class SqliteStore:
     async def _care(self) -> None:
         """Refill numbers when asked; probe a refusing database and replay, once a second."""
         while True:
+            # not wait_for: before Python 3.12 it can swallow the cancellation that close() sends
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), PROBE_EVERY_S)
+                async with asyncio.timeout(PROBE_EVERY_S):
+                    await self._wake.wait()
             self._wake.clear()
             if self.writer.trouble:
                 await asyncio.sleep(PROBE_EVERY_S)
