@@ -24,13 +24,14 @@ from acd.desk.dossier import Dossier, Matter
 from acd.ports import PortError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    import aiosqlite
 
     from acd.adapters.directory import HttpDirectory
     from acd.adapters.store.sqlite import SqliteStore
     from acd.config_projects import Projects
     from acd.core.effects import ShowPop
     from acd.core.ids import Ani, Did
+    from acd.desk.case import Case
     from acd.desk.oncall import Busy
     from acd.desk.project import Project, Source
     from acd.ports import Clock
@@ -99,10 +100,9 @@ class Dossiers:
 
     async def gather(self, owner: Project, ani: str, quoted: str = "") -> Dossier:
         """Ask every source within the budget. What is late is named, and joins the remembered dossier when it comes."""
-        questions: dict[str, Coroutine[object, object, Dossier]] = {"desk": self._own(owner, ani, quoted)}
+        tasks = {asyncio.create_task(self._own(owner, ani, quoted)): "desk"}
         for source in owner.sources:
-            questions.setdefault(source.kind, self._ask(owner, source, ani))
-        tasks = {asyncio.create_task(work): name for name, work in questions.items()}
+            tasks[asyncio.create_task(self._ask(owner, source, ani))] = source.kind
         done, late = await asyncio.wait(tasks, timeout=self._budget_s)
         order = list(tasks)
         parts = [part for task in order if task in done and (part := self._result(task, tasks[task]))]
@@ -175,9 +175,9 @@ class Dossiers:
         """Return what we know ourselves: open cases, the quoted one first, and the last calls."""
         number = self._normalise(ani) if ani else ""
 
-        async def job(db: object) -> list[desk_store.Case]:
-            held = await desk_store.cases(db, owner.id, client=number, limit=10) if number else []  # type: ignore[arg-type]
-            named = await desk_store.case(db, quoted) if quoted else None  # type: ignore[arg-type]
+        async def job(db: aiosqlite.Connection) -> list[Case]:
+            held = await desk_store.cases(db, owner.id, client=number, limit=10) if number else []
+            named = await desk_store.case(db, quoted) if quoted else None
             if named is not None and named.project == owner.id:
                 held = [named, *(one for one in held if one.number != named.number)]
             return held
@@ -244,10 +244,19 @@ def form_data(owner: Project) -> dict[str, object]:
         {
             "name": f.name,
             "label": f.label,
-            "kind": f.kind,
+            "kind": "text" if f.kind == "email" else f.kind,
             "required": f.required,
-            **({"choices": list(f.choices)} if f.choices else {}),
+            "max_length": 4_000 if f.kind == "lines" else 300,
+            **({"choices": [list(pair) for pair in f.choices]} if f.choices else {}),
+            **({"prefill": f.prefill} if f.prefill else {}),
+            **({"phrases": list(f.phrases)} if f.phrases else {}),
         }
         for f in owner.form.fields
     ]
-    return {"fields": fields}
+    outcomes = [
+        {"value": value, "label": label, "needs_message": needed}
+        for value, label, needed in owner.form.outcomes
+    ]
+    return {
+        "id": owner.id, "title": owner.name, "language": owner.language, "fields": fields, "outcomes": outcomes,
+    }  # fmt: skip

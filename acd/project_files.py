@@ -175,7 +175,9 @@ def _doubled(loaded: Loaded, taken: Mapping[str, str]) -> Iterator[Problem]:
 
 
 def _digits(number: str) -> str:
-    return "".join(c for c in number if c.isdigit()).removeprefix("8") if len(number) > 10 else number  # noqa: PLR2004
+    """Return what makes two writings of a number the same: +7 and 8 before a Russian number do not."""
+    digits = "".join(c for c in number if c.isdigit())
+    return digits[-10:]
 
 
 def _last_good(name: str, broken: Loaded, problems: list[Problem], kept: Path | None, zone: str) -> Loaded:
@@ -292,9 +294,13 @@ def project_of(name: str, file: ProjectFile, zone: ZoneInfo) -> Project:
         },
         instructions=tuple(Instruction(i.text, _window(i.when), i.call_type, i.topic) for i in file.instructions),
         form=Form(
-            tuple(FormField(key, f.label, f.kind, f.required, f.choices) for key, f in file.form.fields.items()),
+            tuple(
+                FormField(key, f.label, f.kind, f.required, tuple(f.choices.items()), f.prefill, f.phrases)
+                for key, f in file.form.fields.items()
+            ),
             file.form.subject,
             file.form.text,
+            tuple((key, o.label, o.needs_message) for key, o in file.form.outcomes.items()),
         ),
         deliver=tuple(_rules(file)),
         routing=tuple(_routing(file)),

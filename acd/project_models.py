@@ -136,19 +136,45 @@ class FormFieldEntry(Section):
     """One field of the message form."""
 
     label: Name = Field(description="Shown to the agent and in the message")
-    kind: Literal["text", "long", "phone", "email", "number", "date", "choice", "yes_no"] = Field(
-        default="text", description="What may be typed"
-    )
+    kind: Literal[
+        "text", "lines", "phone", "email", "number", "date", "time", "datetime", "choice", "yesno"
+    ] = Field(default="text", description="What may be typed")
     required: Flag = Field(default=False, description="The card cannot be saved without it")
-    choices: tuple[Name, ...] = Field(default=(), description="For kind choice")
+    choices: dict[Name, Name] = Field(default_factory=dict, description="For kind choice, value: label")
+    prefill: Literal["", "ani", "name", "organisation"] = Field(default="", description="What it starts with")
+    phrases: Annotated[tuple[Name, ...], Field(max_length=12)] = Field(
+        default=(), description="Ready-made texts"
+    )
+
+    @model_validator(mode="after")
+    def _choices(self) -> FormFieldEntry:
+        if (self.kind == "choice") != bool(self.choices):
+            raise ValueError("choices belong to kind choice, and it needs them")
+        return self
+
+
+class OutcomeEntry(Section):
+    """How a call can end for its client."""
+
+    label: Name = Field(description="Shown to the agent")
+    needs_message: Flag = Field(default=False, description="The required fields must be filled")
 
 
 class FormEntry(Section):
     """The agreed written form."""
 
     fields: dict[FieldName, FormFieldEntry] = Field(default_factory=dict, description="In their order")
+    outcomes: dict[FieldName, OutcomeEntry] = Field(default_factory=dict, description="How a call can end")
     subject: str = Field(default="", max_length=300, description="Template of the subject")
     text: str = Field(default="", max_length=8_000, description="Template; empty = one line per field")
+
+    @field_validator("fields")
+    @classmethod
+    def _not_the_desks_own(cls, value: dict[str, FormFieldEntry]) -> dict[str, FormFieldEntry]:
+        taken = RESERVED & set(value)
+        if taken:
+            raise ValueError(f"{', '.join(sorted(taken))} is written by the desk itself")
+        return value
 
     @model_validator(mode="after")
     def _renders(self) -> FormEntry:
@@ -161,9 +187,9 @@ class FormEntry(Section):
         return self
 
 
+RESERVED = frozenset({"disposition", "message", "form", "identity_confirmed"})
 STANDARD_VALUES = (
-    "subscriber", "card", "caller", "caller_name", "did", "date", "time", "agent", "urgency", "call_type", "message",
-    "subject", "disposition", "caller_email",
+    "subscriber", "card", "caller", "caller_name", "did", "date", "time", "agent", "urgency", "call_type", "disposition",
 )  # fmt: skip
 """What every template may use besides the form's own fields."""
 

@@ -60,28 +60,25 @@ def expand(text: bytes, start: dt.datetime, end: dt.datetime, zone: ZoneInfo) ->
 
     if end - start > dt.timedelta(days=MAX_SPAN_DAYS):
         raise PortError(f"a calendar is asked about {MAX_SPAN_DAYS} days at most", retryable=False)
-    found: list[Busy] = []
+    found: dict[Busy, None] = {}
     try:
         calendar = icalendar.Calendar.from_ical(guard(text))
-        days = (end - start).days + 2
-        for day in range(days):  # day by day, so that the limit holds before the work is done
-            begin = start + dt.timedelta(days=day)
+        query = recurring_ical_events.of(calendar, skip_bad_series=True)
+        begin = start
+        while (
+            begin < end and len(found) <= MAX_EXPANDED
+        ):  # day by day: the limit holds before all work is done
             stop = min(end, begin + dt.timedelta(days=1))
-            if begin >= stop:
-                break
-            for event in recurring_ical_events.of(calendar, skip_bad_series=True).between(begin, stop):
-                busy = _busy(event, zone)
-                if busy is not None and busy not in found:
-                    found.append(busy)
-                if len(found) > MAX_EXPANDED:
-                    raise PortError(
-                        f"more than {MAX_EXPANDED} events in the days asked about", retryable=False
-                    )
+            busy = (_busy(event, zone) for event in query.between(begin, stop))
+            found |= dict.fromkeys(one for one in busy if one is not None)
+            begin = stop
     except PortError:
         raise
     except Exception as error:
         # parsers of foreign text fail in many ways; all of them mean: not a calendar we can use
         raise PortError(f"the calendar cannot be read: {type(error).__name__}", retryable=False) from error
+    if len(found) > MAX_EXPANDED:
+        raise PortError(f"more than {MAX_EXPANDED} events in the days asked about", retryable=False)
     return tuple(sorted(found, key=lambda one: one.start))
 
 

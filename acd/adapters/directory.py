@@ -101,7 +101,7 @@ def read(source: Source, answer: Any) -> dict[str, object]:
             found[name] = value
     sensitive = at_path(answer, source.mapping.get("sensitive", "sensitive"))
     if isinstance(sensitive, Mapping):
-        found["sensitive"] = {str(k): v for k, v in list(sensitive.items())[:MAX_ITEMS]}
+        found["sensitive"] = {str(name): value for name, value in list(sensitive.items())[:MAX_ITEMS]}
     items = at_path(answer, source.mapping.get("matters", "matters"))
     if isinstance(items, list):
         found["matters"] = [_matter(source, item) for item in items[:MAX_ITEMS] if isinstance(item, Mapping)]

@@ -154,7 +154,7 @@ def shown(dossier: Dossier, *, confirmed: bool = False) -> dict[str, object]:
         "open_matters": [m.data() for m in matters[:MAX_MATTERS]],
         "more_matters": max(0, len(dossier.matters) - min(len(matters), MAX_MATTERS)),
         "last_calls": [dict(call) for call in dossier.last_calls],
-        "sensitive": dict(dossier.sensitive) if confirmed else sorted(dossier.sensitive),
+        "sensitive": dict(dossier.sensitive) if confirmed else dict.fromkeys(dossier.sensitive),
         "late_sources": list(dossier.late),
     }
-    return {name: value for name, value in body.items() if value not in ("", None, [], 0, {})}
+    return {name: value for name, value in body.items() if value or value is False}

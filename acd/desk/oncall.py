@@ -59,9 +59,10 @@ class Rotation:
         today = local(at, zone).date()
         if at < instant(today, self.hand_over, zone):
             today -= dt.timedelta(days=1)
-        turn = ((today - self.starts).days // self.every_days) % len(self.people)
+        turns = (today - self.starts).days // self.every_days
+        turn = turns % len(self.people)
         order = self.people[turn:] + self.people[:turn]
-        special = self.instead.get(today)
+        special = self.instead.get(self.starts + dt.timedelta(days=turns * self.every_days))
         if special is not None:
             order = (special, *(person for person in order if person != special))
         return order

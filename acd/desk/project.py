@@ -29,9 +29,14 @@ class FormField:
     name: str
     label: str
     kind: str = "text"
-    """text, long, phone, email, number, date, choice, yes_no."""
+    """text, lines, phone, email, number, date, time, datetime, choice, yesno."""
     required: bool = False
-    choices: tuple[str, ...] = ()
+    choices: tuple[tuple[str, str], ...] = ()
+    """(value, label)."""
+    prefill: str = ""
+    """What the field starts with: ani, name, organisation."""
+    phrases: tuple[str, ...] = ()
+    """Ready-made texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,8 @@ class Form:
     fields: tuple[FormField, ...] = ()
     subject: str = ""
     text: str = ""
+    outcomes: tuple[tuple[str, str, bool], ...] = ()
+    """(value, label, needs a message)."""
 
     def missing(self, values: Mapping[str, str]) -> tuple[str, ...]:
         """Return the labels of required fields that are empty."""

@@ -30,7 +30,7 @@ def test_open_matters_come_first_and_complaints_before_orders() -> None:
 
 def test_sensitive_values_open_only_after_the_agent_confirmed_who_speaks() -> None:
     one = dossier.join([dossier.part(ORDERS)])
-    assert dossier.shown(one)["sensitive"] == ["passport"]
+    assert dossier.shown(one)["sensitive"] == {"passport": None}
     assert dossier.shown(one, confirmed=True)["sensitive"] == {"passport": "4500"}
 
 

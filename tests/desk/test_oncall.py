@@ -19,6 +19,7 @@ def test_turns_follow_each_other_at_the_hand_over() -> None:
 
 def test_an_exception_puts_somebody_else_first() -> None:
     assert TURNS.order(at("2026-11-09T10:00"), MOSCOW) == ("c", "b", "a")
+    assert TURNS.order(at("2026-11-15T10:00"), MOSCOW) == ("c", "b", "a"), "for the whole turn"
     assert Rotation("none", (), dt.date(2026, 1, 1)).order(0, MOSCOW) == ()
 
 

@@ -27,7 +27,7 @@ LAW = Project(
         "bob": Person("bob", "Bob", "bob@law.example", quiet=((1320, 1920),)),
     },
     rotations={"duty": Rotation("duty", ("ann", "bob"), dt.date(2026, 11, 23))},
-    form=Form((FormField("message", "Message", "long", required=True), FormField("phone", "Phone"))),
+    form=Form((FormField("message", "Message", "lines", required=True), FormField("phone", "Phone"))),
     deliver=(
         Rule("on_call:duty", urgency="urgent", acknowledge_ms=600_000),
         Rule("person:bob", urgency="normal"),
