@@ -34,6 +34,7 @@ from acd.core.effects import WriteCallCard
 from acd.core.engine import Engine
 from acd.core.ids import AgentId, CallId
 from acd.core.weighted import WeightedMatcher
+from acd.desk_house import DeskHouse
 from acd.door import Door, LastTalks
 from acd.factlog import FactLog
 from acd.journalfeed import JournalFeed
@@ -71,6 +72,7 @@ class House:
             normalise=partial(numberfacts.normalise, home_region=config.tree.centre.region),
         )
         self.book = PopBook()
+        self.desk = self._make_desk()
         self.broker = self._make_broker()
         self.pops = MqttScreenPop(assembly.mqtt_settings(config), clock, self._tell, self.book)
         self.translator = Translator(self._devices())
@@ -125,8 +127,14 @@ class House:
         settings = assembly.broker_settings(self.config)
         return None if settings is None else EmbeddedBroker(settings, assembly.principals(self.config))
 
+    def _make_desk(self) -> DeskHouse | None:
+        if self.config.tree.projects is None:
+            return None
+        last_talks = LastTalks(self.store, self.clock, self._numbers)
+        return DeskHouse(lambda: self.config, self.store, self.clock, last_talks)
+
     def _make_door(self) -> Door:
-        directory = LastTalks(self.store, self.clock, self._numbers)
+        directory = self.desk or LastTalks(self.store, self.clock, self._numbers)
         return Door(lambda: self.config, self.snapshot, self.clock, directory, self.store.next_card_number)
 
     def _numbers(self) -> Numbers:
@@ -149,6 +157,7 @@ class House:
             explain=self.explain,
             pops=self.book,
             cards=Cards(self.store),
+            public_desk=self.desk.public if self.desk else None,
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
             troubles=self.troubles,
             gauges=self.gauges,
@@ -195,6 +204,8 @@ class House:
         }
         if self.webhook is not None:
             tasks["webhook"] = self.webhook.run()
+        if self.desk is not None:
+            tasks |= self.desk.tasks()
         async with asyncio.TaskGroup() as group:
             for name, work in tasks.items():
                 group.create_task(work, name=name)
@@ -209,6 +220,8 @@ class House:
         await self.pops.stop()
         if self.broker is not None:
             await self.broker.stop()
+        if self.desk is not None:
+            await self.desk.close()
         self.journal.close()
         self.runner.close()
         await self.store.close()
@@ -263,6 +276,7 @@ class House:
             "ani": wish.ani,
             "did": wish.did,
             "card_number": wish.card_number,
+            **(self.desk.pop(wish) if self.desk else {}),
         }
 
     # --- views -----------------------------------------------------------------------------------
@@ -286,6 +300,8 @@ class House:
             found["journal"] = self.journal.trouble
         if self.webhook is not None and self.webhook.counters.last_error:
             found["webhook"] = f"downstream does not take cards: {self.webhook.counters.last_error}"
+        if self.desk is not None:
+            found |= self.desk.troubles()
         mqtt = self.pops.status()
         if not mqtt.connected:
             found["mqtt"] = mqtt.text
@@ -302,6 +318,8 @@ class House:
             "note_repeats": float(self.gate.repeated),
             "cards_spilled": float(self.store.status.spilled),
         }
+        if self.desk is not None:
+            figures |= self.desk.gauges()
         sources = (
             ("ami", self.ami.counters),
             ("sync", self.sync.counters),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -87,13 +88,16 @@ async def messages(db: aiosqlite.Connection, project: str, since: Instant, limit
     return [Message(*row) for row in rows]
 
 
-async def cards_without_message(db: aiosqlite.Connection, since: Instant, limit: int = 200) -> list[str]:
+async def cards_without_message(
+    db: aiosqlite.Connection, subscribers: Sequence[str], since: Instant, limit: int = 200
+) -> list[str]:
     """Return calls whose card carries a message that never became one (a broken project, a defect, a restart)."""
     rows = await db.execute_fetchall(
-        "SELECT f.call FROM card_fields AS f JOIN cards AS c ON c.call = f.call WHERE f.name = 'message'"
-        " AND trim(f.value) <> '' AND c.stored_at >= ?"
+        "SELECT DISTINCT f.call FROM card_fields AS f JOIN cards AS c ON c.call = f.call"
+        " WHERE f.name IN ('message', 'note') AND trim(f.value) <> '' AND c.stored_at >= ?"
+        " AND c.subscriber IN (SELECT value FROM json_each(?))"
         " AND NOT EXISTS (SELECT 1 FROM desk_messages AS m WHERE m.call = f.call) LIMIT ?",
-        (since, limit),
+        (since, json.dumps(list(subscribers)), limit),
     )
     return [str(row["call"]) for row in rows]
 
