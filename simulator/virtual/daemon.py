@@ -84,7 +84,7 @@ class Daemon:
         )
         settings = AmiSettings("acd", "secret", interest=EVENTS)
         self.ami = AmiConnection(settings, self._on_event, self.sync.on_state)
-        self.ami._random = Random(chance.random())  # noqa: S311, SLF001 - jitter by the seed
+        self.ami._random = Random(chance.random())  # noqa: SLF001 - jitter by the seed
         self.sync.attach(self.ami)
         self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released)
         self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect)
