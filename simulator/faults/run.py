@@ -30,6 +30,8 @@ EXTRA_DESCRIPTORS = 12
 LONGEST_S = 40.0
 """A caller whose other side died with Asterisk hangs up in the end."""
 IDLE = frozenset({"idle", "logged_out"})
+SHOWN_AFTER_MS = 6_000
+"""A fault that lasts longer than this must be seen by then."""
 TROUBLE_OF: dict[Kind, str] = {
     Kind.AMI_BLACK_HOLE: "asterisk",
     Kind.PBX_KILL: "asterisk",
@@ -37,7 +39,7 @@ TROUBLE_OF: dict[Kind, str] = {
     Kind.AGI_MUTE: "door",
     Kind.BROKER: "mqtt",
     Kind.TICKETS_500: "webhook",
-    Kind.DISK_FULL: "store",
+    Kind.DISK_FULL: "disk",
     Kind.CLOCK: "clock",
 }
 """Which words `acd status` and the wallboard must show while this fault lasts."""
@@ -59,7 +61,7 @@ class Done:
     def shown(self) -> bool | None:
         """Whether the trouble was visible; None where none is expected or the fault was short."""
         wanted = TROUBLE_OF.get(self.fault.kind)
-        if wanted is None or self.skipped or self.ended_ms - self.began_ms < 4_500:
+        if wanted is None or self.skipped or self.ended_ms - self.began_ms < SHOWN_AFTER_MS:
             return None
         return wanted in self.troubles
 

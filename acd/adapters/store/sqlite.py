@@ -82,6 +82,8 @@ class SqliteStore:
         """Cards that came with a number of another card: must stay 0."""
         self.rejected = 0
         """Spilled cards the database can never take, set aside in `<database>.rejected`: must stay 0."""
+        self.watchers: list[Callable[[aiosqlite.Connection, CallCard, Instant], Awaitable[None]]] = []
+        """Told of every new or changed card inside its transaction; they must not raise."""
         self._clock = clock
         self._destinations = destinations
         self._ledger_rules = ledger_rules or LedgerRules()
@@ -356,6 +358,8 @@ class SqliteStore:
         if not written.changed:
             return
         await ledger_store.note_card(db, written.card, self._ledger_rules, self._tidy)
+        for watcher in self.watchers:
+            await watcher(db, written.card, now)
         for destination in self._destinations:
             await outbox.put(
                 db,
