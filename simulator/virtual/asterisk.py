@@ -175,6 +175,7 @@ class Asterisk:
             return
         handler = getattr(self, f"_do_{name}", None)
         if handler is None:
+            self.world.fault(f"the model does not know the action {action.name}")
             session.refuse(action, "Invalid/unknown command")
         else:
             handler(session, action)
@@ -227,6 +228,14 @@ class Asterisk:
         scope = self.channels[target].variables if target else self.globals
         scope[name] = value
         session.accept(action, "Variable Set")
+
+    def _do_getvar(self, session: Session, action: AmiAction) -> None:
+        target, name = action.get("Channel"), action.get("Variable")
+        if target and target not in self.channels:
+            session.refuse(action, "No such channel")
+            return
+        scope = self.channels[target].variables if target else self.globals
+        session.accept(action, "", ("Variable", name), ("Value", scope.get(name, "")))
 
     def _do_hangup(self, session: Session, action: AmiAction) -> None:
         channel = self.channels.get(action.get("Channel"))

@@ -86,7 +86,7 @@ class Daemon:
         self.ami = AmiConnection(settings, self._on_event, self.sync.on_state)
         self.ami._random = Random(chance.random())  # noqa: SLF001 - jitter by the seed
         self.sync.attach(self.ami)
-        self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released)
+        self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released, doubt=self.sync.ask_audit)
         self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect)
         self.heartbeat.nonce = f"{chance.getrandbits(32):08x}"
         self.watch = LoopWatch(self.sync.suspect)

@@ -135,6 +135,8 @@ class Walk:
                     break
                 self.place = await handler(self.place[1])
             except _Jump as jump:
+                if self.vars.get(var.ACD_STAGE) == "talk":
+                    self.world.count("talks_torn")
                 self._drop_leg()
                 self.place = jump.place
             except _Gone:
