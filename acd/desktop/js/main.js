@@ -335,7 +335,7 @@ async function save(ready) {
       byId("saved").textContent = word("incomplete");
       card.focusNext(problem.body.problems);
     } else {
-      byId("saved").textContent = word(problem.status === 403 ? "save_refused" : "save_later");
+      byId("saved").textContent = word({ 403: "save_refused", 0: "save_later" }[problem.status] ?? "save_wait");
       if (problem.status !== 403) keeper.promise(call.draft, ready);
     }
   } finally {
@@ -353,7 +353,8 @@ function onSent(call, fields) {
   if (desk.call?.call !== call) return;
   desk.call.draft.sent = fields;
   byId("saved").textContent = word("saved_at", { time: words.time(now()) });
-  askPreview();
+  if (desk.call.past && !drafts.unsaved(desk.call.draft)) closeCall();
+  else askPreview();
 }
 
 function onStored(draft) {

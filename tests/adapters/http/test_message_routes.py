@@ -127,6 +127,16 @@ async def test_after_our_restart_the_stored_card_says_whose_call_it_was():
         assert (await http.put(path, json={"fields": FIELDS}, headers=auth("ann"))).status_code == 403
 
 
+async def test_a_call_nobody_knows_yet_is_not_called_somebody_elses():
+    """Seconds after a restart the card is still to be made from the journal: the page tries again."""
+    world = DeskWorld()
+    world.cards.stored = []
+    async with caller(world) as http:
+        path = "/api/v1/calls/unknown/message"
+        assert (await http.put(path, json={"fields": FIELDS}, headers=auth("ann"))).status_code == 404
+    assert (world.facts, world.desk.amended) == ([], [])
+
+
 async def test_a_card_that_is_not_stored_yet_goes_through_the_core():
     world = DeskWorld()
     world.desk.stored = False
