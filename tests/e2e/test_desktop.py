@@ -242,6 +242,11 @@ async def test_an_incomplete_message_is_not_saved_and_the_cursor_goes_where_it_i
         await expect(page.locator("#field-caller_name")).to_be_focused()
         await expect(page.locator("#field-caller_name")).to_have_attribute("aria-invalid", "true")
         await expect(page.locator("#problem-caller_name")).to_have_text("Нужно заполнить")
+        await page.keyboard.type("Иванов")
+        await expect(page.locator("#problem-caller_name")).to_have_text("")
+        await page.keyboard.press("F2")
+        await expect(page.locator("#field-subject")).to_be_focused()
+        await expect(page.locator("#problem-subject")).to_have_text("Нужно заполнить")
         await page.keyboard.press("F4")
         for _ in range(6):
             await page.keyboard.press("ArrowRight")  # to the last one: a wrong number

@@ -28,6 +28,7 @@ export class CardForm {
     this.form = form;
     this.inputs.clear();
     this.shown.clear();
+    this.tried = false;
     fill(byId("card"), form.fields.map((field) => this.#row(field)));
     fill(byId("outcome-list"), form.outcomes.map((outcome, n) => this.#outcome(outcome, n)));
     byId("form-title").textContent = form.title;
@@ -55,16 +56,17 @@ export class CardForm {
 
   /** Show problems of fields the person has left; all of them when `all`. Returns how many there are. */
   show(problems, all = false) {
+    this.tried ||= all; // what was missing at the last attempt stays marked until it is filled
     const by = new Map(problems.map((problem) => [problem.field, problem.code]));
     for (const [name, input] of this.inputs) {
       const code = by.get(name);
-      const visible = code && (all || (this.shown.has(name) && code !== "required"));
       if (all && code) this.shown.add(name);
+      const visible = code && this.shown.has(name) && (this.tried || code !== "required");
       input.setAttribute("aria-invalid", String(Boolean(visible)));
       const place = byId(`problem-${name}`);
       place.textContent = visible ? (hasWord(`problem_${code}`) ? word(`problem_${code}`) : code) : "";
     }
-    byId("outcomes").classList.toggle("missing", all && by.has("disposition"));
+    byId("outcomes").classList.toggle("missing", this.tried && by.has("disposition"));
     return problems.length;
   }
 

@@ -274,12 +274,13 @@ function phaseStart(phase) {
 function onTyped(fields) {
   const call = desk.call;
   if (!call?.draft.form) return;
+  askPreview();
+  if (JSON.stringify(fields) === JSON.stringify(call.draft.fields)) return; // the cursor left a field, no more
   call.draft.fields = fields;
   drafts.write(call.draft);
   if (drafts.unsaved(call.draft)) call.readyAfter = false;
   if (!drafts.keeps) byId("saved").textContent = word("not_kept");
   else if (drafts.unsaved(call.draft)) byId("saved").textContent = "";
-  askPreview();
 }
 
 let previewTimer = null;
