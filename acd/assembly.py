@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from acd.adapters.broker import BrokerSettings
 from acd.adapters.http.services import HttpSettings
 from acd.adapters.mqtt import MqttSettings
+from acd.adapters.store.retention import RetentionRules
+from acd.adapters.webhook import WebhookWorker
 from acd.credentials import Principal, Role, hash_token
 
 if TYPE_CHECKING:
     from acd.adapters.asterisk.link import AmiSettings
+    from acd.adapters.store.sqlite import SqliteStore
     from acd.config import Config
     from acd.config_system import Tls
+    from acd.ports import Clock
 
 SUPERVISOR = "supervisor"
 """The principal of the configured HTTP token: `bin/acd`, wallboards, supervisors."""
@@ -62,7 +66,7 @@ def mqtt_settings(config: Config) -> MqttSettings:
         user=mqtt.user,
         password=config.secret(mqtt.password, "mqtt.password").get_secret_value(),
         ca_file=str(config.path(mqtt.ca_file)) if mqtt.ca_file else "",
-        privacy="full" if config.tree.pops.show_ani else "minimal",
+        privacy="minimal",  # the broker carries no personal data (security row 12): the desk fetches it
         pop_life_ms=round(config.tree.pops.expire_s * 1000),
     )
 
@@ -99,3 +103,19 @@ def principals(config: Config) -> tuple[Principal, ...]:
             stored = config.secret(agent.password_hash, location).get_secret_value()
             found.append(Principal(name, Role.AGENT, stored))
     return tuple(found)
+
+
+def webhook(config: Config, store: SqliteStore, clock: Clock) -> WebhookWorker | None:
+    """The worker that tells the downstream system of cards; None when none is configured."""
+    hook = config.tree.webhook
+    if hook is None:
+        return None
+    token = config.secret(hook.token, "webhook.token").get_secret_value() if hook.token else ""
+    outbox: Any = store.outbox  # its message type is what the worker's protocol describes
+    return WebhookWorker(outbox, clock, hook.url, token=token, timeout_s=hook.timeout_s)
+
+
+def retention_rules(config: Config) -> RetentionRules:
+    """How long what is kept."""
+    keep = config.tree.retention
+    return RetentionRules(cards_days=keep.cards_days)

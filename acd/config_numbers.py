@@ -7,6 +7,7 @@ such as +7112. What is no valid number of the country stays as written, digits o
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import phonenumbers
 
@@ -27,6 +28,7 @@ def bare(text: str) -> str:
     return digits
 
 
+@lru_cache(maxsize=10_000)
 def normalise(text: str, region: str) -> tuple[Did, bool]:
     """Return the one form of a number and whether it is a valid number (or a short one) of the region.
 

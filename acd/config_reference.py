@@ -5,22 +5,48 @@ python -m acd.config_reference config/README.md      # rewrites the part between
 
 from __future__ import annotations
 
+import ast
+import inspect
 import sys
 from pathlib import Path
 from typing import Any
 
 from acd.config import FILES, Tree
+from acd.core.policy import RoutingWeights
 
 BEGIN = "<!-- begin of the generated table -->"
 END = "<!-- end of the generated table -->"
 _DEFAULTS_OF = ("queue_defaults", "agent_defaults")
 """Their keys are those of queues.ID and agents.ID; listing them twice would only be longer."""
+_WEIGHT_WORDS = {
+    "hard_limit_ms": "The hard limit itself (000-08: 40 s)",
+    "idle": "Preference for the longest idle agent (c_i)",
+    "sticky": "Preference for the agent of the last talk (c_st)",
+    "opportunity": "What it costs to use an agent whom other subscribers need (c_o)",
+}
+"""For weights whose own text in the core is only the symbol of the formula."""
 _TYPES = {"boolean": "true or false", "integer": "whole number", "number": "number", "string": "text"}
+
+
+def weight_meanings() -> dict[str, str]:
+    """Return what the core says about each of its weights: the text under the field, on one line."""
+    body = ast.parse(inspect.getsource(RoutingWeights)).body[0]
+    assert isinstance(body, ast.ClassDef)  # noqa: S101 - a fact of the source, told to the type checker
+    found: dict[str, str] = {}
+    for item, after in zip(body.body, [*body.body[1:], None], strict=True):
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
+            text = ""
+            if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+                text = " ".join(str(after.value.value).split())
+            found[item.target.id] = _WEIGHT_WORDS.get(item.target.id, text)
+    return found
 
 
 def table() -> str:
     """Return the tables of all keys, one per file, as Markdown."""
     schema = Tree.model_json_schema(by_alias=True)
+    for name, meaning in weight_meanings().items():
+        schema["$defs"]["Weights"]["properties"].get(name, {})["description"] = meaning
     parts: list[str] = []
     for name, sections in FILES.items():
         rows: list[tuple[str, str, str, str]] = []

@@ -76,14 +76,12 @@ def _seconds(tree: Tree, queue: str, name: str) -> tuple[float, Location]:
     return float(str(value)), location
 
 
-def _able(tree: Tree, queue: str) -> list[Agent]:
-    """Agents who hold every skill the queue needs, at the levels first asked for."""
+def _able(tree: Tree, queue: str) -> Iterator[Agent]:
+    """Yield the agents who hold every skill the queue needs, at the levels first asked for."""
     needs, _ = _needs(tree, queue)
-    return [
-        agent
-        for agent in tree.agents.values()
-        if all(agent.skills.get(need.skill, 0) >= need.min_level for need in needs)
-    ]
+    for agent in tree.agents.values():
+        if all(agent.skills.get(need.skill, 0) >= need.min_level for need in needs):
+            yield agent
 
 
 def _needs(tree: Tree, queue: str) -> tuple[tuple, Location]:  # type: ignore[type-arg]
@@ -109,7 +107,7 @@ def _needed_skills(tree: Tree, known: Known) -> Iterator[Finding]:
             ):
                 missing = True
                 yield location, f"no agent has skill {need.skill!r} at level {need.min_level} or higher"
-        if not missing and known.all_agents and not _able(tree, queue):
+        if not missing and known.all_agents and next(_able(tree, queue), None) is None:
             yield place, "no single agent has all these skills at these levels"
 
 
@@ -222,7 +220,7 @@ def _enough_people(tree: Tree, _known: Known) -> Iterator[Finding]:
         per_hour, place = _seconds(tree, queue, "expected_calls_per_hour")
         talk, _ = _seconds(tree, queue, "expected_talk_s")
         load = per_hour * talk / 3600
-        able = len(_able(tree, queue))
+        able = len(list(_able(tree, queue))) if load else 0
         if able and load >= able:
             yield place, f"{load:.1f} erlang are expected, but only {able} agents can take these calls"
 

@@ -298,24 +298,8 @@ class Log(Section):
     format: Literal["json", "text"] = Field(default="json", description="json for machines, text for people")
 
 
-_WEIGHT_WORDS = {
-    "urgency_hard": "Pull toward the hard limit",
-    "urgency_age": "Pull of plain age, so that nobody is forgotten",
-    "hard_limit_ms": "The hard limit (000-08: 40 s)",
-    "debt_step": "How fast a missed promise raises its subscriber",
-    "debt_cap": "Largest multiplier a debt can reach",
-    "level": "Preference for the higher skill level",
-    "idle": "Preference for the longest idle agent",
-    "sticky": "Preference for the agent of the last talk",
-    "opportunity": "Cost of using an agent whom others need more",
-    "opportunity_decay": "How that cost falls with each further idle agent",
-    "hold_back": "Threshold for keeping an agent free; 0 never does",
-    "policy": "recommended, fifo, level_first, strict_tier, delay_ratio, earliest_deadline",
-}
-
-
 def _weights_model() -> type[Section]:
-    """Make the model from the core's dataclass: names and defaults have one home."""
+    """Make the model from the core's dataclass: names, defaults and meanings have one home."""
     kinds: dict[str, Any] = {
         "float": Annotated[Number, Field(ge=0, le=1e6)],
         "int": Annotated[Whole, Field(ge=0, le=3_600_000)],
@@ -326,7 +310,7 @@ def _weights_model() -> type[Section]:
     fields: dict[str, Any] = {
         item.name: (
             kinds[str(item.type)],
-            Field(default=item.default, description=_WEIGHT_WORDS.get(item.name, "See policy.py")),
+            Field(default=item.default),
         )
         for item in dataclasses.fields(RoutingWeights)
         if str(item.type) in kinds
@@ -344,6 +328,16 @@ class Routing(Section):
     weights: Weights = Field(default=Weights(), description="Every number of the routing score")  # type: ignore[valid-type]
     offer_confirm_ms: Milliseconds = Field(
         default=2_000, description="Wish sent, dialplan silent: offer again after this"
+    )
+    skip_ms: Milliseconds = Field(
+        default=10_000, description="An agent who let a call ring is not offered the same call for this long"
+    )
+    phone_rest_ms: Milliseconds = Field(
+        default=5_000, description="A phone that failed, refused or was busy gets no offer for this long"
+    )
+    fallback_retry_ms: Milliseconds = Field(
+        default=5_000,
+        description="A wish for fallback that the dialplan did not confirm is repeated after this",
     )
     reservation_s: Seconds = Field(
         default=8.0, description="A reserved agent without any leg is freed after this"

@@ -60,7 +60,7 @@ class DeskSide:
         return {
             "subscriber": wish.subscriber,
             "display_name": name,
-            "ani": wish.ani,
+            "ani": wish.ani if self._config().tree.pops.show_ani else "",
             "did": wish.did,
             "card_number": wish.card_number,
             "entered_at": live.entered_at if live else None,

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
-from acd import assembly, clockwork
+from acd import assembly, clockwork, numberfacts
 from acd.adapters.asterisk.channels import EVENTS, Translator
 from acd.adapters.asterisk.connection import UP, AmiConnection
 from acd.adapters.asterisk.fastagi import FastAgiServer, Route
@@ -20,14 +21,21 @@ from acd.adapters.asterisk.journal import JournalTailer
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
 from acd.adapters.broker import EmbeddedBroker
+from acd.adapters.clock import SystemClock
 from acd.adapters.http.server import HttpServer
 from acd.adapters.http.services import HttpServices
 from acd.adapters.mqtt import MqttScreenPop
 from acd.adapters.service import LoopWatch
+from acd.adapters.spool import Spool, SpoolItem
 from acd.adapters.store.cards import CardFilter, StoredCard
+from acd.adapters.store.retention import run_daily
 from acd.adapters.store.sqlite import SqliteStore
+from acd.config_labels import labels_of
+from acd.core.effects import WriteCallCard
 from acd.core.engine import Engine
 from acd.core.ids import AgentId, CallId
+from acd.core.weighted import WeightedMatcher
+from acd.desk_house import DeskHouse
 from acd.deskside import DeskSide
 from acd.door import Door, LastTalks
 from acd.factlog import FactLog
@@ -36,11 +44,14 @@ from acd.notegate import NoteGate
 from acd.pops import PopBook
 from acd.ports import PortError
 from acd.runner import Runner
-from acd.snapshot_json import Labels
+from acd.watches import ClockWatch, DiskWatch, DoorWatch
 from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from acd.config import Config
+    from acd.core.effects import ShowPop
     from acd.core.events import LiveAgent
     from acd.core.snapshot import Snapshot
     from acd.ports import Clock
@@ -49,6 +60,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("acd.house")
 
+MINOR = frozenset({"webhook", "door", "disk", "clock"})
+"""Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
+
 
 class House:
     """Everything a running daemon consists of."""
@@ -56,14 +70,16 @@ class House:
     def __init__(self, config: Config, clock: Clock) -> None:
         self.config = config
         self.clock = clock
-        self.engine = Engine(config.policy)
+        self.engine = Engine(config.policy, WeightedMatcher())
         self.store = SqliteStore(
             config.path(config.tree.store.path),
             clock,
             destinations=("webhook",) if config.tree.webhook else (),
+            normalise=partial(numberfacts.normalise, home_region=config.tree.centre.region),
         )
         self.book = PopBook()
-        self.desk = DeskSide(lambda: self.config, self.snapshot, self.book, self.store, Cards(self.store))
+        self.desk = self._make_desk()
+        self.page = DeskSide(lambda: self.config, self.snapshot, self.book, self.store, Cards(self.store))
         self.broker = self._make_broker()
         self.pops = MqttScreenPop(assembly.mqtt_settings(config), clock, self._tell, self.book)
         self.translator = Translator(self._devices())
@@ -73,6 +89,7 @@ class House:
             self._tell,
             clock,
             known_agents=self._known_agents,
+            read_calls=self._read_calls,
             read_journal=self._read_journal,
         )
         self.journal = JournalFeed(
@@ -87,7 +104,7 @@ class House:
         settings = assembly.ami_settings(config, interest=EVENTS)
         self.ami = AmiConnection(settings, self._on_event, self.sync.on_state)
         self.sync.attach(self.ami)
-        self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released)
+        self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released, doubt=self.sync.ask_audit)
         self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect)
         self.watch = LoopWatch(self.sync.suspect)
         self.runner = Runner(
@@ -97,13 +114,20 @@ class House:
             switch=self.switch,
             pops=self.pops,
             store=self.store,
-            dossier=self.desk.dossier,
+            dossier=self._dossier,
+            ask_sync=self.sync.ask_audit,
+        )
+        self.watches = self._make_watches()
+        self.webhook = assembly.webhook(config, self.store, clock)
+        self.spool = Spool(
+            config.path(config.tree.asterisk.spool), {"CallbackChosen": self._spooled_callback}
         )
         self.hours = clockwork.Hours(lambda: self.config, clock, self._tell)
         self.door = self._make_door()
         routes = {path: Route(script) for path, script in self.door.routes().items()}
         self.agi = FastAgiServer(routes, self._tell)
         self.http = HttpServer(self._services(), assembly.http_settings(config))
+        self.runner.observe(self._count_cards)
 
     # --- making ----------------------------------------------------------------------------------
 
@@ -111,8 +135,25 @@ class House:
         settings = assembly.broker_settings(self.config)
         return None if settings is None else EmbeddedBroker(settings, assembly.principals(self.config))
 
+    def _make_watches(self) -> dict[str, DoorWatch | DiskWatch | ClockWatch]:
+        door = DoorWatch(self.clock)
+        self.runner.observe(door.observe)
+        watches: dict[str, DoorWatch | DiskWatch | ClockWatch] = {
+            "door": door,
+            "disk": DiskWatch(self.config.state_dir),
+        }
+        if isinstance(self.clock, SystemClock):
+            watches["clock"] = ClockWatch(self.clock.wall_drift_ms)
+        return watches
+
+    def _make_desk(self) -> DeskHouse | None:
+        if self.config.tree.projects is None:
+            return None
+        last_talks = LastTalks(self.store, self.clock, self._numbers)
+        return DeskHouse(lambda: self.config, self.store, self.clock, last_talks)
+
     def _make_door(self) -> Door:
-        directory = LastTalks(self.store, self.clock, self._numbers)
+        directory = self.desk or LastTalks(self.store, self.clock, self._numbers)
         return Door(lambda: self.config, self.snapshot, self.clock, directory, self.store.next_card_number)
 
     def _numbers(self) -> Numbers:
@@ -131,13 +172,15 @@ class House:
             clock=self.clock,
             inbox=self._tell,
             snapshot=self.snapshot,
+            labels=lambda: labels_of(self.config, self.troubles().values()),
             explain=self.explain,
             pops=self.book,
             cards=Cards(self.store),
-            desk=self.desk,
+            desk=self.page,
+            public_desk=self.desk.public if self.desk else None,
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
-            labels=self.labels,
             troubles=self.troubles,
+            minor=MINOR,
             gauges=self.gauges,
         )
 
@@ -176,20 +219,30 @@ class House:
             "hours": self.hours.run(),
             "journal": self.journal.run(),
             "http": self.http.run(),
+            "spool": self.spool.run(),
+            "retention": run_daily(self.store.writer, assembly.retention_rules(self.config), self.clock),
             "snapshots": clockwork.publish_snapshots(self.snapshot, self.pops),
         }
+        if self.webhook is not None:
+            tasks["webhook"] = self.webhook.run()
+        if self.desk is not None:
+            tasks |= self.desk.tasks()
         async with asyncio.TaskGroup() as group:
             for name, work in tasks.items():
                 group.create_task(work, name=name)
 
     async def close(self) -> None:
         """Close everything, whatever state it is in."""
+        if self.webhook is not None:
+            self.webhook.stop()
         await self.agi.close()
         self.ami.close()
         await self.http.stop()
         await self.pops.stop()
         if self.broker is not None:
             await self.broker.stop()
+        if self.desk is not None:
+            await self.desk.close()
         self.journal.close()
         self.runner.close()
         await self.store.close()
@@ -202,11 +255,16 @@ class House:
             self.broker.replace_principals(assembly.principals(config))
         self.http.replace_principals(assembly.principals(config))
 
+    def _count_cards(self, _fact: object, wishes: Sequence[object]) -> None:
+        for wish in wishes:
+            if isinstance(wish, WriteCallCard):
+                self.http.metrics.call_finished(wish.card)
+
     # --- between the parts -----------------------------------------------------------------------
 
     def _on_event(self, frame: AmiFrame) -> None:
-        if self.gate.first_of_event(frame):
-            self.sync.on_event(frame)
+        self.gate.mark_event(frame)
+        self.sync.on_event(frame)
 
     async def _known_agents(self) -> Sequence[LiveAgent]:
         """Status of every configured agent: as kept, else logged out."""
@@ -218,24 +276,28 @@ class House:
             for name in self.config.tree.agents
         ]
 
+    async def _read_calls(self) -> None:
+        """What the journal knows of calls; the feed is made after the synchroniser."""
+        await self.journal.catch_up_calls()
+
     async def _read_journal(self) -> None:
-        """The journal's tail before anything is offered; the feed is made after the synchroniser."""
+        """The journal's tail before anything is offered."""
         await self.journal.catch_up()
+
+    async def _spooled_callback(self, item: SpoolItem) -> None:
+        """A number left for a call back while we were down: a task of the missed-call ledger."""
+        at = self.clock.now() if item.at is None else item.at
+        await self.store.note_spooled_callback(item.call, item.text("number"), at)
+
+    def _dossier(self, wish: ShowPop) -> Mapping[str, object]:
+        """What the pop shows: the page's own part, then what the subscriber's project knows."""
+        return {**self.page.dossier(wish), **(self.desk.pop(wish) if self.desk else {})}
 
     # --- views -----------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
         """The centre now."""
         return self.engine.snapshot(self.clock.now())
-
-    def labels(self) -> Labels:
-        """Names for people."""
-        tree = self.config.tree
-        return Labels(
-            centre=tree.centre.name,
-            queues={name: queue.display_name for name, queue in tree.queues.items()},
-            agents={name: agent.name for name, agent in tree.agents.items()},
-        )
 
     def explain(self, call: str) -> Sequence[str] | None:
         """Why this agent, why it waits; None for an unknown call."""
@@ -250,10 +312,14 @@ class House:
             found["store"] = self.store.status.words
         if self.journal.trouble:
             found["journal"] = self.journal.trouble
+        if self.webhook is not None and self.webhook.counters.last_error:
+            found["webhook"] = f"downstream does not take cards: {self.webhook.counters.last_error}"
+        if self.desk is not None:
+            found |= self.desk.troubles()
         mqtt = self.pops.status()
         if not mqtt.connected:
             found["mqtt"] = mqtt.text
-        return found
+        return found | {name: words for name, watch in self.watches.items() if (words := watch.trouble)}
 
     def gauges(self) -> dict[str, float]:
         """Figures for the metrics; no personal data."""
@@ -266,6 +332,8 @@ class House:
             "note_repeats": float(self.gate.repeated),
             "cards_spilled": float(self.store.status.spilled),
         }
+        if self.desk is not None:
+            figures |= self.desk.gauges()
         sources = (
             ("ami", self.ami.counters),
             ("sync", self.sync.counters),

@@ -1,8 +1,9 @@
-"""Lets each note through once, whichever way it came first: the live feed or the journal.
+"""Tells which notes of the journal the live feed has brought already.
 
-The journal is complete and a moment late; the live feed is quick and may miss. Both feed the same
-facts, and this gate drops the second copy. Facts are idempotent anyway; the gate keeps an old copy from
-being read as something new (a call that was queued, offered, and "queued" again by a late reader).
+The journal is complete and a moment late; the live feed is quick and may miss. Both feed the same facts,
+and this gate drops the journal's copy of what was heard live. Facts are idempotent anyway; the gate keeps
+an old copy from being read as something new (a call that was queued, offered, and "queued" again by a late
+reader).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ LIMIT = 50_000
 
 
 class NoteGate:
-    """Remembers the notes it let through. Identity: kind, call, agent and the note's own milliseconds."""
+    """Remembers notes. Identity: kind, call, agent and the note's own milliseconds."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._seen: OrderedDict[tuple[str, str, str, str], None] = OrderedDict()
@@ -39,11 +40,10 @@ class NoteGate:
             self._seen.popitem(last=False)
         return True
 
-    def first_of_event(self, frame: AmiFrame) -> bool:
-        """The same for an AMI event; events that are no notes always pass."""
-        if frame.name != "UserEvent" or (kind := frame.get("UserEvent")) not in NOTES:
-            return True
-        return self.first(kind, _bare(frame.get("Call")), _bare(frame.get("Agent")), frame.get("Ms"))
+    def mark_event(self, frame: AmiFrame) -> None:
+        """Remember what the live feed brought. It always passes: only it tells who is which channel."""
+        if frame.name == "UserEvent" and (kind := frame.get("UserEvent")) in NOTES:
+            self.first(kind, _bare(frame.get("Call")), _bare(frame.get("Agent")), frame.get("Ms"))
 
     def first_of_row(self, kind: str, fields: Mapping[str, str]) -> bool:
         """The same for a journal row's fields (as note_to_facts takes them)."""

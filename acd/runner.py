@@ -84,6 +84,7 @@ class Runner:
         pops: ScreenPop,
         store: CardStore,
         dossier: Dossier = lambda _wish: {},
+        ask_sync: Callable[[], None] = lambda: None,
     ) -> None:
         self.engine = engine
         self.clock = clock
@@ -111,6 +112,7 @@ class Runner:
             wish.SendToFallback: lambda w: self._command(self._switch.send_to_fallback, w),
             wish.OfferCallback: lambda w: self._command(self._switch.offer_callback, w),
             wish.HangUpStrayLeg: lambda w: self._command(self._switch.hang_up_stray_leg, w),
+            wish.AskForSync: lambda _w: ask_sync(),
             wish.KeepAgentStatus: lambda w: self._keep(self._store.keep_agent, w),
             wish.WriteCallCard: lambda w: self._keep(lambda x: self._store.write_card(x.card), w),
         }

@@ -9,6 +9,7 @@ fit is one ValueError that says where.
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,11 @@ from acd.core.snapshot import AgentView, CallView, QueueView, Snapshot
 VERSION = 1
 MAX_ITEMS = 100_000
 """No list of a snapshot may be longer; a wallboard must not drown in a broken answer."""
+
+MAX_INSTANT = 253_402_214_400_000
+"""The end of the year 9999 in milliseconds, less a day for time zones: later times cannot be shown."""
+MAX_NUMBER = 10**15
+"""Every other number is smaller; a larger one is nonsense that arithmetic should not meet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +80,11 @@ def decode(data: Any) -> Frame:
             f"snapshot version {str(whole.get('v'))[:20]!r} is not {VERSION}: update the older side"
         )
     counters = _mapping(whole.get("counters", {}), "counters")
+    now = _value(int, whole.get("now"), "now")
+    if not 0 <= now <= MAX_INSTANT:
+        raise ValueError("now: no instant between 1970 and 9999")
     snapshot = Snapshot(
-        now=_value(int, whole.get("now"), "now"),
+        now=now,
         synced=_value(bool, whole.get("synced"), "synced"),
         calls=tuple(_view(CallView, item, "calls") for item in _items(whole, "calls")),
         agents=tuple(_view(AgentView, item, "agents") for item in _items(whole, "agents")),
@@ -143,7 +152,9 @@ def _value(hint: Any, data: Any, where: str) -> Any:
         hint = next(part for part in get_args(hint) if part is not type(None))
     base = getattr(hint, "__supertype__", hint)
     if base is float and isinstance(data, int) and not isinstance(data, bool):
-        return float(data)
+        data = float(data) if abs(data) <= MAX_NUMBER else math.inf
     if not isinstance(data, base) or (isinstance(data, bool) and base is not bool):
         raise ValueError(f"{where}: not of type {base.__name__}")
+    if isinstance(data, (int, float)) and not -MAX_NUMBER <= data <= MAX_NUMBER:  # catches NaN too
+        raise ValueError(f"{where}: not a number we can work with")
     return data

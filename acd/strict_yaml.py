@@ -168,7 +168,7 @@ def _remove(data: Any, location: Location) -> None:
 
 def explain(error: ValidationError, model: type[BaseModel], document: Document) -> list[Problem]:
     """Turn pydantic's findings into problems with positions, in the order of the lines."""
-    problems: list[Problem] = []
+    problems: dict[Problem, None] = {}  # the members of a union often say the same thing
     for item in error.errors(include_url=False, include_context=True, include_input=False):
         location, at_key = _locate(item["loc"], document)
         if value_at(document.data, location) is UNREADABLE:
@@ -180,8 +180,7 @@ def explain(error: ValidationError, model: type[BaseModel], document: Document) 
         elif kind == "extra_forbidden":
             message, at_key = _unknown_key(location, model), True
         problem = document.problem(location, message, at_key=at_key)
-        if problem not in problems:  # the members of a union often say the same thing
-            problems.append(problem)
+        problems[problem] = None
     return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))
 
 

@@ -353,21 +353,28 @@ def _lay(merged: Document, over: Document, below: Any, above: Any, location: Loc
         result = dict(below)
         for key, value in above.items():
             inner = (*location, key)
-            result[key] = _lay(merged, over, below[key], value, inner) if key in below else value
-            if key not in below:
-                _take_marks(merged, over, inner)
+            result[key] = _lay(merged, over, below.get(key), value, inner)
         return result
-    _take_marks(merged, over, location)
+    for known in _locations(below, location):
+        merged.values.pop(known, None)
+        merged.keys.pop(known, None)
+    for known in _locations(above, location):
+        for mine, theirs in ((merged.values, over.values), (merged.keys, over.keys)):
+            if known in theirs:
+                mine[known] = theirs[known]
     return above
 
 
-def _take_marks(merged: Document, over: Document, location: Location) -> None:
-    """Forget the places of the replaced value and remember those of the new one."""
-    size = len(location)
-    for mine, theirs in ((merged.values, over.values), (merged.keys, over.keys)):
-        for known in [known for known in mine if known[:size] == location]:
-            del mine[known]
-        mine.update({known: mark for known, mark in theirs.items() if known[:size] == location})
+def _locations(value: Any, location: Location) -> Iterator[Location]:
+    """Yield the locations of a value and of everything in it."""
+    yield location
+    parts: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(value, dict):
+        parts = value.items()
+    elif isinstance(value, list):
+        parts = enumerate(value)
+    for key, inner in parts:
+        yield from _locations(inner, (*location, key))
 
 
 def override(text: str, file: str = "--set") -> Document:

@@ -85,7 +85,7 @@ CONTEXTS = (
 NOTES: dict[str, tuple[str, ...]] = {
     "AcdEnter": ("did", "ani"),
     "AcdQueued": ("why", "subscriber", "did", "ani", "enter_ms", "card", "priority", "needs", "sticky"),
-    "AcdRefused": ("why",),
+    "AcdRefused": ("why", "subscriber"),
     "AcdDial": ("attempt",),
     "AcdAnswer": ("attempt",),  # written on the caller's channel side: agent and caller joined
     "AcdDialEnd": ("attempt", "status"),  # status: DIALSTATUS, or DOUBLE, UNKNOWN_AGENT, REJECTED

@@ -130,10 +130,11 @@ def _kill_and_start(daemon: DaemonProcess) -> None:
 
 
 async def _with_wallboard(spec: CentreSpec, driver: Driver, calls: Sequence[PlannedCall]) -> list[Truth]:
-    from acd.wallboard.app import Wallboard, http_source
+    from acd.wallboard.app import WallboardApp
+    from acd.wallboard.source import HttpSource
 
-    token = (spec.state_dir / "secrets" / "http-token").read_text(encoding="ascii")
-    app = Wallboard(http_source(f"http://127.0.0.1:{spec.http_port}", token))
+    source = HttpSource(f"http://127.0.0.1:{spec.http_port}", spec.state_dir / "secrets" / "http-token")
+    app = WallboardApp(source)
     making = asyncio.create_task(driver.make(calls, lambda: None))
     making.add_done_callback(lambda _task: app.exit())
     await app.run_async()

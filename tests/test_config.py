@@ -142,6 +142,23 @@ def test_defaults_agree_with_the_core(tmp_path):
     )
 
 
+def test_every_number_of_the_core_can_be_configured(tmp_path):
+    """A new field of the policy that nobody can set would be a hidden constant."""
+    changed = load(
+        write(
+            tmp_path,
+            acd=(
+                "routing: {offer_confirm_ms: 1, skip_ms: 2, phone_rest_ms: 3, fallback_retry_ms: 4, "
+                "reservation_s: 5, card_close_s: 6}\n"
+            ),
+            announcements="announcements: {standard: {every_s: 7}}\n",
+        )
+    ).policy
+    derived = {"queues", "agents", "weights"}
+    for item in dataclasses.fields(Policy):
+        assert item.name in derived or getattr(changed, item.name) != item.default, item.name
+
+
 def test_every_weight_of_the_core_can_be_configured():
     fields = {item.name for item in dataclasses.fields(RoutingWeights)}
     assert set(Tree.model_fields["routing"].default.weights.model_dump()) == fields

@@ -214,3 +214,11 @@ async def test_every_fact_is_in_the_log_before_its_wishes_leave(tmp_path: Path) 
         house.runner.tell(LinkLost())
         assert await house.runner.settle(2)
     assert [fact for _, _, fact in fl.read(tmp_path / "facts.jsonl")] == [LinkLost()]
+
+
+async def test_every_wish_of_the_core_has_somebody_who_carries_it_out() -> None:
+    """A wish nobody knows would stop the daemon at the worst moment."""
+    import typing
+
+    house = House()
+    assert set(house.runner._acts) == set(typing.get_args(wish.Effect))

@@ -9,6 +9,8 @@ A row tells the engine one fact and lists, in order, every wish that follows. Ru
 * A row `look` compares the snapshot's sentence, a queue's or an agent's figures, or a counter.
 """
 
+# ruff: noqa: PLW0108  the tables of lambdas share one signature each
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -70,6 +70,7 @@ class WebhookCounters:
     failed: int = 0
     dead: int = 0
     last_error: str = ""
+    """Why the last attempt failed, in plain words; empty once one succeeded."""
 
 
 class WebhookWorker:
@@ -119,7 +120,8 @@ class WebhookWorker:
                     pause_s = TROUBLE_PAUSE_S
                 if pause_s:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._stopping.wait(), pause_s)
+                        async with asyncio.timeout(pause_s):
+                            await self._stopping.wait()
 
     def stop(self) -> None:
         """Ask `run` to return after the round under way, at most one timeout later."""
@@ -164,6 +166,7 @@ class WebhookWorker:
         if not error:
             await self._outbox.sent(message, now)
             self.counters.sent += 1
+            self.counters.last_error = ""
             return
         self.counters.failed += 1
         self.counters.last_error = error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from urllib.parse import quote
 import httpx
 import typer
 
+from acd.cli.endpoint import EndpointError, find
+
 TIMEOUT_S = 5.0
-DEFAULT_CONFIG = Path("config")
 
 
 class ApiError(Exception):
@@ -28,6 +30,7 @@ class Api:
 
     url: str
     token: str = ""
+    verify: ssl.SSLContext | bool = True
     transport: httpx.BaseTransport | None = None
 
     def get(self, path: str, **query: str | int) -> Any:
@@ -38,7 +41,9 @@ class Api:
         """
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         try:
-            with httpx.Client(timeout=TIMEOUT_S, transport=self.transport, trust_env=False) as client:
+            with httpx.Client(
+                timeout=TIMEOUT_S, transport=self.transport, verify=self.verify, trust_env=False
+            ) as client:
                 answer = client.get(f"{self.url.rstrip('/')}/api/v1{path}", headers=headers, params=query)
         except httpx.ConnectError as error:
             raise ApiError(
@@ -76,30 +81,18 @@ def connect(config: Path, url: str | None, token_file: Path | None) -> Api:
     Raises:
         ApiError: the configuration or the token file cannot be read.
     """
-    if url is None or token_file is None:
-        from acd.config import load
-        from acd.strict_yaml import ConfigError
-
-        try:
-            found = load(config)
-        except ConfigError as error:
-            if url is None:
-                raise ApiError(
-                    str(error), "mend the configuration, or give --url and --token-file"
-                ) from error
-        else:
-            http = found.tree.http
-            scheme = "https" if http.certificate else "http"
-            url = url or f"{scheme}://{http.host}:{http.port}"
-            token_file = token_file or http.token.path(found.state_dir)
-    return Api(str(url), _token(token_file))
+    try:
+        endpoint = find(config, url, token_file)
+        return Api(endpoint.url, _token(endpoint.token_file), endpoint.verify())
+    except EndpointError as error:
+        raise ApiError(str(error), "mend the configuration, or give --url and --token-file") from error
 
 
 def _token(path: Path | None) -> str:
     if path is None or not path.exists():
         return ""
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ApiError(
             f"token file {path} cannot be read", "run as the daemon's user, or use --token-file"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
@@ -23,10 +23,16 @@ def console() -> Console:
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
     """Return a table of cleaned cells."""
-    made = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(
+        title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     for column in columns:
         right = column.endswith(">")
-        made.add_column(column.rstrip(">"), justify="right" if right else "left", overflow="fold")
+        justify: Literal["right", "left"] = "right" if right else "left"
+        # figures are never broken over lines; names give way instead
+        made.add_column(
+            column.rstrip(">"), justify=justify, overflow="ellipsis" if right else "fold", no_wrap=right
+        )
     for row in rows:
         made.add_row(*(Text(clean(str(cell))[:MAX_CELL]) for cell in row))
     return made
@@ -39,35 +45,36 @@ def status(frame: Frame, out: Console) -> None:
     out.print(
         "synced with Asterisk" if snapshot.synced else "NOT synced with Asterisk: the dialplan serves calls"
     )
-    out.print(snapshot.line())
+    out.print(snapshot.line(), soft_wrap=True)
     for mode in labels.degraded:
         out.print(f"degraded: {clean(mode)}")
     rows = [
         (
             labels.queues.get(queue.queue, queue.queue),
-            "open" if queue.open else "closed",
+            "yes" if queue.open else "no",
             count(queue.waiting),
             duration(queue.longest_wait_ms),
             count(queue.offered),
             count(queue.answered),
             count(queue.abandoned),
-            f"{percent(queue.sl_of_offered)} / {percent(queue.target_share)} in {queue.target_threshold_ms // 1000} s",
+            f"{percent(queue.sl_of_offered)}, {percent(queue.target_share)}/{queue.target_threshold_ms // 1000}s",
             "–" if queue.asa_ms is None else duration(queue.asa_ms),
         )
         for queue in snapshot.queues
     ]
     heads = (
-        "subscriber",
-        "",
-        "waiting>",
+        "queue",
+        "open",
+        "wait>",
         "longest>",
         "offered>",
         "answered>",
-        "abandoned>",
-        "sl_of_offered>",
+        "aband.>",
+        "SL, target>",
         "ASA>",
     )
     out.print(table("Queues", heads, rows))
+    out.print("SL is sl_of_offered = answered within the target's seconds / offered")
     if snapshot.counters:
         out.print("counters: " + ", ".join(f"{clean(name)} {number}" for name, number in snapshot.counters))
 
@@ -80,7 +87,7 @@ def calls(frame: Frame, out: Console) -> None:
             call.card_number or "–",
             call.state,
             labels.queues.get(call.queue, call.queue),
-            call.ani or "withheld",
+            call.ani or "–",
             duration(call.waited_ms),
             call.position or "",
             labels.agents.get(call.agent, call.agent) if call.agent else "",
@@ -102,7 +109,7 @@ def agents(frame: Frame, out: Console) -> None:
             labels.agents.get(agent.agent, ""),
             f"{agent.status}: {agent.pause_reason}" if agent.pause_reason else agent.status,
             agent.state,
-            duration(snapshot.now - agent.state_since),
+            duration(snapshot.now - agent.state_since) if agent.state_since > 0 else "–",
             "yes" if agent.reachable else "NO",
             agent.handled,
             agent.call or "",

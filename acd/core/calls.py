@@ -145,6 +145,7 @@ class CallFacts:
             return
         if waiting:
             self.floor.from_line(call)
+        call.queue, call.subscriber = fact.queue or call.queue, fact.subscriber or call.subscriber
         self._gone_soon(call, EndReason.REFUSED, f"refused {fact.reason}", when)
 
     def _gone_soon(self, call: Call, final: EndReason, detail: str, when: Instant) -> None:
@@ -180,8 +181,8 @@ class CallFacts:
         if call.state is CallState.ENDED or call.state is CallState.TALKING:
             return False
         leg = call.leg_of(attempt)
-        if leg is not None and leg.agent == agent:
-            if leg.outcome != GIVEN_UP:
+        if leg is not None:
+            if leg.agent != agent or leg.outcome != GIVEN_UP:
                 return False
         elif attempt < call.attempt or call.state is CallState.DONE:
             return False

@@ -103,6 +103,8 @@ class CallRefused:
 
     call: CallId
     reason: str
+    queue: QueueId = QueueId("")
+    subscriber: SubscriberId = SubscriberId("")
     at: Instant | None = None
 
 

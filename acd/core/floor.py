@@ -143,7 +143,7 @@ class Floor:
         """Return the queue's line; a queue the policy does not know gets the defaults."""
         line = self.lines.get(queue)
         if line is None:
-            self.count("unknown_queue")
+            self.count("unknown_queues")
             line = self.lines[queue] = Line(QueuePolicy(queue, subscriber))
         return line
 
@@ -235,7 +235,7 @@ class Floor:
         """
         agent = self.agents.get(id)
         if agent is None:
-            self.count("unknown_agent")
+            self.count("unknown_agents")
             agent = self.agents[id] = Agent(AgentPolicy(id), now)
             agent.retired = True
         return agent

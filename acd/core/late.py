@@ -51,7 +51,8 @@ class Late:
         call.did, call.ani = fact.did, fact.ani
         call.card_number = fact.card_number or call.card_number
         call.entered_at = min(fact.entered_at, call.entered_at)
-        gone = call.answered_at or call.left_at or call.ended_at or when
+        moments = (call.answered_at, call.left_at, call.ended_at, when)
+        gone = next(moment for moment in moments if moment is not None)
         call.queued_at = call.stay_at = min(when, gone)
         self.floor.line(fact.queue, fact.subscriber).tally.offered += 1
         if call.was_answered:
@@ -84,7 +85,7 @@ class Late:
         if call.leg is not leg:
             if call.ended_at is not None:
                 leg.ended_at = call.ended_at
-            leg.ended_at = max(when, leg.ended_at or when)
+            leg.ended_at = when if leg.ended_at is None else max(when, leg.ended_at)
         first = call.answered_at is None
         call.answered_at = when if call.answered_at is None else min(call.answered_at, when)
         if first:
@@ -156,4 +157,5 @@ class Late:
     def _recount_end(self, call: Call) -> None:
         if call.left is not None and call.left.way is not Way.ANSWERED:
             gone = call.left_at if call.left_at is not None else call.ended_at
-            self.floor.recount(call, self.cards.way(call), gone or 0)
+            if gone is not None:
+                self.floor.recount(call, self.cards.way(call), gone)

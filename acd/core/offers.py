@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from acd.core.agent import AgentSignal, AgentState, AgentStatus
 from acd.core.call import CallSignal, CallState, Leg
 from acd.core.effects import AskForSync, CloseWrapUp, ConfirmPop, OfferCall, OpenWrapUp, ShowPop, WithdrawPop
-from acd.core.errors import ensure
+from acd.core.errors import InvariantBroken, ensure
 from acd.core.events import EndedBy, OfferOutcome
 from acd.core.instant import HOUR_MS, SECOND_MS
 from acd.core.tally import Way
@@ -64,8 +64,7 @@ class Offers:
         call = floor.calls.get(assignment.call)
         agent = floor.agents.get(assignment.agent)
         if call is None or agent is None or call.state is not CallState.WAITING:
-            ensure(False, f"the matcher assigned {assignment}, which is not waiting or not there")  # noqa: FBT003
-            return
+            raise InvariantBroken(f"the matcher assigned {assignment}, which is not waiting or not there")
         ensure(agent.ready and agent.leg is None, f"{agent.id} was assigned a call but is not ready")
         agent.offered_ready = False  # assign() took both out of the matcher's indexes
         floor.off_line(call)
@@ -118,6 +117,8 @@ class Offers:
         if leg.confirmed_at is not None:
             return
         leg.confirmed_at = when
+        if leg.answered_at is not None:
+            return  # the note of the dialling comes after the answer's: the ring deadline must not start now
         floor = self.floor
         floor.by_effect.pop(leg.effect, None)
         agent = floor.agents[leg.agent]
@@ -155,7 +156,7 @@ class Offers:
         floor = self.floor
         leg = call.leg
         if leg is None:
-            raise AssertionError("drop() needs a running offer")
+            raise InvariantBroken("drop() needs a running offer")
         agent = floor.agents[leg.agent]
         leg.ended_at = when
         leg.outcome = outcome
@@ -295,7 +296,7 @@ class Offers:
         floor = self.floor
         leg = call.leg
         if leg is None:
-            raise AssertionError("talk_over() needs a talk")
+            raise InvariantBroken("talk_over() needs a talk")
         leg.stop_hold(when)
         leg.ended_at = when
         leg.outcome = "answered"

@@ -44,7 +44,8 @@ def take_snapshot(floor: Floor, now: Instant) -> Snapshot:
 
 
 def _call_view(floor: Floor, call: Call, now: Instant) -> CallView:
-    waited_to = call.answered_at or call.left_at or now
+    moments = (call.answered_at, call.left_at, now)
+    waited_to = next(moment for moment in moments if moment is not None)
     return CallView(
         call=call.id,
         state=call.state.value,

@@ -24,6 +24,7 @@ from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.events import Resize
 from textual.widgets import Digits, Static
 
+from acd.cli.endpoint import EndpointError, find
 from acd.snapshot_json import Frame, encode
 from acd.wallboard import render
 from acd.wallboard.source import HttpSource, Source, SourceError
@@ -35,8 +36,7 @@ POLL_S = 0.5
 SIDE_BY_SIDE_COLUMNS = 190
 TILE_ROWS = 32
 """Screens at least this high show the figures large."""
-DEFAULT_URL = "http://127.0.0.1:8088"
-DEFAULT_TOKEN_FILE = Path("var/secrets/http-token")
+DEFAULT_CONFIG = Path("config")
 
 STYLES: dict[str, Style] = {
     name: Style.parse(text)
@@ -158,7 +158,6 @@ class WallboardApp(App[int]):
         self.problem = ""
         self.sort, self.shown = SORTS[0], FILTERS[0]
         self.frozen = False
-        self._poller: asyncio.Task[None] | None = None
 
     def compose(self) -> ComposeResult:
         """Title, figures, what does not work, two tables, keys."""
@@ -178,14 +177,9 @@ class WallboardApp(App[int]):
 
     def on_mount(self) -> None:
         """Start to ask for frames."""
-        self._poller = asyncio.create_task(self._poll())
+        self.run_worker(self._poll(), name="poll", exit_on_error=True)
         self.query_one("#queues VerticalScroll").focus()
         self.call_after_refresh(self.draw)
-
-    async def on_unmount(self) -> None:
-        """Stop asking."""
-        if self._poller is not None:
-            self._poller.cancel()
 
     def on_resize(self, event: Resize) -> None:
         """Choose the layout for the size of the screen."""
@@ -316,27 +310,29 @@ def _print_once(frame: Frame, language: str, *, as_json: bool) -> None:
 
 
 def run(
-    url: Annotated[str, typer.Option(help="Where the daemon's HTTP API listens")] = DEFAULT_URL,
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="Configuration directory", envvar="ACD_CONFIG")
+    ] = DEFAULT_CONFIG,
+    url: Annotated[str | None, typer.Option(help="Daemon's address instead of the configured one")] = None,
     token_file: Annotated[
-        Path | None,
-        typer.Option(help="File with the bearer token; default var/secrets/http-token if it exists"),
+        Path | None, typer.Option(help="File with the bearer token instead of the configured one")
     ] = None,
     language: Annotated[str, typer.Option(help="ru or en")] = "ru",
     once: Annotated[bool, typer.Option("--once", help="Print one picture and leave")] = False,  # noqa: FBT002 - typer
     as_json: Annotated[bool, typer.Option("--json", help="Print one snapshot as JSON and leave")] = False,  # noqa: FBT002 - typer
 ) -> None:
     """Show the centre live: subscribers, agents, alarms. Survives restarts of the daemon."""
-    if token_file is None and DEFAULT_TOKEN_FILE.exists():
-        token_file = DEFAULT_TOKEN_FILE
-    source = HttpSource(url, token_file)
+    try:
+        endpoint = find(config, url, token_file)
+        source = HttpSource(endpoint.url, endpoint.token_file, verify=endpoint.verify())
+    except EndpointError as error:
+        typer.echo(f"{error}\nMend the configuration, or give --url and --token-file", err=True)
+        raise typer.Exit(1) from error
     if once or as_json:
         try:
             frame = asyncio.run(_one_frame(source))
         except SourceError as error:
-            typer.echo(
-                f"no snapshot from {url}: {error}\nIs the daemon running? Start it with: bin/acd run",
-                err=True,
-            )
+            typer.echo(f"no snapshot: {error}\nIs the daemon running? Start it with: bin/acd run", err=True)
             raise typer.Exit(1) from error
         _print_once(frame, language, as_json=as_json)
         return

@@ -20,11 +20,22 @@ MAX_TEXT = 400
 _MAX_MARKS = 2
 """Accents stacked on one letter; more is an attack on the lines above and below."""
 _FIRST_PICTURE = 0x2600
-_SELECTORS = frozenset(
-    map(chr, (0x034F, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
-)
-"""Invisible marks that choose another shape, and with it another width."""
 _COUNT_COLUMNS = 4
+_INVISIBLE = frozenset(
+    chr(code)
+    for first, last in (
+        (0x034F, 0x034F),  # joiner of marks
+        (0x115F, 0x11FF),  # Hangul fillers and loose vowels: blank, or no column of their own
+        (0x180B, 0x180F),  # Mongolian selectors
+        (0x3164, 0x3164),  # Hangul filler
+        (0xD7B0, 0xD7FB),  # loose Hangul vowels
+        (0xFE00, 0xFE0F),  # selectors of another shape, and with it another width
+        (0xFFA0, 0xFFA0),  # halfwidth Hangul filler
+    )
+    for code in range(first, last + 1)
+)
+_PLANE_1 = range(0x10000, 0x20000)
+"""Pictures and dead scripts; terminals disagree about them. Ideographs of planes 2 and 3 stay."""
 
 
 class Span(NamedTuple):
@@ -50,7 +61,7 @@ def clean(text: str) -> str:
     marks = 0
     for character in unicodedata.normalize("NFC", text[:MAX_TEXT]):
         category = unicodedata.category(character)
-        if character in _SELECTORS:
+        if character in _INVISIBLE or ord(character) in _PLANE_1:
             continue
         if category == "Mn":
             marks += 1
@@ -217,7 +228,9 @@ def agent_line(row: AgentRow, columns: int, language: str) -> Line:
     cells = {
         "status": Span(status, "dim" if off else "notice" if row.status == "paused" else "text"),
         "state": Span("·" if quiet else word(state_key, language), "dim" if quiet else _state_role(row)),
-        "since": Span(duration(row.for_ms, language), "dim" if off else "text"),
+        "since": Span(
+            "–" if row.for_ms is None else duration(row.for_ms, language), "dim" if off else "text"
+        ),
         "call": Span(row.call, "text"),
         "subscriber": Span(row.queue, "text"),
         "handled": Span(count(row.handled), "dim" if off or not row.handled else "text"),
@@ -236,7 +249,7 @@ def bar(share: float | None, target: float, columns: int) -> str:
         return "░" * columns
     filled = int(max(0.0, min(1.0, share)) * columns)
     cells = ["█"] * filled + ["░"] * (columns - filled)
-    cells[min(columns - 1, int(target * columns))] = "┃"
+    cells[max(0, min(columns - 1, int(target * columns)))] = "┃"
     return "".join(cells)
 
 

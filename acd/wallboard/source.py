@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -27,21 +29,29 @@ def read_token(path: Path | None) -> str:
     if path is None:
         return ""
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"token file {path}: {getattr(error, 'strerror', None) or 'not text'}") from error
+        raise SourceError(
+            f"token file {path}: {getattr(error, 'strerror', None) or 'not plain text'}"
+        ) from error
 
 
 class HttpSource:
     """Polls ``GET /api/v1/snapshot``. The token is read again after a refusal, so it may be replaced."""
 
     def __init__(
-        self, url: str, token_file: Path | None = None, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        url: str,
+        token_file: Path | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        verify: ssl.SSLContext | bool = True,
     ) -> None:
         self._token_file = token_file
         self._token: str | None = None
+        self._url = url.rstrip("/")
         self._client = httpx.AsyncClient(
-            base_url=url, timeout=TIMEOUT_S, transport=transport, trust_env=False
+            timeout=TIMEOUT_S, transport=transport, verify=verify, trust_env=False
         )
 
     async def __call__(self) -> Frame:
@@ -50,9 +60,10 @@ class HttpSource:
             self._token = read_token(self._token_file)
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:
-            answer = await self._client.get("/api/v1/snapshot", headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise SourceError(f"{self._client.base_url}: {type(error).__name__}") from error
+            async with asyncio.timeout(2 * TIMEOUT_S):  # also against an answer that only drips
+                answer = await self._client.get(f"{self._url}/api/v1/snapshot", headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            raise SourceError(f"{self._url}: {type(error).__name__}") from error
         if answer.status_code in _UNAUTHORISED:
             self._token = None
             raise SourceError("the daemon refuses the token")

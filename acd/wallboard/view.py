@@ -75,7 +75,8 @@ class AgentRow:
     status: str
     pause_reason: str
     state: str
-    for_ms: int
+    for_ms: int | None
+    """How long in this state; None for somebody never seen."""
     call: str
     """Card number, else the start of the call's id; empty when in no call."""
     queue: str
@@ -175,7 +176,9 @@ def arranged_agents(rows: Iterable[AgentRow], sort: str, shown: str) -> tuple[Ag
     elif sort == "load":
         kept.sort(key=lambda row: (row.status == "logged_out", -row.handled))
     else:
-        kept.sort(key=lambda row: (-row.alarm.severity, row.status == "logged_out", _order(row), -row.for_ms))
+        kept.sort(
+            key=lambda row: (-row.alarm.severity, row.status == "logged_out", _order(row), -(row.for_ms or 0))
+        )
     return tuple(kept)
 
 
@@ -256,7 +259,7 @@ def _agent_row(
         status=agent.status,
         pause_reason=agent.pause_reason,
         state=agent.state,
-        for_ms=max(0, now - agent.state_since),
+        for_ms=max(0, now - agent.state_since) if agent.state_since > 0 else None,
         call=(call.card_number if call and call.card_number else (agent.call or "")[:8]),
         queue=queue_names.get(call.queue, call.queue) if call else "",
         handled=agent.handled,

@@ -95,6 +95,8 @@ class AgiRequestParser:
         Raises:
             RemoteProtocolError: too many bytes or lines before the empty line.
         """
+        if not self._seen and not self._buffer and (request := self._at_once(data)) is not None:
+            return request
         self._buffer += data
         start = 0
         while (end := self._buffer.find(b"\n", max(start, self._scanned))) >= 0:
@@ -111,6 +113,23 @@ class AgiRequestParser:
         self._scanned = len(self._buffer)
         self._check(self._seen + len(self._buffer))
         return None
+
+    def _at_once(self, data: bytes) -> AgiRequest | None:
+        """Read the ordinary case at the speed of C: everything in one piece, nothing odd in it."""
+        end = data.find(b"\n\n")
+        if not 0 < end <= self._max_bytes - 2 or b"\r" in data[:end]:
+            return None
+        lines = data[:end].decode("utf-8", "replace").split("\n")
+        if len(lines) > self._max_lines:
+            return None
+        try:
+            headers = dict([line.split(": ", 1) for line in lines])
+        except ValueError:
+            return None
+        if len(headers) != len(lines) or ":" in "".join(headers):
+            return None
+        self.leftover = data[end + 2 :]
+        return AgiRequest(headers)
 
     def _check(self, size: int) -> None:
         if size > self._max_bytes:
@@ -148,6 +167,8 @@ class AgiReplyParser:
         """
         if self._dead is not None:
             raise RemoteProtocolError(self._dead)
+        if not data:
+            return []
         lines = (self._buffer + data).split(b"\n")
         self._buffer = lines.pop()
         out: list[AgiReply | AgiHangup] = []

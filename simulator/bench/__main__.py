@@ -12,6 +12,9 @@ TABLE = {
     "decision": "simulator.bench.decision",
     "desktop": "simulator.bench.desktop",
     "ewt": "simulator.bench.ewt",
+    "fit": "simulator.bench.fit",
+    "virtual": "simulator.bench.virtual",
+    "bank": "simulator.bench.bank",
 }
 
 

@@ -156,7 +156,7 @@ def named_cases(*, quick: bool = False) -> dict[str, TwoClasses]:
     def case(
         load: float, mix: tuple[float, float], agents: int, promises: Any, talk: float = 120.0
     ) -> TwoClasses:
-        return TwoClasses.at_load(load, mix, agents, talk, 120.0, promises)
+        return TwoClasses.at_load(load, mix, agents, talk_s=talk, patience_s=120.0, promises=promises)
 
     cases = {
         "V1": case(0.75, (40, 60), 12, ((0.93, 15.0), (0.80, 20.0))),
@@ -197,6 +197,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--aht", type=float, default=120.0)
     parser.add_argument("--patience", type=float, default=120.0)
     parser.add_argument("--quick", action="store_true", help="V1 and V2 only")
+    parser.add_argument(
+        "--published",
+        action="store_true",
+        help="nobody behind the first gives up, as in the published figures",
+    )
     parser.add_argument("--json", type=Path)
     args = parser.parse_args(argv)
     cases = None
@@ -210,9 +215,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error("mix, agents, load, aht and patience must be positive")
         cases = {
             "case": TwoClasses.at_load(
-                args.load, (first, second), args.agents, args.aht, args.patience, promises
+                args.load,
+                (first, second),
+                args.agents,
+                talk_s=args.aht,
+                patience_s=args.patience,
+                promises=promises,
             )
         }
+    if args.published:
+        chosen = cases or named_cases(quick=args.quick)
+        cases = {name: replace(case, thin=False) for name, case in chosen.items()}
     report = run(cases, quick=args.quick)
     for name, c in report["cases"].items():
         rules = "  ".join(f"{rule} {r['ratio']:.3f}" for rule, r in c["rules"].items())

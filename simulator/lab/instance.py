@@ -98,6 +98,7 @@ class Lab:
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
         self._born = ""
+        self._version = ""
         if len(str(self.run / "run" / "asterisk.ctl")) > 100:
             raise LabError(
                 f"{self.run} is too long for a control socket: set ACD_LAB_DIR to a shorter folder"
@@ -135,7 +136,7 @@ class Lab:
         return {
             "name": self.name,
             "pid": self.pid,
-            "version": ".".join(map(str, self._tree.version)) if self._tree else "",
+            "version": self._version,
             "ports": asdict(self.ports),
             "trunk_host": TRUNK_HOST,
             "router_user": self.router_user,
@@ -178,6 +179,9 @@ class Lab:
         self._pid = 0
         if not keep:
             shutil.rmtree(self.run, ignore_errors=True)
+            mount_point = self.folder / "tree" / str(self.run).lstrip("/")
+            with suppress(OSError):
+                mount_point.rmdir()  # only ever empty: what was mounted there ended with the process
 
     def kill_hard(self) -> None:
         """Kill -9, as in failure-modes row 26. Files stay; `up` starts the same instance again."""
@@ -219,7 +223,7 @@ class Lab:
         lab.ports = Ports(**data["ports"])
         lab.agents = tuple(Agent(**agent) for agent in data["agents"])
         lab._settings = data["settings"]
-        lab._pid, lab._born = data["pid"], data["born"]
+        lab._pid, lab._born, lab._version = data["pid"], data["born"], data["version"]
         lab.router_secret = (lab.run / "router.secret").read_text(encoding="utf-8").strip()
         lab.callback_secret = (lab.run / "callback.secret").read_text(encoding="utf-8").strip()
         return lab
@@ -285,6 +289,7 @@ class Lab:
 
     def _start(self) -> None:
         tree = self._need_tree()
+        self._version = ".".join(map(str, tree.version))
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "RUN": str(self.run)}
         if tree.root is None:
             command = ["asterisk", "-f", "-C", str(self.etc / "asterisk.conf")]
@@ -339,6 +344,7 @@ class Lab:
     def _remember(self) -> None:
         state = {
             "pid": self._pid,
+            "version": self._version,
             "born": self._born,
             "ports": asdict(self.ports),
             "agents": [asdict(agent) for agent in self.agents],

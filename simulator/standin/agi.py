@@ -53,7 +53,7 @@ def _headers(script: str, channel: Channel, arguments: Sequence[str]) -> list[tu
     ]
 
 
-def _obey(words: list[str], channel: Channel) -> bytes:
+def _obey(words: list[str], channel: Channel) -> bytes:  # noqa: PLR0911 - one return per command
     command = [w.upper() for w in words[:2]]
     match command:
         case ["SET", "VARIABLE"] if len(words) == 4:
@@ -65,8 +65,8 @@ def _obey(words: list[str], channel: Channel) -> bytes:
                 channel.variables[name] = value
             return encode_reply(200, "0")
         case ["GET", "VARIABLE"] if len(words) == 3:
-            value = channel.variables.get(words[2])
-            return encode_reply(200, "0") if value is None else encode_reply(200, "1", value)
+            found = channel.variables.get(words[2])
+            return encode_reply(200, "0") if found is None else encode_reply(200, "1", found)
         case ["GET", "FULL"] if len(words) >= 4:
             value = channel.variables.get(words[3].strip("${}"), "")
             return encode_reply(200, "1", value)

@@ -139,7 +139,8 @@ class CallTask:
         verdict = variables.get("ACD_VERDICT", "")
         if verdict in ("closed", "full", "refused"):
             self.outcome = "refused"
-            self.world.note("AcdRefused", self.channel, variables.get("ACD_QUEUE", ""), "", {"why": verdict})
+            fields = {"why": verdict, "subscriber": variables.get("ACD_SUBSCRIBER", "")}
+            self.world.note("AcdRefused", self.channel, variables.get("ACD_QUEUE", ""), "", fields)
             self._hung_up_by = "system"
             return "", ""
         variables.setdefault("ACD_WHY", "new")

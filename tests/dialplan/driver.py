@@ -195,6 +195,11 @@ class Daemon:
             Action="Redirect", Channel=note["Uniqueid"], Context=context, Exten=exten, Priority="1"
         )
 
+    def hang_up(self, call: str) -> None:
+        """End a call that rings in the fallback, before the phones of the test go away."""
+        self.lab.console("channel request hangup all")
+        self.ami.wait_for("AcdEnd", Call=call)
+
     def route(self, agents: Iterator[str]) -> None:
         """Send every queued call to the next agent, from the reader thread, as fast as can be."""
 

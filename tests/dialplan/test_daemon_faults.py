@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from simulator.lab import Lab
-from simulator.sipp import Agents, Callers, CallPlan, OfferPlan
+from simulator.sipp import Agents, Answer, Callers, CallPlan, OfferPlan
 
 from tests.dialplan.driver import Daemon, Event, as_journal, daemon, journal
 from tests.lab_fixture import agents_port, lab  # noqa: F401 - the fixture is used by name
@@ -21,6 +21,11 @@ _numbers = itertools.count(79_002_000_000)
 def one_caller(lab: Lab, folder: Path, **plan: object) -> Callers:
     values = {"ani": f"+{next(_numbers)}", "did": "74951234567", **plan}
     return Callers(lab.ports.sip, [CallPlan(**values)], folder / "callers", timeout_s=60)
+
+
+def busy_phones(lab: Lab, folder: Path) -> Agents:
+    """Phones that refuse: an INVITE nobody refuses is repeated for 32 s and would ring in a later test."""
+    return Agents(lab.ports.sip, [OfferPlan(answer=Answer.BUSY)], folder / "busy", port=agents_port(lab))
 
 
 def test_dead_daemon_means_fallback_within_twelve_seconds(lab: Lab, tmp_path: Path):
@@ -42,8 +47,8 @@ def test_dead_daemon_means_fallback_within_twelve_seconds(lab: Lab, tmp_path: Pa
 
 
 def test_nobody_in_the_fallback_means_a_voice_message(lab: Lab, tmp_path: Path):
-    """Wish of the daemon, no member reachable: voice mail under the call's own name (003-21)."""
-    with daemon(lab) as acd, one_caller(lab, tmp_path, talk_ms=11_000):
+    """Wish of the daemon, every member busy: voice mail under the call's own name (003-21)."""
+    with daemon(lab) as acd, busy_phones(lab, tmp_path), one_caller(lab, tmp_path, talk_ms=11_000):
         queued = acd.ami.wait_for("AcdQueued")
         acd.redirect(queued, "acd-fallback", "wish")
         assert acd.ami.wait_for("AcdFallback", Call=queued["Call"])["Why"] == "wish"
@@ -90,9 +95,10 @@ def test_agi_server_that_hangs_is_left_by_the_dead_man(lab: Lab, tmp_path: Path)
 
 def test_agi_absent_while_the_heart_beats_leads_to_fallback_for_want_of_a_verdict(lab: Lab, tmp_path: Path):
     """Nobody listens on the AGI port: asked again each turn, then the PBX serves the caller itself."""
-    with daemon(lab, agi="absent") as acd, one_caller(lab, tmp_path):
+    with daemon(lab, agi="absent") as acd, busy_phones(lab, tmp_path), one_caller(lab, tmp_path):
         enter = acd.ami.wait_for("AcdEnter")
         assert acd.ami.wait_for("AcdFallback", Call=enter["Call"], timeout=14)["Why"] == "verdict"
+        acd.hang_up(enter["Call"])
 
 
 def test_caller_who_cancels_during_the_question_ends_once(lab: Lab, tmp_path: Path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from simulator.lab import Lab
-from simulator.sipp import Agents, Callers, CallPlan, OfferPlan
+from simulator.sipp import Agents, Answer, Callers, CallPlan, OfferPlan
 
 from tests.dialplan.driver import Ami, daemon
 from tests.lab_fixture import agents_port, lab  # noqa: F401 - the fixture is used by name
@@ -90,10 +90,12 @@ def test_blind_transfer_to_a_colleague_ends_our_part(lab: Lab, tmp_path: Path):
 def test_transfer_to_an_outside_number_is_refused_into_the_fallback(lab: Lab, tmp_path: Path):
     """Security row 8: no agent reaches a trunk by a transfer; the caller is not dropped."""
     plan = CallPlan(ani=f"+{next(_numbers)}", did="74951234567")
-    with daemon(lab) as acd, Callers(lab.ports.sip, [plan], tmp_path / "c", timeout_s=20):
+    busy = Agents(lab.ports.sip, [OfferPlan(answer=Answer.BUSY)], tmp_path / "a", port=agents_port(lab))
+    with daemon(lab) as acd, busy, Callers(lab.ports.sip, [plan], tmp_path / "c", timeout_s=20):
         queued = acd.ami.wait_for("AcdQueued")
         acd.redirect(queued, "acd-transfer", "881012345678")
         assert acd.ami.wait_for("AcdFallback", Call=queued["Call"])["Why"] == "wish"
+        acd.hang_up(queued["Call"])
 
 
 def test_gosub_returns_to_the_dialplan_that_sent_the_call(lab: Lab, tmp_path: Path):

@@ -160,6 +160,23 @@ async def test_a_paused_screen_asks_for_nothing():
         assert daemon.asked == asked
 
 
+async def test_a_bug_in_the_source_ends_the_program_instead_of_freezing_the_picture():
+    async def broken() -> Frame:
+        raise RuntimeError("a bug")
+
+    app = wallboard.WallboardApp(broken, poll_s=0.01)
+
+    async def watch() -> None:
+        async with app.run_test(size=(80, 24)) as pilot:
+            for _ in range(500):
+                if not app.is_running:
+                    break
+                await pilot.pause(0.01)
+
+    with pytest.raises(Exception, match="a bug"):
+        await watch()
+
+
 async def test_q_quits():
     app = application(Daemon())
     async with app.run_test(size=(80, 24)) as pilot:
@@ -193,13 +210,13 @@ async def test_hundreds_of_rows_scroll_inside_their_panel():
 def one_shot(monkeypatch, handler, *arguments: str):
     """Run the command line with a daemon made of `handler`."""
 
-    def made(url, token_file=None):
-        return HttpSource(url, token_file, httpx.MockTransport(handler))
+    def made(url, token_file=None, **_trust: Any):
+        return HttpSource(url, None, httpx.MockTransport(handler))
 
     monkeypatch.setattr(wallboard, "HttpSource", made)
     program = wallboard.typer.Typer()
     program.command()(wallboard.run)
-    return CliRunner().invoke(program, list(arguments))
+    return CliRunner().invoke(program, [*arguments, "--url", "http://127.0.0.1:1"])
 
 
 def answer(_request):

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from acd.snapshot_json import MAX_INSTANT, decode, encode
 from acd.wallboard import render
 from acd.wallboard.render import (
     Span,
@@ -133,7 +134,7 @@ def full_board():
         agent("1", state="talking", call="c1"),
         agent("2", status="paused", pause_reason="RNA"),
         agent("3", status="paused", pause_reason="обед"),
-        agent("4", status="logged_out"),
+        agent("4", status="logged_out", state_since=0),
         agent("5", reachable=False),
         agent("6", state="wrap_up", wrap_up_until=NOW - 1),
         agent("7", state="ringing"),
@@ -208,3 +209,31 @@ def test_trouble_takes_the_place_of_counters_and_says_since_when():
 
 def test_cutting_a_line_keeps_roles():
     assert cut([Span("abc", "alarm"), Span("漢字", "text")], 4) == (Span("abc", "alarm"), Span("…", "text"))
+
+
+NUMBERS = ("waiting", "longest_wait_ms", "offered", "answered", "answered_in_target", "abandoned", "fallback")
+SHARES = ("target_share", "target_threshold_ms", "sum_wait_answered_ms", "expected_wait_ms")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    field=st.sampled_from(NUMBERS + SHARES),
+    value=st.one_of(st.integers(), st.floats()),
+    now=st.integers(0, MAX_INSTANT),
+)
+def test_whatever_numbers_pass_the_door_can_be_drawn(field, value, now):
+    data = encode(snapshot())
+    data["queues"][0][field] = value
+    data["now"] = now
+    try:
+        taken = decode(data)
+    except ValueError:
+        return
+    for line in render.page(board(taken.snapshot), 120, "ru", UTC):
+        assert sum(cell_len(span.text) for span in line) <= 120
+
+
+def test_every_character_has_the_width_the_terminal_library_gives_it():
+    for code in (*range(0x20, 0xD800), *range(0xE000, 0x30000, 7)):
+        made = clean("a" + chr(code))
+        assert width(made) == cell_len(made), hex(code)

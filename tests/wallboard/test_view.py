@@ -113,6 +113,10 @@ def test_a_clock_behind_the_daemon_never_shows_negative_times():
     assert agent_row(state_since=NOW + 5_000).for_ms == 0
 
 
+def test_somebody_never_seen_has_no_time():
+    assert agent_row(state_since=0, status="logged_out").for_ms is None
+
+
 def test_order_alarms_first_then_longest_wait():
     rows = board(
         snapshot(

@@ -60,9 +60,12 @@ def test_headers_without_end_are_refused(data):
 
 
 @given(
-    st.lists(st.sampled_from([b"\n", b"\r", b":", b"agi_", b"x" * 50, b"\xff", b" "]), max_size=40).map(
-        b"".join
-    )
+    st.lists(
+        st.sampled_from(
+            [b"\n", b"\n\n", b"\r", b":", b": ", b"agi_", b"a: b\n", b"c:d: e\n", b"x" * 50, b"\xff", b" "]
+        ),
+        max_size=40,
+    ).map(b"".join)
 )
 def test_any_request_bytes_in_any_chunking_give_the_same(data):
     def run(chunks):

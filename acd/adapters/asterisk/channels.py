@@ -96,6 +96,11 @@ class Translator:
             device: agent for agent, dial in devices.items() for device in dial.split("&") if device
         }
 
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The agents' devices, in the order of configuration."""
+        return tuple(self._agents)
+
     def agent_of(self, device: str) -> AgentId | None:
         """Return whose device it is."""
         return self._agents.get(device)
@@ -140,10 +145,14 @@ class Translator:
         handler = self._table.get(frame.name)
         return handler(frame) if handler is not None else ()
 
+    def learn(self, frame: AmiFrame) -> None:
+        """Remember what a note says about channels without telling it: the journal told it before."""
+        self._user_event(frame)
+
     # --- notes ---------------------------------------------------------------------------------
 
     def _user_event(self, frame: AmiFrame) -> tuple[Fact, ...]:
-        kind, fields = translate.note_of_user_event(frame.headers)
+        kind, fields = translate.note_of_user_event(frame)
         if not kind:
             return ()
         facts = translate.note_to_facts(kind, fields)

@@ -60,6 +60,8 @@ class AmiConnection:
         self.detail = ""
         """Why the state is what it is, in words for an administrator."""
         self.asterisk_version = ""
+        self._system_name = ""
+        """As CoreSettings tells it; a name nobody outside knows makes events unforgeable."""
         self._on_event = on_event
         self._on_state = on_state
         self._link: Link | None = None
@@ -138,6 +140,7 @@ class AmiConnection:
         settings = self.settings
         self._tell(CONNECTING, f"{settings.host}:{settings.port}")
         self._booted.clear()
+        self._system_name = ""
         interest = settings.interest
         parser = AmiClientParser(None if interest is None else interest | OURS)
         parser.counters = self.frames  # one count over all links
@@ -195,6 +198,7 @@ class AmiConnection:
         except PortError as failed:
             link.fail(str(failed))
             return
+        self._system_name = answer[0].get("SystemName")
         self.asterisk_version = answer[0].get("AsteriskVersion")
         check_version(self.asterisk_version, settings.floor)
 
@@ -239,6 +243,9 @@ class AmiConnection:
         events = link.events
         for _ in range(min(most, len(events))):
             event = events.popleft()
+            if self._is_forged(event):
+                self.counters["forged_events"] += 1
+                continue
             if event.name == "FullyBooted":
                 self._booted.set()
             elif event.name == "Shutdown":
@@ -250,6 +257,15 @@ class AmiConnection:
                 log.exception("an AMI event could not be taken: %s", event.name)
         if events:
             self._wake()
+
+    def _is_forged(self, event: AmiFrame) -> bool:
+        """Whether a caller wrote this event: Asterisk prints a caller's number unescaped.
+
+        A From user with an encoded line break makes a whole event of its own, before any dialplan runs
+        (security row 5). Asterisk stamps its system name on each true event and a caller cannot know it;
+        FullyBooted comes before we know the name ourselves.
+        """
+        return bool(self._system_name) and event.get("SystemName") != self._system_name
 
     # --- actions -------------------------------------------------------------------------------
 

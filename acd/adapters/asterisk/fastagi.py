@@ -58,7 +58,8 @@ class FastAgiSession:
         self._reader, self._writer, self._inbox = reader, writer, inbox
         self._parser = AgiReplyParser()
         self._replies: deque[AgiReply] = deque()
-        self._take(leftover)
+        if leftover:
+            self._take(leftover)
 
     def _take(self, data: bytes) -> None:
         for item in self._parser.feed(data):
@@ -258,6 +259,8 @@ async def _read_request(reader: asyncio.StreamReader) -> tuple[AgiRequest, bytes
 
 async def _close(writer: asyncio.StreamWriter) -> None:
     writer.close()
+    if writer.transport.get_write_buffer_size() == 0:
+        return  # nothing left to send: the transport goes by itself
     with contextlib.suppress(TimeoutError, OSError):
         async with asyncio.timeout(CLOSE_DEADLINE_S):
             await writer.wait_closed()

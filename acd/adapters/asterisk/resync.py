@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from acd.adapters.asterisk import translate
 from acd.adapters.asterisk.channels import Leg, Translator, device_of
 from acd.adapters.asterisk.connection import STALLED, UP
+from acd.adapters.asterisk.link import NoAnswer
 from acd.core.events import LinkLost, LiveAgent, LiveCall, WorldSynced
 from acd.core.ids import AgentId, Ani, CallId, Did, QueueId, SubscriberId
 from acd.core.instant import Instant
@@ -193,6 +194,9 @@ class Link(Lists, Protocol):
 
     state: str
 
+    async def action(self, name: str, headers: Mapping[str, str] = ...) -> AmiFrame:
+        """Return the response to one action."""
+
     def flush_events(self) -> None:
         """Deliver every event heard so far."""
 
@@ -211,7 +215,9 @@ class Synchroniser:
         inbox: where facts go.
         clock: the core's timeline.
         known_agents: the agents' status as our store keeps it; asked at every sync.
-        read_journal: reads the journal's tail up to now; asked after the replay.
+        read_calls: tells what the journal knows of calls while we heard nothing; asked before the world is
+            told, so that a call which ended meanwhile ends as it really did.
+        read_journal: reads the rest of the journal's tail; asked after the replay.
     """
 
     def __init__(
@@ -221,6 +227,7 @@ class Synchroniser:
         clock: Clock,
         *,
         known_agents: Callable[[], Awaitable[Iterable[LiveAgent]]],
+        read_calls: Callable[[], Awaitable[None]] | None = None,
         read_journal: Callable[[], Awaitable[None]] | None = None,
         audit_every_s: float = AUDIT_EVERY_S,
     ) -> None:
@@ -228,12 +235,15 @@ class Synchroniser:
         self.released = asyncio.Event()
         """Set when heartbeat and Redirects may leave."""
         self._translator, self._inbox, self._clock = translator, inbox, clock
-        self._known_agents, self._read_journal = known_agents, read_journal
+        self._known_agents, self._read_calls, self._read_journal = known_agents, read_calls, read_journal
         self._audit_every_s = audit_every_s
         self._link: Link | None = None
         self._kept: list[AmiFrame] | None = None
         self._told_lost = True
         self._wanted = asyncio.Event()
+        """A full resync is due."""
+        self._wake = asyncio.Event()
+        """A resync or an audit is due now."""
 
     def attach(self, link: Link) -> None:
         """Give the connection whose callbacks we are."""
@@ -256,16 +266,25 @@ class Synchroniser:
             self.counters["kept_overflow"] += 1
             self._link.drop("too many events during a resync")
 
+    def on_repeated(self, frame: AmiFrame) -> None:
+        """Take a note whose facts the journal told already: only where the caller is matters now."""
+        self._translator.learn(frame)
+
     def on_state(self, state: str) -> None:
         """Follow the link: lost means unsure at once, up means a resync."""
         if state in (UP, STALLED):
             if state == STALLED:
                 self._lose()
             self._wanted.set()
+            self._wake.set()
         else:
             self._lose()
             self._kept = []  # events between login and the snapshot are replayed after it
             self._translator.forget_channels()
+
+    def ask_audit(self) -> None:
+        """The core missed a report it had to get: audit now, without stopping anything."""
+        self._wake.set()
 
     def suspect(self) -> None:
         """Somebody noticed that our loop slept: resync before anything else is done."""
@@ -288,7 +307,8 @@ class Synchroniser:
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._audit_every_s):
-                    await self._wanted.wait()
+                    await self._wake.wait()
+            self._wake.clear()
             wanted = self._wanted.is_set()
             self._wanted.clear()
             if self._link is None or self._link.state != UP or (not wanted and not self.synced):
@@ -300,9 +320,12 @@ class Synchroniser:
                 log.warning("resync failed: %s", failed)
                 if not wanted and not self._wanted.is_set():
                     self._replay()  # a failed audit loses nothing; a resync goes on keeping events back
-                elif self._link.state == UP:
-                    await asyncio.sleep(RETRY_S)
+                else:
+                    with contextlib.suppress(TimeoutError):  # a new link is news enough to try at once
+                        async with asyncio.timeout(RETRY_S):
+                            await self._wanted.wait()
                     self._wanted.set()
+                    self._wake.set()
 
     async def _sync(self, *, audit: bool) -> None:
         link = self._link
@@ -319,6 +342,10 @@ class Synchroniser:
         snapshot = build_snapshot(
             status, channels, devices, known, self._translator.agent_of, now=self._clock.now(), audit=audit
         )
+        if self._read_calls is not None and not audit:
+            await self._read_calls()
+            if self._wanted.is_set() or link.state != UP:
+                return
         self._translator.adopt(snapshot.callers, snapshot.offers, snapshot.legs, snapshot.reachable)
         self._inbox(snapshot.world)
         self._told_lost = False
@@ -333,13 +360,20 @@ class Synchroniser:
             log.info("synced: %d calls, %d agents", len(snapshot.world.calls), len(snapshot.world.agents))
 
     async def _devices(self, link: Link) -> list[AmiFrame]:
+        """Ask for the phones' states: one list, or one by one where res_manager_devicestate is missing."""
         try:
             return await link.list_action("DeviceStateList")
-        except PortError as failed:
-            # Without res_manager_devicestate phones count as the store says; their changes still come.
+        except NoAnswer:
+            raise
+        except PortError as refused:
             self.counters["device_list_failures"] += 1
-            log.info("device states unknown: %s", failed)
-            return []
+            log.info("asking for phones one by one: %s", refused)
+        found: list[AmiFrame] = []
+        for device in self._translator.devices:
+            answer = await link.action("Getvar", {"Variable": f"DEVICE_STATE({device})"})
+            state = answer.get("Value")
+            found.append(AmiFrame("Event", "DeviceStateChange", {"Device": device, "State": state}))
+        return found
 
     def _replay(self) -> None:
         kept, self._kept = self._kept, None

@@ -24,12 +24,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from acd.core import events as fact
 from acd.core.events import EndedBy, EndReason, Fact, OfferOutcome, QueuedWhy
 from acd.core.ids import AgentId, Ani, CallId, Did, QueueId, SkillId, SubscriberId
+from acd.wire.ami import AmiFrame
 from agi_scripts.dialplan_vars import NOTES
 
 # --- tables ------------------------------------------------------------------------------------
@@ -224,7 +224,15 @@ _NOTES: Final[Mapping[str, Callable[[Fields], tuple[Fact, ...]]]] = {
         fact.CallEntered(_call(f), Did(_number(f, "did")), Ani(_number(f, "ani")), at=_at(f)),
     ),
     "AcdQueued": _queued,
-    "AcdRefused": lambda f: (fact.CallRefused(_call(f), f.get("why", ""), at=_at(f)),),
+    "AcdRefused": lambda f: (
+        fact.CallRefused(
+            _call(f),
+            f.get("why", ""),
+            QueueId(f.get("queue", "")),
+            SubscriberId(f.get("subscriber", "")),
+            at=_at(f),
+        ),
+    ),
     "AcdDial": lambda f: (fact.OfferConfirmed(_call(f), _agent(f), _attempt(f), at=_at(f)),),
     "AcdAnswer": lambda f: (fact.CallAnswered(_call(f), _agent(f), _attempt(f), at=_at(f)),),
     "AcdDialEnd": _dial_ended,
@@ -255,56 +263,21 @@ def note_to_facts(kind: str, fields: Fields) -> tuple[Fact, ...] | None:
         return None
 
 
-# --- journal -----------------------------------------------------------------------------------
+# --- notes as events -------------------------------------------------------------------------
 
-MAX_JOURNAL_LINE: Final = 4_096
-_KIND_OF_EVENT: Final = {kind.upper(): kind for kind in NOTES}
-
-
-@dataclass(frozen=True, slots=True)
-class JournalRow:
-    """One row of queue_log. `kind` is the note's name, empty for app_queue's own rows."""
-
-    at_ms: int
-    """Epoch milliseconds: the note's own `ms`, else the row's seconds."""
-    call: str
-    queue: str
-    agent: str
-    event: str
-    kind: str
-    fields: Mapping[str, str]
-    """Ready for `note_to_facts`; for foreign rows `data1`, `data2` ..."""
+_CHANNEL_HEADERS: Final = frozenset({"Priority", "Context", "Exten", "Channel", "Language", "Uniqueid"})
+"""Asterisk prints the channel itself before our words; where a name is the same, ours is the second."""
 
 
-def parse_queue_log_line(line: bytes) -> JournalRow | None:
-    """Read one line `time|call|queue|agent|EVENT|data...`; None when it is no such line (count it)."""
-    if len(line) > MAX_JOURNAL_LINE:
-        return None
-    parts = line.decode("utf-8", "replace").rstrip("\r\n").split("|")
-    if len(parts) < 5:  # noqa: PLR2004 - the five fixed columns
-        return None
-    seconds, call, queue, agent, event = ("" if p == "NONE" else p for p in parts[:5])
-    if not _DIGITS.match(seconds.partition(".")[0]) or not event:
-        return None
-    kind = _KIND_OF_EVENT.get(event, "")
-    fields: dict[str, str] = {}
-    for index, part in enumerate(parts[5:], start=1):
-        name, equals, value = part.partition("=")
-        if kind and equals:
-            fields.setdefault(name.lower(), value)
-        elif not kind:
-            fields[f"data{index}"] = part
-    at = _at(fields) if kind else None
-    fields |= {"call": call, "queue": queue, "agent": agent}
-    at_ms = int(seconds.partition(".")[0]) * 1000 if at is None else at
-    return JournalRow(at_ms, call, queue, agent, event, kind, fields)
-
-
-def note_of_user_event(headers: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """Read the note inside a UserEvent's headers: its kind and its fields; kind empty if not ours."""
-    kind = headers.get("UserEvent", "")
+def note_of_user_event(frame: AmiFrame) -> tuple[str, dict[str, str]]:
+    """Read the note inside a UserEvent: its kind and its fields; kind empty if it is not ours."""
+    kind = frame.get("UserEvent")
     if kind not in NOTES:
         return "", {}
-    wanted = ("call", "queue", "agent", "ms", *NOTES[kind])
-    values = ((name, headers.get(name[0].upper() + name[1:], "")) for name in wanted)
-    return kind, {name: "" if value == "NONE" else value for name, value in values}
+    fields: dict[str, str] = {}
+    for name in ("call", "queue", "agent", "ms", *NOTES[kind]):
+        header = name[0].upper() + name[1:]
+        values = frame.get_all(header)[:2] or [""]
+        value = values[-1] if header in _CHANNEL_HEADERS else values[0]
+        fields[name] = "" if value == "NONE" else value
+    return kind, fields

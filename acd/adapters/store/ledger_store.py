@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from acd.adapters.store import journal_store
 from acd.core.events import EndReason
 from acd.desk import ledger
-from acd.desk.ledger import LedgerRules, MissedCall, MissedTask, TaskState
+from acd.desk.ledger import DialMoment, LedgerRules, MissedCall, MissedTask, TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from acd.core.card import CallCard
     from acd.core.instant import Instant
 
-__all__ = ["LedgerRules", "TaskFilter", "change", "find", "get", "note_again", "note_card", "note_spooled"]
 
 _COLUMNS = tuple(item.name for item in fields(MissedTask) if item.name != "id")
 
@@ -156,6 +155,49 @@ async def find(db: aiosqlite.Connection, wanted: TaskFilter) -> list[MissedTask]
         values.extend(state.value for state in wanted.states)
     sql = f"SELECT * FROM missed_tasks WHERE {' AND '.join(conditions)} ORDER BY opened_at, id LIMIT ?"  # noqa: S608
     return [_task(row) for row in await db.execute_fetchall(sql, (*values, wanted.limit))]
+
+
+async def due(db: aiosqlite.Connection, now: Instant, limit: int) -> list[MissedTask]:
+    """Return open tasks with a number whose next attempt has come, oldest first; `may_dial` still decides."""
+    rows = await db.execute_fetchall(
+        "SELECT * FROM missed_tasks WHERE closed_at IS NULL AND state = 'open' AND number <> ''"
+        " AND next_try_at <= ? ORDER BY opened_at, id LIMIT ?",
+        (now, limit),
+    )
+    return [_task(row) for row in rows]
+
+
+async def moment(
+    db: aiosqlite.Connection, task: MissedTask, now: Instant, local: tuple[int, int], midnight: Instant
+) -> DialMoment:
+    """Return what `may_dial` asks: `local` is the subscriber's weekday and minute, `midnight` the day's start."""
+    rows = list(
+        await db.execute_fetchall(
+            "SELECT coalesce(sum(t.number = ?), 0), coalesce(sum(t.subscriber = ?), 0), count(*)"
+            " FROM missed_dials AS d JOIN missed_tasks AS t ON t.id = d.task WHERE d.at >= ?",
+            (task.number, task.subscriber, midnight),
+        )
+    )
+    return DialMoment(now, *local, *rows[0])
+
+
+async def start_dial(db: aiosqlite.Connection, task: int, now: Instant) -> MissedTask | None:
+    """Claim a task for dialling, once: None when it is gone, finished, held or being dialled already."""
+    found = await get(db, task)
+    if found is None or found.state is not TaskState.OPEN:
+        return None
+    claimed = ledger.dial_started(found)
+    await _save(db, claimed)
+    await db.execute("INSERT INTO missed_dials (task, at) VALUES (?,?)", (task, now))
+    return claimed
+
+
+async def release_dials(db: aiosqlite.Connection, now: Instant, rules: LedgerRules) -> int:
+    """After our restart nothing is being dialled: put such tasks back for a later attempt; return how many."""
+    rows = list(await db.execute_fetchall("SELECT * FROM missed_tasks WHERE state = 'dialling'"))
+    for row in rows:
+        await _save(db, ledger.dial_failed(_task(row), now, rules))
+    return len(rows)
 
 
 async def change(db: aiosqlite.Connection, task: MissedTask) -> None:

@@ -34,6 +34,7 @@ YIELD_S = 0.05
 RETRY_S = 60.0
 NATIONAL_DIGITS = 10
 SHORTEST = 5
+_OVERDUE = "SELECT call FROM cards WHERE entered_at < ? ORDER BY entered_at, call LIMIT ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,12 @@ async def expire(db: aiosqlite.Connection, rules: RetentionRules, now: Instant) 
         return now - days * DAY_MS
 
     jobs: tuple[tuple[str, tuple[object, ...]], ...] = (
+        (  # before the cards, or those cards would be made again from their journal rows
+            f"DELETE FROM journal_rows WHERE call IN ({_OVERDUE})",  # noqa: S608 - a constant
+            (before(rules.cards_days), BATCH),
+        ),
         (
-            "DELETE FROM cards WHERE call IN (SELECT call FROM cards WHERE entered_at < ? LIMIT ?)",
+            f"DELETE FROM cards WHERE call IN ({_OVERDUE})",  # noqa: S608 - a constant
             (before(rules.cards_days), BATCH),
         ),
         (

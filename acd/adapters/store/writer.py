@@ -162,7 +162,8 @@ class Writer:
                 if left <= 0 or self._closing or any(item.urgent for item in batch):
                     break
                 try:
-                    item = await asyncio.wait_for(self._queue.get(), left)
+                    async with asyncio.timeout(left):
+                        item = await self._queue.get()
                 except TimeoutError:
                     break
             if item is None:
@@ -189,6 +190,7 @@ class Writer:
     async def _commit(self, batch: list[_Item]) -> None:
         answers: list[tuple[_Item, Any, PortError | None]] = []
         try:
+            batch = [item for item in batch if not item.done.done()]  # nobody waits for the others any more
             connection = await self._connected()
             await connection.execute("BEGIN IMMEDIATE")
             try:

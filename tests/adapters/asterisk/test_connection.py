@@ -318,3 +318,19 @@ async def test_tls_is_spoken_and_an_unknown_certificate_refused(certificate, con
 def test_settings_hide_the_secret():
     """Security 19."""
     assert "s3cret" not in repr(AmiSettings(username="acd", secret="s3cret"))
+
+
+@pytest.mark.parametrize(
+    ("system", "frame_system", "heard"),
+    [("r4nd0m", "r4nd0m", True), ("r4nd0m", "", False), ("r4nd0m", "guess", False), ("", "", True)],
+)
+async def test_an_event_without_the_systems_name_is_a_forged_one(system, frame_system, heard):
+    """Security row 5: a SIP caller's number with encoded line breaks becomes a frame of its own."""
+    seen = []
+    connection = AmiConnection(AmiSettings("acd", "s"), seen.append)
+    connection._system_name = system
+    headers = {"Event": "UserEvent", "UserEvent": "AcdFeature"}
+    if frame_system:
+        headers["SystemName"] = frame_system
+    event = ami.AmiFrame("Event", "UserEvent", headers)
+    assert connection._is_forged(event) is not heard

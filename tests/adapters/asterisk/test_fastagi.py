@@ -74,7 +74,7 @@ async def serve():
 
 async def counted(server: FastAgiServer, name: str, value: int = 1) -> None:
     async with asyncio.timeout(5):
-        while server.counters[name] < value:  # noqa: ASYNC110 - a counter has no event
+        while server.counters[name] < value:
             await asyncio.sleep(0.005)
 
 
@@ -95,6 +95,25 @@ async def test_a_script_reads_sets_and_reports(serve):
     assert peer.commands[-1] == ["SET", "VARIABLE", "ACD_VERDICT", "queue"]
     assert server.facts == [CallbackChosen(CallId("call-1"), Ani("+7495"))]
     assert server.counters["answered"] == 1
+
+
+async def test_several_variables_are_one_command_unless_a_value_would_be_taken_apart(serve):
+    async def script(session):
+        await session.set_all([("ACD_NAME", "Фирма: Иван"), ("ACD_VERDICT", "queue")])
+        await session.set_all([("ACD_NAME", 'a,b="${X}"'), ("ACD_VERDICT", "full")])
+
+    server = await serve(script)
+    peer = Peer(server.port)
+    peer.instead["EXEC MSet"] = b"200 result=0\n"
+    await peer.ask()
+    assert peer.commands == [
+        ["EXEC", "MSet", "ACD_NAME=Фирма: Иван,ACD_VERDICT=queue"],
+        ["SET", "VARIABLE", "ACD_NAME", 'a,b="${X}"'],
+        ["SET", "VARIABLE", "ACD_VERDICT", "full"],
+    ]
+    peer.instead["EXEC MSet"] = b"200 result=-2\n"
+    await peer.ask()
+    await counted(server, "bad_sessions")
 
 
 async def test_prompts_give_digits_and_a_hangup_ends_the_talk(serve):

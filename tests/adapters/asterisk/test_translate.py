@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acd.adapters.asterisk import translate
-from acd.adapters.asterisk.translate import note_of_user_event, note_to_facts, parse_queue_log_line
+from acd.adapters.asterisk.translate import note_of_user_event, note_to_facts
 from acd.core import events as fact
 from acd.core.events import EndedBy, EndReason, OfferOutcome, QueuedWhy
+from acd.wire import ami
+from acd.wire.queue_log import parse_line
 from agi_scripts.dialplan_vars import NOTES
 
 CALL = "5f0c1e1a-0d3b-4f6e-9d7e-1b2c3d4e5f60"
@@ -100,7 +102,7 @@ def test_an_answered_dial_has_notes_of_its_own():
 @pytest.mark.parametrize(
     ("kind", "fields", "expected"),
     [
-        ("AcdRefused", {"why": "closed"}, fact.CallRefused(CALL, "closed", at=AT)),
+        ("AcdRefused", {"why": "closed"}, fact.CallRefused(CALL, "closed", "sales", at=AT)),
         ("AcdDial", {"attempt": "2"}, fact.OfferConfirmed(CALL, "anna", 2, at=AT)),
         ("AcdAnswer", {"attempt": "2"}, fact.CallAnswered(CALL, "anna", 2, at=AT)),
         (
@@ -180,46 +182,64 @@ def test_no_text_in_a_note_raises(kind, fields):
 # --- the two carriers --------------------------------------------------------------------------
 
 
+def read(stream: str):
+    """The one frame of these bytes, as the connection would read it."""
+    parser = ami.AmiClientParser()
+    (frame,) = parser.feed(ami.encode_banner() + stream.replace("\n", "\r\n").encode())
+    return frame
+
+
+QUEUED = """Event: UserEvent
+Privilege: user,all
+Timestamp: 1700000000.123456
+Channel: PJSIP/trunk-00000000
+ChannelState: 6
+CallerIDName: Ёж
+Language: ru
+Context: acd-wait
+Exten: s
+Priority: 4
+Uniqueid: 1700000000.0
+Linkedid: 1700000000.0
+UserEvent: AcdQueued
+Call: call-1
+Queue: sales
+Agent: NONE
+Ms: 1700000000123
+Why: new
+Subscriber: romashka
+Did: 74951234567
+Ani: +79121234567
+Enter_ms: 1699999999000
+Card: 1234-5
+Priority: 1.5
+Needs: ru:3.billing:2
+Sticky:
+
+"""
+
+
+def test_our_priority_is_not_the_dialplans():
+    """Asterisk prints the channel's own Priority (a line number of the dialplan) before our words."""
+    kind, fields = note_of_user_event(read(QUEUED))
+    facts = note_to_facts(kind, fields)
+    assert facts is not None
+    assert facts[0].priority == 1.5
+    assert facts[0].needs == (("ru", 3), ("billing", 2))
+
+
 def test_the_same_note_by_event_and_by_journal_is_the_same_fact():
-    headers = {
-        "UserEvent": "AcdEnd", "Call": CALL, "Queue": "sales", "Agent": "NONE", "Ms": "1700000000123",
-        "Cause": "16", "Stage": "talk", "By": "agent", "Enter_ms": "1699999999000", "Uniqueid": "1.1",
-    }  # fmt: skip
-    kind, fields = note_of_user_event(headers)
-    line = f"1700000000|{CALL}|sales|NONE|ACDEND|ms=1700000000123|cause=16|stage=talk|by=agent|enter_ms=1699999999000\n"
-    row = parse_queue_log_line(line.encode())
+    line = (
+        "1700000000|call-1|sales|NONE|ACDQUEUED|ms=1700000000123|why=new|subscriber=romashka|did=74951234567"
+        "|ani=+79121234567|enter_ms=1699999999000|card=1234-5|priority=1.5|needs=ru:3.billing:2|sticky="
+    )
+    row = parse_line(line.encode())
     assert row is not None
-    assert kind == row.kind == "AcdEnd"
-    assert note_to_facts(kind, fields) == note_to_facts(row.kind, row.fields) != None  # noqa: E711
-    assert row.at_ms == AT
+    kind, fields = note_of_user_event(read(QUEUED))
+    journal = {**row.fields, "call": row.call, "queue": row.queue, "agent": row.agent, "ms": str(row.ms)}
+    assert journal == fields
+    assert row.kind == kind.upper()
 
 
 def test_a_foreign_user_event_is_no_note():
-    assert note_of_user_event({"UserEvent": "Other", "Call": CALL}) == ("", {})
-    assert note_of_user_event({}) == ("", {})
-
-
-def test_rows_of_the_fallback_queue_are_kept_as_they_are():
-    row = parse_queue_log_line(b"1700000000|1.5|acd-fallback|PJSIP/anna|CONNECT|3|1.6|2\r\n")
-    assert row is not None
-    assert (row.kind, row.event, row.agent, row.at_ms) == ("", "CONNECT", "PJSIP/anna", 1_700_000_000_000)
-    assert row.fields["data1"] == "3"
-
-
-def test_a_forged_column_cannot_replace_the_true_one():
-    row = parse_queue_log_line(b"1700000000|c|q|a|ACDENTER|ms=5|call=evil|did=1|did=2")
-    assert row is not None
-    assert (row.fields["call"], row.fields["did"], row.at_ms) == ("c", "1", 5)
-
-
-@pytest.mark.parametrize(
-    "line", [b"", b"\n", b"x|y|z", b"abc|c|q|a|ACDEND", b"1|c|q|a|", b"1|c|q|a|E|" + b"x" * 5000, b"\xff\xfe"]
-)
-def test_what_is_no_row_is_none(line):
-    assert parse_queue_log_line(line) is None
-
-
-@given(st.binary(max_size=200))
-def test_no_bytes_in_the_journal_raise(line):
-    row = parse_queue_log_line(line)
-    assert row is None or row.event
+    assert note_of_user_event(read("Event: UserEvent\nUserEvent: Other\nCall: x\n\n")) == ("", {})

@@ -177,3 +177,37 @@ async def test_a_fallback_member_named_on_the_card_is_a_talk(tmp_path):
             missed("c-1", end_reason=EndReason.FALLBACK, fields=(("fallback_member", "anna"),))
         )
         assert await tasks(store) == []
+
+
+async def test_a_task_is_claimed_for_dialling_once_and_counts_for_the_caps(tmp_path):
+    async with store_at(tmp_path) as store:
+        await store.write_card(missed("c-1"))
+        await store.write_card(missed("c-2", ani=Ani("89160000002")))
+        first, second = await store.writer.do(lambda db: ledger_store.due(db, T0 + 30_000, 10))
+        assert [task.id for task in await store.writer.do(lambda db: ledger_store.due(db, T0, 10))] == []
+        claims = [
+            await store.writer.do(lambda db: ledger_store.start_dial(db, first.id, T0 + 1)) for _ in range(3)
+        ]
+        assert [claim is not None for claim in claims] == [True, False, False]
+        assert await store.writer.do(lambda db: ledger_store.start_dial(db, 99, T0)) is None
+        assert [
+            task.id for task in await store.writer.do(lambda db: ledger_store.due(db, T0 + 30_000, 10))
+        ] == [second.id]
+
+        async def moment(task, midnight=T0):
+            return await store.writer.do(lambda db: ledger_store.moment(db, task, T0 + 5, (2, 720), midnight))
+
+        assert await moment(first) == ledger.DialMoment(T0 + 5, 2, 720, 1, 1, 1)
+        assert await moment(second) == ledger.DialMoment(T0 + 5, 2, 720, 0, 1, 1)
+        assert await moment(first, T0 + 2) == ledger.DialMoment(T0 + 5, 2, 720, 0, 0, 0)
+
+
+async def test_what_was_being_dialled_when_we_died_is_tried_again_later(tmp_path):
+    rules = ledger.LedgerRules()
+    async with store_at(tmp_path) as store:
+        await store.write_card(missed("c-1"))
+        await store.writer.do(lambda db: ledger_store.start_dial(db, 1, T0))
+    async with store_at(tmp_path) as store:
+        assert await store.writer.do(lambda db: ledger_store.release_dials(db, T0, rules)) == 1
+        (task,) = await tasks(store)
+        assert (task.state, task.next_try_at) == (TaskState.OPEN, T0 + rules.first_retry_ms)

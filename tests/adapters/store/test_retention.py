@@ -132,6 +132,23 @@ async def test_nothing_overdue_stays_and_nothing_else_goes(tmp_path):
     ]
 
 
+async def test_a_removed_card_is_not_made_again_from_its_journal(tmp_path):
+    rules = RetentionRules(cards_days=1, journal_days=30)
+    old = T0 - 2 * DAY_MS
+    ended = {"cause": "16", "stage": "wait", "by": "caller"}
+    async with opened(tmp_path / "acd.db") as store:
+        await store.commit_rows(
+            "q",
+            [JournalRow("ACDENTER", "c-1", "q", "", old), JournalRow("ACDEND", "c-1", "q", "", old, ended)],
+            None,
+        )
+        assert await store.write_missing_cards(T0) == 1
+        while await store.writer.do(lambda db: retention.expire(db, rules, T0)):
+            pass
+        assert await store.get(call="c-1") is None
+        assert await store.write_missing_cards(T0) == 0
+
+
 async def test_the_daily_job_runs_at_once_and_goes_on(tmp_path):
     clock = StandingClock()
     async with opened(tmp_path / "acd.db") as store:

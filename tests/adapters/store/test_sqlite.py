@@ -352,3 +352,30 @@ async def test_a_database_refusing_at_start_is_taken_up_later(tmp_path, impatien
         assert cardnumber.is_card_number(store.next_card_number())
     finally:
         await store.close()
+
+
+async def test_a_full_disk_costs_no_card_and_writing_goes_on_when_there_is_room(tmp_path, impatient):
+    """Failure mode 31: SQLITE_FULL, the whole way."""
+    path = tmp_path / "acd.db"
+    async with opened(path) as store:
+        pages = (await store.writer.do(lambda db: db.execute_fetchall("PRAGMA page_count")))[0][0]
+        await store.writer.do(lambda db: db.execute(f"PRAGMA max_page_count = {pages}"))
+        full = [make_card(fields=(("note", "x" * 20_000),)) for _ in range(5)]
+        for card in full:
+            await store.write_card(card)
+        assert "the disk is full" in store.status.words
+        assert store.status.spilled > 0
+        await until(lambda: store.status.ok)  # the reopened connection has no such limit
+        assert {item.card.call for item in await store.find(cards.CardFilter())} == {
+            card.call for card in full
+        }
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+async def test_closing_ends_also_when_there_is_news_in_the_same_moment(tmp_path):
+    """A wait that swallows its cancellation would keep the process up for ever."""
+    for turn in range(12):
+        async with asyncio.timeout(10), opened(tmp_path / "acd.db") as store:
+            store._wake.set()
+            for _ in range(turn % 4):
+                await asyncio.sleep(0)

@@ -1,0 +1,40 @@
+"""A hand-written session that records what a script does."""
+
+from __future__ import annotations
+
+from acd.core.events import Fact
+
+
+class FakeSession:
+    def __init__(self, *arguments: str, channel: str = "", **variables: str) -> None:
+        self.request = {f"agi_arg_{n}": value for n, value in enumerate(arguments, 1)} | {
+            "agi_channel": channel
+        }
+        self.variables = dict(variables)
+        self.order: list[str] = []
+        self.facts: list[Fact] = []
+        self.keyed: list[str] = []
+        self.prompts: list[str] = []
+
+    async def get(self, name: str) -> str:
+        return self.variables.get(name, "")
+
+    async def set(self, name: str, value: str) -> None:
+        self.variables[name] = value
+        self.order.append(name)
+
+    async def set_all(self, pairs) -> None:
+        for name, value in pairs:
+            await self.set(name, value)
+
+    async def stream(self, file: str, digits: str = "") -> str:
+        self.prompts.append(file)
+        return ""
+
+    async def read_digits(self, file: str, *, most: int, timeout_ms: int) -> str:
+        self.prompts.append(file)
+        return self.keyed.pop(0)[:most] if self.keyed else ""
+
+    def report(self, fact: Fact) -> None:
+        self.facts.append(fact)
+        self.order.append(type(fact).__name__)

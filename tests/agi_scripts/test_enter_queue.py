@@ -1,0 +1,116 @@
+"""The question at the door: every variable, and the verdict last (row 25, 000-09)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acd.adapters.asterisk.translate import parse_needs, parse_priority
+from agi_scripts import dialplan_vars
+from agi_scripts.enter_queue import EnterQuestion, decide, format_needs
+from agi_scripts.identify_subscriber import Identity
+from agi_scripts.route_did import NumberPlan
+from tests.agi_scripts.fake_session import FakeSession
+
+PLAN = NumberPlan(
+    "sales", "romashka", "Ромашка", priority=1.5, needs=(("english", 1),), greeting="hi", ring_s=15
+)
+
+
+class FakeDirectory:
+    async def find(self, ani, did):
+        return (
+            {"name": "Иван", "priority": 2.0, "needs": {"english": 3}, "sticky": "anna"}
+            if ani == "+7912"
+            else {}
+        )
+
+
+def question(**changes: object):
+    values = {
+        "numbers": lambda: {"+7495": PLAN},
+        "directory": FakeDirectory(),
+        "next_card_number": lambda: "100-7",
+    }
+    return EnterQuestion(**{**values, **changes})
+
+
+async def test_a_known_caller_goes_in_with_everything_set_and_the_verdict_last():
+    session = FakeSession("call-1", "+7495", "+7912")
+    await question()(session)
+    assert session.variables == {
+        "ACD_QUEUE": "sales", "ACD_SUBSCRIBER": "romashka", "ACD_CARD": "100-7", "ACD_PRIORITY": "3",
+        "ACD_NEEDS": "english:3", "ACD_STICKY": "anna", "ACD_NAME": "Ромашка: Иван", "ACD_GREETING": "hi",
+        "ACD_MOH": "acd", "ACD_RING_S": "15", "ACD_VERDICT": "queue",
+    }  # fmt: skip
+    assert session.order[-1] == "ACD_VERDICT"
+    assert session.facts == []  # the dialplan's own AcdQueued note tells the core
+
+
+async def test_without_arguments_the_channel_variables_are_asked():
+    session = FakeSession(ACD_DID="+7495", ACD_ANI="+7000")
+    await question()(session)
+    assert session.variables["ACD_NAME"] == "Ромашка"
+    assert session.variables["ACD_STICKY"] == ""
+    assert session.variables["ACD_VERDICT"] == "queue"
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [({"is_open": lambda _q: False}, "closed"), ({"waiting": lambda _q: 10_000}, "full")],
+)
+async def test_a_refused_call_costs_no_card_number_and_no_directory(changes, verdict):
+    def never():
+        raise AssertionError("not asked")
+
+    session = FakeSession("c", "+7495", "+7912")
+    await question(next_card_number=never, directory=None, **changes)(session)
+    assert session.variables["ACD_VERDICT"] == verdict
+    assert session.variables["ACD_SUBSCRIBER"] == "romashka"
+    assert session.order[-1] == "ACD_VERDICT"
+
+
+async def test_an_unknown_number_sets_nothing():
+    session = FakeSession("c", "+1", "+7912")
+    await question()(session)
+    assert session.order == []
+
+
+async def test_no_card_number_is_no_reason_to_refuse():
+    def broken():
+        raise OSError("disk")
+
+    session = FakeSession("c", "+7495", "")
+    await question(next_card_number=broken)(session)
+    assert (session.variables["ACD_CARD"], session.variables["ACD_VERDICT"]) == ("", "queue")
+
+
+async def test_a_slow_directory_costs_only_its_own_time():
+    """After its budget the caller is unknown, not lost."""
+
+    class Slow:
+        async def find(self, ani, did):
+            await asyncio.sleep(5)
+
+    session = FakeSession("c", "+7495", "+7912")
+    await asyncio.wait_for(question(directory=Slow())(session), 2)
+    assert session.order[0] == "ACD_QUEUE"
+    assert (session.variables["ACD_NAME"], session.variables["ACD_VERDICT"]) == ("Ромашка", "queue")
+
+
+def test_every_name_is_in_the_contract():
+    known = {value for name, value in vars(dialplan_vars).items() if name.startswith("ACD_")}
+    assert {name for name, _ in decide(PLAN, Identity(), "")} <= known
+
+
+@given(
+    st.dictionaries(st.from_regex(r"[a-z][a-z_-]{0,10}", fullmatch=True), st.integers(1, 99), max_size=16),
+    st.floats(0.001, 100),
+)
+def test_what_is_written_is_read_back_by_the_translator(needs, priority):
+    assert parse_needs(format_needs(tuple(needs.items()))) == tuple(needs.items())
+    values = dict(decide(NumberPlan("q", "s", priority=priority), Identity(), ""))
+    assert abs(parse_priority(values["ACD_PRIORITY"]) - priority) <= 0.0005 + 1e-9 or priority < 0.001

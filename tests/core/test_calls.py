@@ -1,0 +1,487 @@
+"""Facts about calls: first times, copies, late ones and contradictions."""
+
+import pytest
+
+from acd.core import effects as ef
+from acd.core import events as ev
+from tests.core.telling import Telling
+
+CALLER, AGENT = ev.EndedBy.CALLER, ev.EndedBy.AGENT
+
+
+def kinds(wishes):
+    return [type(w).__name__ for w in wishes]
+
+
+def test_a_call_is_known_from_the_door_and_a_copy_changes_nothing():
+    t = Telling()
+    t.tell(1_000, ev.CallEntered("c1", "100", "200", at=990), ev.CallEntered("c1", "999", "999"))
+    assert (t.state(), t.call().entered_at, t.call().did) == ("new", 990, "100")
+
+
+def test_a_time_in_the_future_is_not_believed():
+    t = Telling()
+    t.tell(1_000, ev.CallEntered("c1", "100", "200", at=5_000))
+    t.queued(1_000, "c2", entered_at=9_000)
+    assert (t.call("c1").entered_at, t.call("c2").entered_at) == (1_000, 1_000)
+
+
+def test_a_queued_call_waits_at_the_place_of_its_entry():
+    t = Telling()
+    t.queued(10, "c1", entered_at=9)
+    t.queued(20, "c2", entered_at=5)
+    assert [t.floor.matcher.position(c) for c in ("c1", "c2")] == [2, 1]
+
+
+def test_wait_counts_from_the_queue_not_from_the_door():
+    t = Telling("anna")
+    t.tell(0, ev.CallEntered("c1", "100", "200", at=0))
+    t.queued(5_000, entered_at=0, at=5_000)
+    t.tell(5_000, ev.CallAnswered("c1", "anna", 1, at=7_000))
+    t.tell(9_000, ev.CallAnswered("c1", "anna", 1, at=7_000))
+    assert t.queue().sum_wait_answered_ms == 0  # 7 000 was the future at 5 000
+    assert t.queue().answered == 1
+
+
+def test_a_return_note_before_the_present_offer_is_history():
+    t = Telling("anna", "boris")
+    t.queued(0, at=0)
+    t.tell(1, ev.OfferConfirmed("c1", "anna", 1, at=1))
+    t.tell(12, ev.OfferEnded("c1", "anna", 1, ev.OfferOutcome.NO_ANSWER, at=12))
+    assert t.call().leg.agent == "boris"
+    assert t.queued(13, entered_at=0, why=ev.QueuedWhy.RETURNED, at=12) == []
+    t.tell(14, ev.OfferConfirmed("c1", "boris", 2, at=14))
+    assert t.queued(15, entered_at=0, why=ev.QueuedWhy.RETURNED, at=13) == []
+    assert (t.state(), t.agent("boris")) == ("offering", "ringing")
+
+
+def test_a_return_note_during_a_confirmed_offer_means_its_end_was_lost():
+    t = Telling("anna")
+    t.queued(0, at=0)
+    t.tell(1, ev.OfferConfirmed("c1", "anna", 1, at=1))
+    wishes = t.queued(12, entered_at=0, why=ev.QueuedWhy.RETURNED, at=12)
+    assert kinds(wishes) == ["WithdrawPop", "OfferCall", "ShowPop"]
+    assert t.counter("lost_offer_ends") == 1
+    assert t.call().attempt == 2
+
+
+def test_waiting_again_during_a_talk_means_its_end_was_lost_and_the_head_of_the_line():
+    t = Telling("anna")
+    t.talking(0, at=0)
+    t.queued(5, "c2", at=5)
+    t.queued(9, entered_at=0, why=ev.QueuedWhy.HEAD, at=9)
+    assert t.state() == "waiting"
+    assert t.counter("lost_talk_ends") == 1
+    assert t.floor.matcher.position("c1") == 1
+    assert t.agent() == "wrap_up"
+
+
+def test_a_late_copy_of_the_queue_note_does_not_end_a_talk():
+    t = Telling("anna")
+    t.talking(5)
+    t.queued(20, entered_at=5, at=4)
+    assert t.state() == "talking"
+
+
+def test_a_waiting_call_that_names_another_queue_moves_there():
+    t = Telling()
+    t.queued(0)
+    t.queued(5, queue="law", entered_at=0)
+    assert t.floor.matcher.position("c1") == 1
+    assert t.call().queue == "law"
+    assert (t.queue("desk").offered, t.queue("desk").left_otherwise) == (1, 1)
+    assert (t.queue("law").offered, t.queue("law").waiting) == (1, 1)
+
+
+def test_a_queue_note_after_our_wish_for_fallback_keeps_the_caller_in_line():
+    t = Telling()
+    t.queued(0)
+    t.wake(600_000)
+    assert t.floor.matcher.position("c1") == 0
+    t.queued(600_001, entered_at=0)
+    assert t.floor.matcher.position("c1") == 1
+    assert isinstance(t.wake(600_001)[0], ef.SendToFallback)
+
+
+def test_a_call_comes_back_from_fallback_into_the_same_stay():
+    t = Telling("anna")
+    t.tell(0, ev.AgentPaused("anna", "tea"))
+    t.queued(0)
+    t.tell(5, ev.CallLeftToFallback("c1", "heartbeat"), ev.CallLeftToFallback("c1", "heartbeat"))
+    t.queued(8, entered_at=0)
+    assert t.state() == "waiting"
+    assert t.queue().offered == 1
+
+
+def test_refused_while_waiting_and_refused_too_late():
+    t = Telling("anna")
+    t.talking(0)
+    t.queued(1, "c2")
+    t.tell(2, ev.CallRefused("c2", "full"), ev.CallRefused("c2", "full"), ev.CallRefused("c1", "full"))
+    assert (t.state("c2"), t.state("c1")) == ("done", "talking")
+    assert t.counter("illegal_call_talking_refused") == 1
+    t.tell(3, ev.CallEnded("c2"))
+    assert t.cards("c2")[0].end_reason is ev.EndReason.REFUSED
+    assert t.queue().left_otherwise == 1
+    t.tell(4, ev.CallRefused("c2", "full"), ev.CallRefused("c9", "full"))
+    assert (t.counter("late_notes"), t.counter("unknown_calls")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        ev.OfferConfirmed("c9", "anna", 1),
+        ev.AgentRinging("c9", "anna", 1),
+        ev.CallAnswered("c9", "anna", 1),
+        ev.OfferEnded("c9", "anna", 1, ev.OfferOutcome.BUSY),
+        ev.TalkEnded("c9", "anna", 1, CALLER),
+        ev.CallTransferred("c9", "anna", "x"),
+        ev.CallLeftToFallback("c9", "x"),
+        ev.CallbackChosen("c9", "200"),
+        ev.CardFilled("c9", None, ()),
+    ],
+    ids=lambda f: type(f).__name__,
+)
+def test_a_fact_about_an_unknown_call_is_counted(fact):
+    t = Telling("anna")
+    assert t.tell(1, fact) == []
+    assert t.counter("unknown_calls") == 1
+
+
+def test_ringing_alone_confirms_the_offer_and_twice_is_once():
+    t = Telling("anna")
+    t.queued(0)
+    t.tell(5, ev.AgentRinging("c1", "anna", 1))
+    due = t.engine.next_deadline()
+    t.tell(9, ev.AgentRinging("c1", "anna", 1), ev.OfferConfirmed("c1", "anna", 1))
+    assert t.agent() == "ringing"
+    assert t.engine.next_deadline() == due == 5 + 12_000 + 2_000
+
+
+def test_an_offer_we_never_made_is_believed_if_it_is_newer():
+    t = Telling("anna")
+    t.tell(0, ev.AgentPaused("anna", "tea"))
+    t.queued(0, at=0)
+    t.tell(5, ev.OfferConfirmed("c1", "anna", 4))
+    assert (t.state(), t.agent(), t.call().attempt) == ("offering", "ringing", 4)
+    assert t.counter("offers_taken_up_again") == 1
+
+
+@pytest.mark.parametrize("agent", ["anna", "boris"])
+def test_an_old_or_foreign_offer_is_only_recorded(agent):
+    t = Telling("anna")
+    t.queued(0, at=0)
+    t.tell(1, ev.OfferConfirmed("c1", "anna", 1))
+    t.tell(2, ev.OfferEnded("c1", "anna", 1, ev.OfferOutcome.NO_ANSWER))
+    t.tell(3, ev.AgentRinging("c1", agent, 1))
+    assert t.state() == "waiting"
+    t.tell(4, ev.AgentResumed("anna"))
+    t.tell(4, ev.OfferConfirmed("c1", "anna", 2))
+    t.tell(5, ev.OfferConfirmed("c1", "boris", 7))  # somebody rings already: not believed
+    assert t.call().leg.attempt == 2
+    t.tell(6, ev.CallAnswered("c1", "anna", 2))
+    t.tell(7, ev.OfferConfirmed("c1", "boris", 8))
+    assert t.call().leg.agent == "anna"
+    t.tell(9, ev.TalkEnded("c1", "anna", 2, CALLER), ev.OfferConfirmed("c1", "boris", 9))
+    assert t.state() == "done"
+    t.tell(9, ev.CallEnded("c1"), ev.OfferConfirmed("c1", "boris", 10))
+    assert t.state() == "ended"
+
+
+def test_a_given_up_offer_confirmed_before_the_caller_waited_again_is_history():
+    t = Telling("anna")
+    t.queued(0, at=0)
+    t.tell(1, ev.AgentPaused("anna", "tea"))
+    t.wake(2_000)
+    t.queued(2_100, entered_at=0, at=2_050)
+    t.tell(2_200, ev.OfferConfirmed("c1", "anna", 1, at=1_900))
+    assert t.state() == "waiting"
+
+
+def test_an_answer_for_an_older_offer_than_the_talk_changes_nothing():
+    t = Telling("anna", "boris")
+    t.talking(0)
+    t.tell(1, ev.TalkEnded("c1", "anna", 1, AGENT, caller_stays=True))
+    assert t.call().leg.agent == "boris"
+    t.tell(
+        2,
+        ev.CallAnswered("c1", "boris", 2),
+        ev.CallAnswered("c1", "clara", 1),
+        ev.CallAnswered("c1", "anna", 1),
+    )
+    assert t.call().leg.agent == "boris"
+    assert t.agent() == "wrap_up"
+
+
+def test_an_answer_for_a_newer_offer_ends_the_talk_we_believed_in():
+    t = Telling("anna")
+    t.talking(0)
+    t.tell(5, ev.CallAnswered("c1", "clara", 3))
+    assert (t.agent("anna"), t.agent("clara"), t.call().leg.agent) == ("wrap_up", "talking", "clara")
+    assert t.counter("answers_taken_up") == 1
+
+
+def test_an_answer_takes_the_agent_from_the_call_we_believed_in():
+    t = Telling("anna")
+    t.talking(0, "c1")
+    t.queued(1, "c2")
+    t.tell(2, ev.CallAnswered("c2", "anna", 1))
+    assert (t.state("c1"), t.state("c2"), t.agent()) == ("done", "talking", "talking")
+    t2 = Telling("anna")
+    t2.queued(0, "c1")
+    t2.queued(1, "c2")
+    t2.tell(2, ev.CallAnswered("c2", "anna", 1))
+    assert (t2.state("c1"), t2.state("c2"), t2.agent()) == ("waiting", "talking", "talking")
+
+
+def test_an_answer_takes_the_agent_out_of_wrap_up_and_counts_the_work():
+    t = Telling("anna")
+    t.talking(0, "c1")
+    t.tell(1_000, ev.CallEnded("c1"))
+    t.queued(2_000, "c2")
+    t.tell(3_000, ev.CallAnswered("c2", "anna", 1))
+    assert t.agent() == "talking"
+    assert t.cards("c1")[-1].acw_ms == 2_000
+
+
+def test_an_answer_before_the_call_waited_again_is_history():
+    t = Telling("anna")
+    t.queued(0, at=0)
+    t.tell(1, ev.AgentPaused("anna", "tea"))
+    t.wake(2_000)
+    t.queued(9_000, entered_at=0, why=ev.QueuedWhy.HEAD, at=9_000)
+    t.tell(9_100, ev.CallAnswered("c1", "anna", 1, at=3_000))
+    assert t.state() == "waiting"
+    assert t.call().was_answered
+
+
+def test_an_answer_after_the_talk_we_know_is_late():
+    t = Telling("anna")
+    t.talking(0)
+    t.tell(5, ev.TalkEnded("c1", "anna", 1, CALLER), ev.CallAnswered("c1", "boris", 2, at=4))
+    assert t.state() == "done"
+
+
+def test_no_answer_after_the_answer_is_a_contradiction_and_counted():
+    t = Telling("anna")
+    t.talking(0)
+    t.tell(1, ev.OfferEnded("c1", "anna", 1, ev.OfferOutcome.NO_ANSWER))
+    assert (t.state(), t.counter("outcomes_after_answer")) == ("talking", 1)
+
+
+def test_hold_is_not_talk_and_needs_a_talk():
+    t = Telling("anna")
+    t.queued(0)
+    t.tell(1, ev.HoldStarted("c1", "anna"), ev.HoldEnded("c1", "anna"), ev.HoldStarted("c9", "anna"))
+    assert t.counter("holds_without_talk") == 3
+    t.tell(10, ev.CallAnswered("c1", "anna", 1))
+    t.tell(
+        20, ev.HoldStarted("c1", "anna"), ev.HoldStarted("c1", "anna", at=15), ev.HoldStarted("c1", "boris")
+    )
+    t.tell(50, ev.HoldEnded("c1", "anna"))
+    t.tell(60, ev.HoldStarted("c1", "anna"))
+    t.tell(100, ev.TalkEnded("c1", "anna", 1, CALLER), ev.CallEnded("c1"))
+    t.tell(100, ev.WrapUpDone("anna"))
+    card = t.cards()[0]
+    assert (card.hold_ms, card.talk_ms) == (70, 20)
+    assert t.queue().sum_hold_ms == 70
+
+
+def test_transfers_that_make_no_sense_are_counted():
+    t = Telling("anna")
+    t.queued(0)
+    t.tell(1, ev.CallTransferred("c1", "anna", "x"))
+    assert t.counter("illegal_call_offering_transferred") == 1
+    t.tell(2, ev.CallbackChosen("c1", "200"), ev.CallTransferred("c1", "anna", "x"))
+    assert t.counter("illegal_call_done_transferred") == 1
+
+
+def test_fallback_takes_the_call_from_offer_and_from_talk():
+    t = Telling("anna")
+    t.queued(0)
+    wishes = t.tell(1, ev.CallLeftToFallback("c1", "heartbeat"))
+    assert [w.reason for w in wishes] == ["caller_gone"]
+    assert (t.state(), t.agent()) == ("fallback", "idle")
+    t.talking(2, "c2")
+    t.tell(3, ev.CallLeftToFallback("c2", "heartbeat"))
+    assert (t.state("c2"), t.agent()) == ("fallback", "wrap_up")
+
+
+def test_a_fallback_note_from_before_the_present_wait_is_history():
+    t = Telling()
+    t.queued(10, at=10)
+    t.tell(11, ev.CallLeftToFallback("c1", "heartbeat", at=5))
+    assert t.state() == "waiting"
+
+
+def test_callback_frees_the_agent_and_is_illegal_in_a_talk():
+    t = Telling("anna")
+    t.queued(0)
+    t.tell(1, ev.CallbackChosen("c1", "200"), ev.CallbackChosen("c1", "200"))
+    assert (t.state(), t.agent()) == ("done", "idle")
+    t.talking(2, "c2")
+    t.tell(3, ev.CallbackChosen("c2", "200"))
+    assert t.counter("illegal_call_talking_callback") == 1
+    t.queued(4, "c3")
+    t.tell(5, ev.CallLeftToFallback("c3", "max_wait"))
+    t.tell(6, ev.CallbackChosen("c3", "200"))  # the fallback captured a number
+    t.tell(9, ev.CallEnded("c3"))
+    card = t.cards("c3")[0]
+    assert (card.end_reason, card.wait_ms) == (ev.EndReason.CALLBACK, 1)
+
+
+def test_who_hung_up_is_taken_from_the_talk_and_not_overwritten_by_nobody():
+    t = Telling("anna")
+    t.talking(0)
+    t.tell(5, ev.TalkEnded("c1", "anna", 1, AGENT), ev.CallEnded("c1", 16))
+    t.tell(5, ev.WrapUpDone("anna"))
+    assert t.cards()[0].ended_by is AGENT
+    t.talking(10, "c2")
+    t.tell(15, ev.TalkEnded("c2", "anna", 1, AGENT), ev.CallEnded("c2", 16, CALLER))
+    t.tell(15, ev.WrapUpDone("anna"))
+    assert t.cards("c2")[0].ended_by is CALLER
+
+
+def test_the_switch_may_know_the_reason_better():
+    t = Telling()
+    t.queued(0)
+    t.tell(5, ev.CallEnded("c1", reason=ev.EndReason.OVERFLOWED))
+    assert t.cards()[0].end_reason is ev.EndReason.OVERFLOWED
+    assert t.queue().left_otherwise == 1
+
+
+def test_an_agent_hung_up_on_by_a_caller_who_is_gone_is_not_blamed():
+    t = Telling("anna", "boris")
+    t.queued(0)
+    t.tell(1, ev.OfferConfirmed("c1", "anna", 1))
+    t.tell(2, ev.OfferEnded("c1", "anna", 1, ev.OfferOutcome.CALLER_GONE))
+    assert (t.state(), t.agent()) == ("done", "idle")
+    assert t.floor.agents["anna"].rna == 0
+    t.tell(3, ev.CallEnded("c1"))
+    card = t.cards()[0]
+    assert (card.end_reason, card.wait_ms) == (ev.EndReason.ABANDONED, 2)
+
+
+def test_a_skip_lapses_while_waiting_and_while_fallback_is_wished():
+    t = Telling("anna")
+    t.queued(0)
+    t.tell(0, ev.OfferConfirmed("c1", "anna", 1))
+    t.tell(1_000, ev.OfferEnded("c1", "anna", 1, ev.OfferOutcome.NO_ANSWER))
+    assert t.call().skip == ("anna",)
+    t.wake(11_000)
+    assert t.call().skip == ()
+    assert t.floor.matcher.position("c1") == 1
+
+
+def test_a_failed_wish_for_fallback_is_uttered_again_and_strange_numbers_are_harmless():
+    t = Telling()
+    t.queued(0)
+    wish = t.wake(600_000)[0]
+    t.tell(600_001, ev.WishFailed(wish.effect, "link down"), ev.WishFailed(12_345, "?"))
+    assert t.counter("wishes_failed") == 2
+    assert isinstance(t.wake(605_000)[0], ef.SendToFallback)
+    assert any("link down" in line for line in t.engine.explain("c1", 605_000))
+
+
+def test_hang_up_against_answer_is_decided_by_the_switchs_times():
+    t = Telling("anna")
+    t.queued(0, at=0)
+    t.tell(5, ev.CallEnded("c1", at=5))
+    stray = t.tell(6, ev.CallAnswered("c1", "anna", 1, at=6))
+    assert kinds(stray) == ["HangUpStrayLeg"]
+    assert kinds(t.tell(6, ev.CallAnswered("c1", "anna", 1))) == ["HangUpStrayLeg"]
+    assert t.counter("answers_after_end") == 2
+    assert t.tell(7, ev.CallAnswered("c1", "anna", 1, at=4))[0].card.end_reason is ev.EndReason.HANDLED
+
+
+def test_a_hang_up_reported_twice_is_one_end():
+    t = Telling()
+    t.queued(0)
+    t.tell(5, ev.CallEnded("c1", 16, CALLER), ev.CallEnded("c1", 16, CALLER))
+    assert len(t.cards()) == 1
+
+
+def test_a_stone_is_kept_for_a_call_of_which_only_the_end_was_heard():
+    t = Telling("anna")
+    t.tell(5, ev.CallEnded("c1", 16, CALLER))
+    assert (t.counter("unknown_calls_ended"), t.cards()) == (1, [])
+    t.tell(6, ev.CallEntered("c1", "100", "200"))
+    t.queued(7)
+    assert (t.state(), t.agent()) == ("ended", "idle")
+
+
+def test_the_outcome_of_a_wish_we_had_given_up_is_only_recorded():
+    t = Telling("anna")
+    t.queued(0)
+    t.wake(2_000)
+    t.tell(2_001, ev.OfferEnded("c1", "anna", 1, ev.OfferOutcome.NO_ANSWER))
+    assert (t.state(), t.agent(), t.call().leg.attempt) == ("offering", "reserved", 2)
+    t.tell(2_002, ev.TalkEnded("c1", "anna", 1, CALLER))
+    assert t.state() == "offering"
+
+
+def test_the_end_of_a_talk_whose_answer_was_lost_still_is_a_talk():
+    t = Telling("anna")
+    t.queued(0)
+    t.tell(5, ev.TalkEnded("c1", "anna", 1, CALLER))
+    assert (t.state(), t.agent(), t.counter("lost_answers")) == ("done", "wrap_up", 1)
+
+
+def test_the_head_of_the_line_is_kept_when_the_talk_broke_off():
+    t = Telling("anna")
+    t.talking(10)
+    t.queued(11, "c2", entered_at=0)
+    t.tell(12, ev.TalkEnded("c1", "anna", 1, AGENT, caller_stays=True))
+    t.queued(13, entered_at=10, why=ev.QueuedWhy.HEAD)
+    assert [t.floor.matcher.position(c) for c in ("c1", "c2")] == [1, 2]
+    t.tell(14, ev.CallLeftToFallback("c1", "x"))
+    t.queued(15, entered_at=10, why=ev.QueuedWhy.HEAD)
+    assert t.floor.matcher.position("c1") == 1
+
+
+def test_a_transfer_ends_the_talk_and_names_the_end():
+    t = Telling("anna")
+    t.talking(0)
+    t.tell(5, ev.CallTransferred("c1", "anna", "outside"), ev.TalkEnded("c1", "anna", 1, AGENT))
+    t.tell(6, ev.CallEnded("c1"), ev.CallTransferred("c1", "anna", "outside"), ev.WrapUpDone("anna"))
+    card = t.cards()[0]
+    assert (card.end_reason, card.talk_ms, card.ended_by) == (ev.EndReason.TRANSFERRED, 5, AGENT)
+
+
+def test_card_fields_reach_the_card():
+    t = Telling()
+    t.queued(0)
+    t.tell(1, ev.CardFilled("c1", None, (("subject", "deed"),)), ev.CallEnded("c1"))
+    assert t.cards()[0].fields == (("subject", "deed"),)
+
+
+def test_a_refused_offer_wish_shortens_the_wait_for_the_dialplans_word():
+    t = Telling("anna")
+    offer = t.queued(0)[0]
+    t.tell(100, ev.WishFailed(offer.effect, "channel not up"))
+    t.wake(600)
+    assert t.call().attempt == 2
+    t.tell(601, ev.WishFailed(offer.effect, "again"))
+    assert t.engine.next_deadline() == 2_600
+
+
+def test_a_skip_that_lapses_during_a_wish_for_fallback_does_not_put_the_call_back():
+    t = Telling("anna")
+    t.queued(0)
+    t.tell(0, ev.OfferConfirmed("c1", "anna", 1))
+    t.tell(595_000, ev.OfferEnded("c1", "anna", 1, ev.OfferOutcome.NO_ANSWER))
+    t.wake(600_000)
+    assert t.floor.matcher.position("c1") == 0
+    t.tell(605_000, ev.DeadlinePassed())
+    assert t.floor.matcher.position("c1") == 0
+
+
+def test_a_call_found_done_is_left_alone_from_waiting_and_after_a_talk():
+    t = Telling("anna")
+    t.talking(0, "c1")
+    t.queued(1, "c2")
+    for call in ("c1", "c2"):
+        t.engine._calls.finish(t.call(call), "found done", 2, 2)
+        assert t.state(call) == "done"
+    assert t.agent() == "wrap_up"
+    assert t.call("c2").history[-1] == (2, "done", "found done")
