@@ -7,6 +7,7 @@ const CONTROL = {
   text: { tag: "input", type: "text" },
   lines: { tag: "textarea", rows: 3 },
   phone: { tag: "input", type: "tel", inputmode: "tel" },
+  email: { tag: "input", type: "email" },
   number: { tag: "input", type: "text", inputmode: "decimal" },
   date: { tag: "input", type: "date" },
   time: { tag: "input", type: "time" },

@@ -10,7 +10,7 @@ import pytest
 from acd.core.events import CardFilled
 from acd.core.ids import AgentId, CallId
 from acd.desk.forms import default_form
-from acd.desk.message import About
+from acd.desk.message import About, compose
 from acd.ports import PortError
 from tests.adapters.edges_help import ANN, CALL, confirm, show
 from tests.adapters.http.http_help import Stored, World, auth, caller, card
@@ -34,10 +34,10 @@ class FakeDesk:
     def restore(self, agent: AgentId) -> None:
         return None
 
-    async def about(self, agent: AgentId | None, call: CallId) -> Any:
+    async def message(self, agent: AgentId | None, call: CallId, values: Any) -> Any:
         if self.broken:
             raise PortError("database is locked", retryable=True)
-        return default_form("en"), About("Acme", "1042-7", agent_name=agent or "")
+        return compose(default_form("en"), values, About("Acme", "1042-7", agent_name=agent or "")), "default"
 
     async def amend(self, call: CallId, fields: Any) -> bool:
         self.amended.append((call, fields))
