@@ -303,6 +303,25 @@ async def test_while_the_socket_is_down_the_page_asks_and_shows_the_call_all_the
         assert (await fields_with_message(rig))["subject"] == "Счёт"
 
 
+async def test_the_language_may_change_in_mid_word(rig: Rig) -> None:
+    """The page is drawn anew; text, cursor and call stay."""
+    await rig.open({AGENT: Behaviour(rings_s=0.2, talks_s=6.0)})
+    async with desk(rig.spec.http_port) as mine:
+        await mine.log_in(AGENT, rig.spec.agents_token)
+        rig.call(ANI)
+        await mine.phase("talking")
+        page = mine.page
+        await expect(page.locator("#field-caller_name")).to_be_focused()
+        await page.keyboard.type("Ивнов")
+        await page.keyboard.press("ArrowLeft")
+        await page.keyboard.press("ArrowLeft")
+        await page.keyboard.press("ArrowLeft")
+        await page.locator("#desk [data-language=en]").dispatch_event("click")
+        await expect(page.locator("#phase")).to_have_text("Talking")
+        await page.keyboard.type("а")
+        assert await mine.value("caller_name") == "Иванов"
+
+
 async def test_a_caller_who_gives_up_takes_the_pop_with_him(rig: Rig) -> None:
     await rig.open({AGENT: Behaviour(rings_s=None)})
     async with desk(rig.spec.http_port) as mine:

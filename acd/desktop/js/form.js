@@ -93,6 +93,18 @@ export class CardForm {
     return [...this.inputs.values()].includes(document.activeElement);
   }
 
+  /** Where the cursor is, to be given to `goto` after the form was drawn anew; null when elsewhere. */
+  place() {
+    const found = [...this.inputs].find(([, input]) => input === document.activeElement);
+    return found ? { name: found[0], start: found[1].selectionStart, end: found[1].selectionEnd } : null;
+  }
+
+  goto({ name, start, end }) {
+    const input = this.inputs.get(name);
+    input?.focus();
+    if (typeof start === "number") input?.setSelectionRange?.(start, end);
+  }
+
   /** Put the n-th ready-made phrase of the field at hand in, at the cursor. */
   phrase(n) {
     const named = [...this.inputs].find(([, input]) => input === document.activeElement)?.[0];
@@ -108,7 +120,9 @@ export class CardForm {
     const at = input.selectionStart ?? input.value.length;
     const before = input.value.slice(0, at);
     const gap = before && !/\s$/.test(before) ? " " : "";
-    input.setRangeText(gap + text, at, input.selectionEnd ?? at, "end");
+    const rest = input.value.slice(input.selectionEnd ?? at);
+    input.value = before + gap + text + rest;
+    if (input.selectionStart !== null) input.setSelectionRange(...Array(2).fill((before + gap + text).length));
     input.focus();
     this.onChange(this.values());
   }

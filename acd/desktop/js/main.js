@@ -121,6 +121,7 @@ function onPop(message) {
   const mine = desk.call?.call === message.call;
   if (message.kind === "show") {
     if (message.expires_at_ms <= now()) return;
+    if (mine && !desk.call.past && desk.call.full) { desk.call.at = message.at_ms; return; } // asking was quicker
     openCall({ ...message, full: Boolean(message.dossier) }, "offered", message.at_ms);
     if (!message.dossier) redeem(message);
   } else if (!mine) {
@@ -428,7 +429,10 @@ function drawCall() {
   byId("waited").textContent = waited >= 1000 ? word("waited", { time: words.span(waited) }) : "";
   if (call.draft.form && call.opened !== call.draft.form) {
     call.opened = call.draft.form;
+    const at = card.place();
     card.open(call.draft.form, call.draft.fields);
+    if (at) card.goto(at);
+    else if (["talking", "wrap_up"].includes(call.phase) && document.activeElement === document.body) card.focusNext();
     askPreview(0);
   } else if (!call.draft.form) {
     card.open({ title: "", fields: [], outcomes: [] }, {});
