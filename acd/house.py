@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from acd.config import Config
     from acd.core.effects import ShowPop
     from acd.core.snapshot import Snapshot
+    from acd.desk.project import Project
     from acd.ports import Clock
     from acd.wire.ami import AmiFrame
     from agi_scripts.route_did import Numbers
@@ -86,7 +87,9 @@ class House:
         )
         self.book = PopBook()
         self.desk = self._make_desk()
-        self.page = DeskSide(lambda: self.config, self.snapshot, self.book, self.store, Cards(self.store))
+        self.page = DeskSide(
+            lambda: self.config, self.snapshot, self.book, self.store, Cards(self.store), self._project
+        )
         self._make_switch_side()
         self._make_edges()
 
@@ -169,6 +172,10 @@ class House:
             return None
         last_talks = LastTalks(self.store, self.clock, self._numbers)
         return DeskHouse(lambda: self.config, self.store, self.clock, last_talks)
+
+    def _project(self, queue: str) -> Project | None:
+        """The project a queue belongs to, if the centre has projects."""
+        return self.desk.projects().of_queue(queue) if self.desk else None
 
     def _make_door(self) -> Door:
         directory = self.desk or LastTalks(self.store, self.clock, self._numbers)
@@ -325,7 +332,9 @@ class House:
 
     def _dossier(self, wish: ShowPop) -> Mapping[str, object]:
         """What the pop shows: the page's own part, then what the subscriber's project knows."""
-        return {**self.page.dossier(wish), **(self.desk.pop(wish) if self.desk else {})}
+        own = self.page.dossier(wish)
+        known = self.desk.pop(wish) if self.desk else {}
+        return {**own, **known, "form": own["form"]}
 
     # --- views -----------------------------------------------------------------------------------
 
