@@ -95,7 +95,7 @@ class Caller:
         self.answered_at = at
 
 
-OUTSIDE, WAITING, RINGING, TALKING, GONE = range(5)
+OUTSIDE, WAITING, RINGING, TALKING, LEAVING, GONE = range(6)
 """Stages of a caller as the world knows them."""
 
 

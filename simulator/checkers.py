@@ -93,8 +93,8 @@ class Checkers:
         if not waiting:
             return
         for person in world.people.values():
-            if not person.on_duty or person.on_break or person.busy:
-                continue
+            if not person.on_duty or person.on_break or person.busy or person.crew.group.reserve:
+                continue  # when a reserve is opened is the policy's affair
             for caller in waiting:
                 if not self._may(world, person.crew.index, caller.queue) or self._skipped(
                     caller.id, person.id

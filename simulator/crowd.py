@@ -21,6 +21,8 @@ from simulator.callers import GONE, NO_SHEET, OUTSIDE, RINGING, TALKING, WAITING
 from simulator.scenario import DAY_MS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simulator.agents import Person
     from simulator.scenario import Queue, Scenario
     from simulator.world import World
@@ -33,6 +35,7 @@ class Crowd:
 
     __slots__ = (
         "_arrivals",
+        "_callers_of",
         "_days_left",
         "_numbers",
         "_outside",
@@ -40,14 +43,18 @@ class Crowd:
         "_scenario",
         "_subscribers",
         "_world",
+        "_wraps_up",
         "day_factors",
         "live",
         "waiting",
     )
 
-    def __init__(self, world: World, scenario: Scenario) -> None:
+    def __init__(
+        self, world: World, scenario: Scenario, callers: Callable[[int], list[Caller]] | None = None
+    ) -> None:
         self._world = world
         self._scenario = scenario
+        self._callers_of = callers or (lambda day: draw_day(scenario, world.streams, day))
         self.live: dict[CallId, Caller] = {}
         """On the line now."""
         self.waiting = [0] * len(scenario.queues)
@@ -59,6 +66,7 @@ class Crowd:
         self._days_left = scenario.days
         self._subscribers = [SubscriberId(queue.subscriber) for queue in scenario.queues]
         self._queue_ids = [QueueId(queue.name) for queue in scenario.queues]
+        self._wraps_up = [queue.wrap_up.mean_ms > 0 for queue in scenario.queues]
         self._numbers = {queue.name: number for number, queue in enumerate(scenario.queues)}
 
     @property
@@ -71,15 +79,11 @@ class Crowd:
         self._days_left -= 1
         self.day_factors.append(day_factor(self._scenario, self._world.streams, day))
         late = bool(self._arrivals)
-        self._arrivals.extend(self.callers_of(day))
+        self._arrivals.extend(self._callers_of(day))
         if late:
             self._arrivals = deque(sorted(self._arrivals, key=lambda c: (c.first_at, c.number)))
         elif self._arrivals:
             self._world.at(self._arrivals[0].first_at, self._arrive, None)
-
-    def callers_of(self, day: int) -> list[Caller]:
-        """Return the day's callers; a replay overrides this with recorded ones."""
-        return draw_day(self._scenario, self._world.streams, day)
 
     def _arrive(self, _: None) -> None:
         caller = self._arrivals.popleft()
@@ -162,8 +166,8 @@ class Crowd:
             return
         if caller.callback_u >= callback.accept or caller.dials_ms:
             return
-        self._world.tell(CallbackChosen(caller.id, NO_ANI))
         self.left(caller, "callbacks")
+        self._world.tell(CallbackChosen(caller.id, NO_ANI))
         self._world.tell(CallEnded(caller.id, by=EndedBy.CALLER))
         self._outside += 1
         caller.dials_ms = max(1, self._world.draws.one(callback.dial, "callback dial", caller))
@@ -179,7 +183,7 @@ class Crowd:
         caller.stage = WAITING
         self.live[caller.id] = caller
         self.waiting[number] += 1
-        self._world.tell(CallEntered(caller.id, NO_DID, NO_ANI))
+        # no CallEntered: a call that we make ourselves does not come through the door
         queue_id, subscriber = self._queue_ids[number], self._subscribers[number]
         self._world.tell(CallQueued(caller.id, queue_id, subscriber, NO_DID, NO_ANI, since))
 
@@ -207,7 +211,9 @@ class Crowd:
         """Both hang up, or the caller is handed on; the agent writes it up."""
         caller, person = what
         self._world.ledger.count(caller, "served", caller.answered_at - caller.entered_at)
-        self._world.staffing.finish_call(person, caller.wrap_ms)
+        # a queue has wrap-up or it has none: the engine waits for its end, be it after a millisecond
+        wrap = max(1, caller.wrap_ms) if self._wraps_up[caller.queue] else 0
+        self._world.staffing.finish_call(person, wrap)
         goes_on = self._transfer_of(caller)
         if goes_on is None:
             self._world.tell(TalkEnded(caller.id, person.id, caller.attempt, EndedBy.CALLER))

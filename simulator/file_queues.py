@@ -36,25 +36,33 @@ class ArrivalsSection(Section):
 
     starts: TimeOfDay = 0
     step_s: Positive = 3600.0
-    per_hour: NotNegative | Annotated[list[NotNegative], Field(min_length=1)]
+    per_hour: Annotated[list[NotNegative], Field(min_length=1)]
     """One rate around the clock, or one per step."""
     per_month: NotNegative | None = None
-    """Scale everything so that an average month has so many calls."""
+    """Scale everything so that a month whose factor is 1 has so many calls."""
     weekday: dict[Weekday, NotNegative] = Field(default_factory=dict)
     season: dict[Month, NotNegative] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _around_the_clock(cls, data: object) -> object:
+        if (
+            isinstance(data, dict)
+            and isinstance(data.get("per_hour"), (int, float))
+            and not {"starts", "step_s"} & set(data)
+        ):
+            return {**data, "per_hour": [data["per_hour"]] * 24}
+        return data
 
     def build(self, factor: float) -> sc.Arrivals:
         """Return the arrivals, volume times `factor`."""
         weekday = tuple(self.weekday.get(day, 1.0) for day in DAYS)  # type: ignore[call-overload]
         season = tuple(self.season.get(month, 1.0) for month in MONTHS)  # type: ignore[call-overload]
-        if isinstance(self.per_hour, list):
-            start, step, rates = self.starts, ms(self.step_s), tuple(self.per_hour)
-        else:
-            start, step, rates = 0, sc.DAY_MS, (self.per_hour,)
+        start, step, rates = self.starts, ms(self.step_s), tuple(self.per_hour)
         made = sc.Arrivals(start, step, rates, weekday, season)
         if self.per_month is not None:
             daily = sum(rates) * step / HOUR_MS
-            month = daily * sum(weekday) * WEEKS_PER_MONTH * sum(season) / 12
+            month = daily * sum(weekday) * WEEKS_PER_MONTH
             factor *= self.per_month / month if month else 0.0
         return (
             sc.Arrivals(start, step, tuple(rate * factor for rate in rates), weekday, season)

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from simulator.scenario import Scenario
 
 
+def _place(call: Waiting) -> tuple[bool, Instant, int]:
+    """Place in line: the head first, then the moment of entry (a callback keeps it), then the serial."""
+    return (call.order >= 0, call.entered_at, call.order)
+
+
 class GroupRouter:
     """See the module's text. Implements `acd.core.matcher.Matcher`."""
 
@@ -55,11 +60,11 @@ class GroupRouter:
         """Line up by arrival; a returned call finds its old place."""
         line = self._lines[call.queue]
         self._waiting[call.call] = call
-        if not line or line[-1].order < call.order:
+        mine = _place(call)
+        if not line or _place(line[-1]) < mine:
             line.append(call)
         else:
-            place = next(n for n, other in enumerate(line) if other.order >= call.order)
-            line.insert(place, call)
+            line.insert(next(n for n, other in enumerate(line) if _place(other) >= mine), call)
         self._fresh.append(call)
 
     def remove_call(self, call: CallId) -> None:
@@ -110,11 +115,11 @@ class GroupRouter:
 
     def _next_for(self, group: str, agent: AgentId) -> Waiting | None:
         best: Waiting | None = None
-        best_rank = (0.0, 0)
+        best_rank: tuple[float, bool, Instant, int] = (0.0, False, 0, 0)
         for preference, queue in self._serves[group]:
             head = self._head(queue, agent)
-            if head is not None and (best is None or (preference, head.order) < best_rank):
-                best, best_rank = head, (preference, head.order)
+            if head is not None and (best is None or (preference, *_place(head)) < best_rank):
+                best, best_rank = head, (preference, *_place(head))
         return best
 
     def _agent_for(self, call: Waiting) -> AgentId | None:
@@ -141,4 +146,4 @@ class GroupRouter:
         if mine is None:
             return 0
         line = self._lines[mine.queue]
-        return 1 + sum(self._waiting.get(c.call) is c and c.order < mine.order for c in line)
+        return 1 + sum(self._waiting.get(c.call) is c and _place(c) < _place(mine) for c in line)

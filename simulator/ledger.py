@@ -93,5 +93,6 @@ class Ledger:
                 self._world.now - caller.answered_at if served else 0,
                 caller.wrap_ms if served else 0,
                 in_target,
+                self._world.now,
             )
         )

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from acd.core.baselines import RULES
 from acd.core.ids import AgentId, QueueId, SkillId, SubscriberId
 from acd.core.instant import SECOND_MS
 from acd.core.policy import AgentPolicy, Policy, Promise, QueuePolicy, RoutingWeights, SkillNeed
+from acd.core.weighted import WeightedMatcher
 from simulator.agents import agent_ids
 from simulator.group_router import GroupRouter
 
@@ -22,17 +24,13 @@ if TYPE_CHECKING:
 GROUPS = "groups"
 
 
+PRODUCTION = ("recommended", *RULES)
+"""What the production matcher knows: the recommended rule and those it is compared with."""
+
+
 def known_policies() -> tuple[str, ...]:
     """Return the names that a scenario may give."""
-    return (GROUPS, *_production_names())
-
-
-def _production_names() -> tuple[str, ...]:
-    try:
-        from acd.core.policies import NAMES
-    except ImportError:
-        return ("fifo",)
-    return tuple(NAMES)
+    return (GROUPS, *PRODUCTION)
 
 
 def build_matcher(name: str, scenario: Scenario, streams: Streams) -> Matcher:
@@ -43,11 +41,9 @@ def build_matcher(name: str, scenario: Scenario, streams: Streams) -> Matcher:
     """
     if name == GROUPS:
         return GroupRouter(scenario, streams.single("router"))
-    if name not in _production_names():
+    if name not in PRODUCTION:
         raise ValueError(f"there is no policy {name!r}; known: {', '.join(known_policies())}")
-    from acd.core.simple_matcher import SimpleMatcher
-
-    return SimpleMatcher()
+    return WeightedMatcher()
 
 
 def own_skill(queue: str) -> SkillId:
@@ -67,7 +63,7 @@ def build_policy(name: str, scenario: Scenario) -> Policy:
             )
             for agent in agent_ids(group)
         ]
-    weights = RoutingWeights(policy=name, **dict(scenario.weights))  # type: ignore[arg-type]  # checked names
+    weights = RoutingWeights(policy=PRODUCTION[0] if name == GROUPS else name, **dict(scenario.weights))  # type: ignore[arg-type]  # checked names
     return Policy(
         queues=tuple(_queue_policy(queue) for queue in scenario.queues),
         agents=tuple(agents),

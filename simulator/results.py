@@ -123,6 +123,8 @@ class CallRecord:
     talk_ms: int
     wrap_ms: int
     in_target: bool
+    left_at: Instant
+    """When the stay ended: the caller gone, or the talk over."""
 
 
 @dataclass(slots=True)

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 class Staffing:
     """Everybody who works here."""
 
-    __slots__ = ("_before", "_scenario", "_world", "crews", "people")
+    __slots__ = ("_before", "_scenario", "_world", "crews", "people", "wrapping")
 
     def __init__(self, world: World, scenario: Scenario) -> None:
         self._world = world
         self._scenario = scenario
         self.crews = [Crew(n, group, agent_ids(group)) for n, group in enumerate(scenario.groups)]
         self.people: dict[AgentId, Person] = {p.id: p for crew in self.crews for p in crew.people}
+        self.wrapping = 0
+        """People writing up a call: the run is not over before they are done."""
         self._before = [GroupTimes() for _ in self.crews]
 
     def plan(self) -> Instant:
@@ -65,6 +67,7 @@ class Staffing:
         person.caller = None
         if wrap_ms > 0 and person.on_duty:
             person.wrapping = True
+            self.wrapping += 1
             person.wrap_serial += 1
             world.at(world.now + wrap_ms, self._wrap_up_done, (person, person.wrap_serial))
         else:
@@ -81,6 +84,7 @@ class Staffing:
     def _stop_wrapping(self, person: Person) -> None:
         person.account(self._world.now)
         person.wrapping = False
+        self.wrapping -= 1
 
     def wrap_up_closed(self, wish: CloseWrapUp) -> None:
         """The system ended the wrap-up: the time for the card is over."""
@@ -117,10 +121,10 @@ class Staffing:
         self._world.tell(AgentLoggedIn(person.id))
 
     def _log_out(self, person: Person) -> None:
+        if person.wrapping:
+            self._stop_wrapping(person)
         person.account(self._world.now)
         person.on_duty = False
-        if person.wrapping:
-            person.wrapping = False
         self._world.tell(AgentLoggedOut(person.id))
 
     def _shift_event(self, what: tuple[Person, str, int]) -> None:

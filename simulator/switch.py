@@ -19,7 +19,7 @@ from acd.core.events import (
     OfferOutcome,
 )
 from acd.core.ids import AgentId, CallId
-from simulator.callers import OUTSIDE, RINGING, WAITING
+from simulator.callers import LEAVING, OUTSIDE, RINGING, WAITING
 
 if TYPE_CHECKING:
     from acd.core.effects import HangUpStrayLeg, OfferCall, OfferCallback, SendToFallback
@@ -79,12 +79,11 @@ class SimulatedSwitch:
         """The dialplan takes the caller: a message is left and the line is free again."""
         caller = self._world.live.get(wish.call)
         if caller is not None and caller.stage == WAITING:
+            caller.stage = LEAVING
             self._world.soon(self._fall_back, (caller, wish.reason))
 
     def _fall_back(self, what: tuple[Caller, str]) -> None:
         caller, reason = what
-        if caller.stage != WAITING:
-            return
         self._world.tell(CallLeftToFallback(caller.id, reason))
         self._world.crowd.left(caller, "overflowed")
         self._world.tell(CallEnded(caller.id, by=EndedBy.CALLER))

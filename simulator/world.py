@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from acd.core.effects import Effect
     from acd.core.instant import Instant
+    from simulator.callers import Caller
     from simulator.scenario import Scenario
 
     Act: TypeAlias = Callable[[Any], None]
@@ -62,6 +63,7 @@ class World:
         watchers: called after every step with the fact and the wishes: checkers, recorders.
         digest: compute a digest of all wishes.
         keep_calls: keep one record per call.
+        callers: gives the callers of each day, in the order of arrival; None draws them.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class World:
         watchers: tuple[Watcher, ...] = (),
         digest: bool = False,
         keep_calls: bool = False,
+        callers: Callable[[int], list[Caller]] | None = None,
     ) -> None:
         self.scenario = scenario
         self.policy_name = policy or scenario.policy
@@ -87,7 +90,7 @@ class World:
         self.ledger = Ledger(self, scenario, keep_calls=keep_calls)
         self.staffing = Staffing(self, scenario)
         self.people = self.staffing.people
-        self.crowd = Crowd(self, scenario)
+        self.crowd = Crowd(self, scenario, callers)
         self.live = self.crowd.live
         self.steps = 0
         self._heap: list[tuple[Instant, int, Act, Any]] = []
@@ -142,7 +145,7 @@ class World:
             while soon:
                 act, what = soon.popleft()
                 act(what)
-            if not heap or (self.crowd.over and self.now >= self._last_plan):
+            if not heap or self._over():
                 break
             due = heap[0][0]
             deadline = self.engine.next_deadline()
@@ -159,6 +162,9 @@ class World:
             act(what)
         self.result = self._close()
         return self.result
+
+    def _over(self) -> bool:
+        return self.crowd.over and not self.staffing.wrapping and self.now >= self._last_plan
 
     def _jump(self, instant: Instant) -> None:
         self.clock.jump(instant)

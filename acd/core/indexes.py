@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from acd.core.baselines import RULES, History
 from acd.core.debt import Debts
-from acd.core.ewt import ArrivalRate
+from acd.core.ewt import ArrivalRate, WaitModel
 from acd.core.ids import SubscriberId
+from acd.core.instant import MINUTE_MS
 from acd.core.policy import Policy, QueuePolicy
 from acd.core.scoring import Score
 from acd.core.skills import Group, Line, LineKey, Skills
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from acd.core.matcher import Waiting
 
 _MAX_IDLE_LINES = 512
+_STALE_MS = 20 * MINUTE_MS
 LEAST_BUSY = 0.5
 """So that a queue whose agents are all ready still has a rate at which they become free."""
 
@@ -38,13 +40,17 @@ class Indexes:
         self._where: dict[CallId, tuple[Line, int]] = {}
         self._busy: dict[AgentId, tuple[Instant, Duration]] = {}
         self._arrivals: dict[QueueId, ArrivalRate] = {}
+        self._waits: dict[QueueId, WaitModel] = {}
         self._waiting: dict[Line, None] = {}
         self._touched: dict[Line, None] = {}
         self._woken: dict[Group, None] = {}
         self._held: dict[Line, None] = {}
         self._due: list[tuple[Instant, int, Line]] = []
+        self._entry_s: dict[CallId, float] = {}
+        """What the rate of free agents promised each waiting call at its entry."""
         self._retest_at: Instant | None = None
         self._served = 0
+        self._decisions = 0
         self._talk_s = 150.0
         self.set_policy(policy or Policy())
 
@@ -93,6 +99,7 @@ class Indexes:
         self._queues[queue.id] = line
         line.fit(self._skills.candidates(line))
         line.arrivals = self._arrivals.setdefault(queue.id, line.arrivals)
+        line.waits = self._waits.setdefault(queue.id, line.waits)
         line.pull = self._score.pull(queue)
         line.scale = self._score.scale(queue)
         line.price = self._debts.price(queue.id)
@@ -125,6 +132,15 @@ class Indexes:
                     group.lines.pop(line, None)
 
     @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._policy
+
+    def explain_debt(self, queue: QueueId) -> float:
+        """Return what one more miss of this queue costs; 1 is neutral, more is behind its promise."""
+        return self._debts.price(queue)
+
+    @property
     def waiting(self) -> int:
         """How many calls wait."""
         return len(self._where)
@@ -141,6 +157,8 @@ class Indexes:
         self._touched[line] = None
         if line.home.arrivals.add(call.entered_at, call.order):
             self._revalue(line.home)
+        if not line.home.idle:
+            self._entry_s[call.call] = len(line.orders) / self._free_per_s(line.home)
         for after, _ in line.stages[1:]:
             heappush(self._due, (call.entered_at + after, call.order, line))
 
@@ -149,6 +167,7 @@ class Indexes:
         found = self._where.pop(call, None)
         if found is None:
             return
+        self._entry_s.pop(call, None)
         line, order = found
         line.remove(order)
         if not line.calls:
@@ -187,6 +206,12 @@ class Indexes:
             line.busy += busy
             self._revalue(line)
 
+    def _forget_stale(self, now: Instant) -> None:
+        """Drop agents busy for implausibly long: they paused or left without a talk to record."""
+        longest = int(max(_STALE_MS, 8000 * self._talk_s))
+        for agent in [a for a, (since, _) in self._busy.items() if now - since > longest]:
+            self._no_longer_busy(agent, self._skills.group_of[agent])
+
     def _no_longer_busy(self, agent: AgentId, group: Group) -> None:
         if self._busy.pop(agent, None) is not None:
             self._count(group, 0, -1)
@@ -212,7 +237,22 @@ class Indexes:
 
     def _rate(self, home: Line) -> float:
         """Return k: agents of this queue becoming free, per second."""
-        return self._weights.free_rate * max(home.busy, LEAST_BUSY) / self._talk_s
+        return self._weights.free_rate * self._free_per_s(home)
+
+    def _free_per_s(self, home: Line) -> float:
+        return max(home.busy, LEAST_BUSY) / self._talk_s
+
+    def expected_wait_ms(self, queue: QueueId, place: int, method: str = "calibrated") -> Duration | None:
+        """Return the wait to expect at this place of the queue (1 is next); None for unknown queues.
+
+        The default method had the least error on virtual days (decision 0103).
+        """
+        home = self._queues.get(queue)
+        if home is None:
+            return None
+        if home.idle and place <= 1:
+            return 0
+        return int(1000 * home.waits.estimate_s(max(place, 1), self._free_per_s(home), method))
 
     def _revalue(self, line: Line) -> None:
         """Work out the price of this queue's next ready agent, for the others."""

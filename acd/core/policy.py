@@ -79,44 +79,44 @@ class RoutingWeights:
     routing benchmark fits them to a centre's own scenario.
     """
 
-    urgency_hard: float = 0.2
+    urgency_hard: float = 0.05
     """h: pull toward the hard limit of 40 s (000-08)."""
-    urgency_age: float = 0.05
+    urgency_age: float = 0.03
     """b: pull of plain age, so that nobody is forgotten."""
     hard_limit_ms: Duration = 40 * SECOND_MS
-    free_rate: float = 1.0
+    free_rate: float = 0.23
     """kappa: share of the agents about to be free that a waiting call may count on."""
-    urgency_allowance: float = 0.3
+    urgency_allowance: float = 0.18
     """Exponent: how much a scarce allowance (5 % against 20 %) raises the urgency of its calls."""
-    lost_cost: float = 0.1
+    lost_cost: float = 0.19
     """Cost of a caller lost while waiting for the next free agent, against one missed promise."""
     patience_ms: Duration = 2 * MINUTE_MS
     """Mean patience behind `lost_cost`."""
     fair_wait_ms: Duration = 4 * MINUTE_MS
     """Who waited this long comes before everybody who did not, longest wait first; never held back."""
-    debt_step: float = 0.1
+    debt_step: float = 0.25
     """eta: how fast a missed promise raises its subscriber."""
-    debt_cap: float = 30.0
+    debt_cap: float = 7.5
     """C: the largest debt; the price of a miss is one plus the debt."""
-    debt_floor: float = 3.0
+    debt_floor: float = 4.0
     """The price of a subscriber far ahead of his promise is exp(-floor)."""
-    debt_memory: float = 4.0
+    debt_memory: float = 4.8
     """How far ahead is remembered, in debt."""
-    promise_margin: float = 0.02
+    promise_margin: float = 0.07
     """Aim at an allowance smaller by this share, so that chance does not break the promise."""
-    level: float = 1.3
+    level: float = 0.95
     """c_l: what an agent one level below the top costs."""
-    level_low: float = 2.6
+    level_low: float = 8.0
     """What an agent two or more levels below the top costs."""
-    level_pickup: float = 0.15
+    level_pickup: float = 0.05
     """Gain in urgency per level when a free agent picks among waiting calls."""
-    idle: float = 0.3
+    idle: float = 0.28
     """c_i"""
-    sticky: float = 1.0
+    sticky: float = 2.0
     """c_st"""
     sticky_share: float = 0.3
     """Wait for a busy sticky agent only while his remaining talk fits in this share of the time left."""
-    reserve: float = 20.0
+    reserve: float = 40.0
     """What an agent of an opened reserve costs more than one of the front line."""
     reserve_open_at: float = 0.5
     """A reserve opens when a call nobody is ready for has waited this share of its threshold (001-08)."""
@@ -124,13 +124,13 @@ class RoutingWeights:
     """It closes when so many front-line agents were ready without a pause ..."""
     reserve_close_ms: Duration = 1 * MINUTE_MS
     """... for this long."""
-    opportunity: float = 10.0
+    opportunity: float = 8.9
     """c_o"""
-    opportunity_decay: float = 0.3
+    opportunity_decay: float = 0.08
     """d: each further ready agent makes the next one this much cheaper."""
-    opportunity_allowance: float = 1.0
+    opportunity_allowance: float = 0.16
     """Exponent: how much a scarce allowance raises the price of the agents that serve it."""
-    hold_back: float = 0.003
+    hold_back: float = 0.016
     """theta; 0 never holds an agent back."""
     hold_check_ms: Duration = 2 * SECOND_MS
     """A call held back is tested again at least this often."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, TypeAlias
 
-from acd.core.ewt import ArrivalRate
+from acd.core.ewt import ArrivalRate, WaitModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -121,6 +121,7 @@ class Line:
         "stages",
         "threshold_s",
         "value",
+        "waits",
     )
 
     def __init__(self, key: LineKey, policy: QueuePolicy, serial: int, home: Line | None) -> None:
@@ -136,6 +137,7 @@ class Line:
         self.orders: list[int] = []
         self.calls: dict[int, Waiting] = {}
         self.arrivals = ArrivalRate()
+        self.waits = WaitModel()
         self.idle = 0
         self.busy = 0
         self.threshold_s = max(policy.promise.threshold_ms, 1) / 1000.0

@@ -37,6 +37,7 @@ class _Pair(NamedTuple):
 
 _MAX_EXPLAINED = 60
 _FAIR = 1e9
+_STALE_EVERY = 64
 
 
 class WeightedMatcher(Indexes):
@@ -115,11 +116,17 @@ class WeightedMatcher(Indexes):
         line, group, agent = pair.line, pair.group, pair.agent
         call = line.calls[pair.order]
         since = group.idle[agent]
+        entry_s = self._entry_s.get(call.call)
+        if entry_s is not None and now > call.entered_at:
+            line.home.waits.answered(now - call.entered_at, entry_s)
         self.remove_call(call.call)
         self._touched.pop(line, None)
         del group.idle[agent]
         self._count(group, -1, 1)
         self._busy[agent] = (now, int(self._talk_s * 1000))
+        self._decisions += 1
+        if not self._decisions % _STALE_EVERY:
+            self._forget_stale(now)
         home = line.home
         if self._rule is not None:
             self._history.record(agent, home.policy.id)
@@ -146,7 +153,9 @@ class WeightedMatcher(Indexes):
                 return pair
         return None
 
-    def _pick(self, line: Line, call: Waiting, now: Instant) -> _Pair | None:
+    def _pick(  # noqa: C901 -- the hottest function of the core stays in one piece
+        self, line: Line, call: Waiting, now: Instant
+    ) -> _Pair | None:
         """Choose the agent for a call, or None: nobody fits, or it is better held back."""
         if self._rule is not None:
             return self._pick_by_rule(line, call, now)

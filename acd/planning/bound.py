@@ -48,6 +48,7 @@ class TwoClasses:
         load: float,
         mix: tuple[float, float],
         agents: int,
+        *,
         talk_s: float,
         patience_s: float,
         promises: tuple[tuple[float, float], tuple[float, float]],

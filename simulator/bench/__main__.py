@@ -11,6 +11,8 @@ TABLE = {
     "routing-bound": "simulator.bench.routing_bound",
     "decision": "simulator.bench.decision",
     "ewt": "simulator.bench.ewt",
+    "fit": "simulator.bench.fit",
+    "virtual": "simulator.bench.virtual",
 }
 
 

@@ -19,9 +19,12 @@ from acd.core.matcher import Waiting
 from acd.core.weighted import WeightedMatcher
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from acd.core.policy import Policy
 
 _FINISH, _GIVE_UP = 0, 1
+_NEVER = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -73,92 +76,102 @@ class Outcome:
     span_ms: int = 0
     decisions: int = 0
     max_wait_ms: int = 0
+    keep_waits: bool = False
     waits: list[tuple[int, int, int, bool]] = field(default_factory=list)
     """(call, queue, waited_ms, answered), only when asked for."""
 
+    def note(self, call: int, queue: int, waited: int, *, answered: bool) -> None:
+        """Keep the wait of a call that was answered or gave up."""
+        self.max_wait_ms = max(self.max_wait_ms, waited)
+        if self.keep_waits:
+            self.waits.append((call, queue, waited, answered))
+
 
 class Floor:
-    """One run of one policy over drawn calls."""
+    """One run of one policy over drawn calls; use it once."""
 
     def __init__(self, centre: Centre, policy: Policy | None = None) -> None:
         self.centre = centre
         self.policy = policy or centre.policy
         self.matcher = WeightedMatcher(self.policy)
-        self._level: list[dict[AgentId, int]] = []
+        self._ids = [q.id for q in self.policy.queues]
+        self._threshold = [q.promise.threshold_ms for q in self.policy.queues]
+        self._slower: list[dict[AgentId, float]] = []
         for queue in self.policy.queues:
             needs = {n.skill for n in queue.needs}
-            self._level.append(
-                {
-                    a.id: min((level for skill, level in a.skills if skill in needs), default=3)
-                    for a in self.policy.agents
-                }
-            )
+            levels = [min((n for s, n in a.skills if s in needs), default=3) for a in self.policy.agents]
+            factors = [centre.slower[min(level, 3)] for level in levels]
+            self._slower.append({a.id: f for a, f in zip(self.policy.agents, factors, strict=True)})
+        self._heap: list[tuple[int, int, int, AgentId | None]] = []
+        self._waiting: set[int] = set()
+        self._taken: dict[AgentId, int] = {}
 
-    def run(self, calls: Calls, *, keep_waits: bool = False) -> Outcome:
-        """Play all calls to their end."""
-        matcher, queues = self.matcher, self.policy.queues
-        ids = [q.id for q in queues]
-        slower, level = self.centre.slower, self._level
-        n = len(ids)
+    def run(
+        self, calls: Calls, *, keep_waits: bool = False, on_arrival: Callable[[int, int], None] | None = None
+    ) -> Outcome:
+        """Play all calls to their end; `on_arrival(call, queue)` is told of callers who have to wait."""
+        matcher, heap = self.matcher, self._heap
+        n = len(self._ids)
         out = Outcome([0] * n, [0] * n, [0] * n, {a.id: 0 for a in self.policy.agents})
-        threshold = [q.promise.threshold_ms for q in queues]
-        heap: list[tuple[int, int, int, AgentId | None]] = []
-        waiting: set[int] = set()
-        taken: dict[AgentId, int] = {}
+        out.keep_waits = keep_waits
         for agent in self.policy.agents:
             matcher.add_agent(agent.id, 0)
-        index, count, retest = 0, len(calls.at), -1
-        never = 1 << 62
+        index, count, retest, now = 0, len(calls.at), _NEVER, 0
         while True:
-            arrival = calls.at[index] if index < count else never
-            event = heap[0][0] if heap else never
-            now = min(arrival, event)
-            if 0 <= retest < now:
-                now = retest
-            elif now == never:
-                break
-            elif arrival <= event:
-                queue = calls.queue[index]
-                out.offered[queue] += 1
-                waiting.add(index)
-                matcher.add_call(Waiting(CallId(str(index)), ids[queue], now, index))
-                heappush(heap, (now + calls.patience[index], _GIVE_UP, index, None))
+            arrival = calls.at[index] if index < count else _NEVER
+            now = min(arrival, heap[0][0] if heap else _NEVER, retest)
+            if now == _NEVER:
+                return out
+            arrived = now == arrival and retest >= now
+            if arrived:
+                self._arrive(calls, index, out)
                 index += 1
-            else:
-                _, kind, call, agent_id = heappop(heap)
-                if kind == _FINISH and agent_id is not None:
-                    matcher.record_talk(ids[calls.queue[call]], agent_id, now - taken[agent_id])
-                    matcher.add_agent(agent_id, now)
-                elif call in waiting:
-                    waiting.remove(call)
-                    queue = calls.queue[call]
-                    matcher.remove_call(CallId(str(call)))
-                    matcher.record_outcome(ids[queue], now - calls.at[call], answered=False)
-                    out.lost[queue] += 1
-                    out.max_wait_ms = max(out.max_wait_ms, now - calls.at[call])
-                    if keep_waits:
-                        out.waits.append((call, queue, now - calls.at[call], False))
-                else:
-                    continue
+            elif retest > now and not self._event(calls, now, out):
+                continue
             for made in matcher.assign(now):
-                call = int(made.call)
-                queue = calls.queue[call]
-                waiting.remove(call)
-                waited = now - calls.at[call]
-                busy = int(calls.talk[call] * slower[min(level[queue][made.agent], 3)])
-                out.busy_ms[made.agent] += busy
-                out.decisions += 1
-                out.on_time[queue] += waited <= threshold[queue]
-                out.max_wait_ms = max(out.max_wait_ms, waited)
-                if keep_waits:
-                    out.waits.append((call, queue, waited, True))
-                heappush(heap, (now + busy, _FINISH, call, made.agent))
-                matcher.record_outcome(ids[queue], waited, answered=True)
-                taken[made.agent] = now
+                self._answer(calls, int(made.call), made.agent, now, out)
+            if arrived and on_arrival is not None and index - 1 in self._waiting:
+                on_arrival(index - 1, calls.queue[index - 1])
             check = matcher.next_check(now)
-            retest = -1 if check is None else max(check, now + 1)
+            retest = _NEVER if check is None else max(check, now + 1)
             out.span_ms = now
-        return out
+
+    def _arrive(self, calls: Calls, call: int, out: Outcome) -> None:
+        at, queue = calls.at[call], calls.queue[call]
+        out.offered[queue] += 1
+        self._waiting.add(call)
+        self.matcher.add_call(Waiting(CallId(str(call)), self._ids[queue], at, call))
+        heappush(self._heap, (at + calls.patience[call], _GIVE_UP, call, None))
+
+    def _event(self, calls: Calls, now: int, out: Outcome) -> bool:
+        """Finish a talk or let a caller give up; False when that caller was answered before."""
+        _, _, call, agent = heappop(self._heap)
+        queue = calls.queue[call]
+        if agent is not None:
+            self.matcher.record_talk(self._ids[queue], agent, now - self._taken[agent])
+            self.matcher.add_agent(agent, now)
+            return True
+        if call not in self._waiting:
+            return False
+        self._waiting.remove(call)
+        self.matcher.remove_call(CallId(str(call)))
+        self.matcher.record_outcome(self._ids[queue], now - calls.at[call], answered=False)
+        out.lost[queue] += 1
+        out.note(call, queue, now - calls.at[call], answered=False)
+        return True
+
+    def _answer(self, calls: Calls, call: int, agent: AgentId, now: int, out: Outcome) -> None:
+        queue = calls.queue[call]
+        self._waiting.remove(call)
+        waited = now - calls.at[call]
+        busy = int(calls.talk[call] * self._slower[queue][agent])
+        out.busy_ms[agent] += busy
+        out.decisions += 1
+        out.on_time[queue] += waited <= self._threshold[queue]
+        out.note(call, queue, waited, answered=True)
+        heappush(self._heap, (now + busy, _FINISH, call, agent))
+        self.matcher.record_outcome(self._ids[queue], waited, answered=True)
+        self._taken[agent] = now
 
 
 def queue_ids(count: int) -> list[QueueId]:

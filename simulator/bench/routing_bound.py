@@ -156,7 +156,7 @@ def named_cases(*, quick: bool = False) -> dict[str, TwoClasses]:
     def case(
         load: float, mix: tuple[float, float], agents: int, promises: Any, talk: float = 120.0
     ) -> TwoClasses:
-        return TwoClasses.at_load(load, mix, agents, talk, 120.0, promises)
+        return TwoClasses.at_load(load, mix, agents, talk_s=talk, patience_s=120.0, promises=promises)
 
     cases = {
         "V1": case(0.75, (40, 60), 12, ((0.93, 15.0), (0.80, 20.0))),
@@ -210,7 +210,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error("mix, agents, load, aht and patience must be positive")
         cases = {
             "case": TwoClasses.at_load(
-                args.load, (first, second), args.agents, args.aht, args.patience, promises
+                args.load,
+                (first, second),
+                args.agents,
+                talk_s=args.aht,
+                patience_s=args.patience,
+                promises=promises,
             )
         }
     report = run(cases, quick=args.quick)

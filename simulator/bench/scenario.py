@@ -19,6 +19,7 @@ from simulator.bench.floor import Centre, queue_ids
 PROMISES = ((0.93, 15),) * 2 + ((0.80, 20),) * 6 + ((0.95, 40),) * 4
 AGENTS = 24
 TALK_S = 150.0
+_DEALS = 1000
 _PLACES = ((3, 1), (2, 1), (1, 2))
 """(level, how many skills of it an agent has)"""
 
@@ -72,11 +73,12 @@ def pooled(base: Centre) -> Centre:
 
 
 def _deal(rng: np.random.Generator, shares: np.ndarray, agents: int) -> list[dict[int, int]]:
-    """Deal skill places in proportion to shares; nobody holds a skill twice."""
-    while True:
+    """Deal skill places in proportion to shares; nobody holds a skill twice. Raises ValueError if impossible."""
+    for _ in range(_DEALS):
         held: list[dict[int, int]] = [{} for _ in range(agents)]
         if all(_deal_level(rng, shares, held, level, places) for level, places in _PLACES):
             return held
+    raise ValueError(f"cannot deal skills to {agents} agents and {len(shares)} subscribers in proportion")
 
 
 def _deal_level(
