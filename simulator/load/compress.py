@@ -163,7 +163,9 @@ def compress(scenario: Scenario, part: Stretch) -> tuple[Scenario, list[str]]:
         notes.append("faults are left out: this runs a healthy centre")
     shortest = min(queue.ring_timeout_ms for queue in scenario.queues) / part.scale
     if shortest < LEAST_RING_MS:
-        notes.append(f"a phone nobody answers rings 2 s, not {shortest / SECOND_MS:.2g} s: the least there is")
+        notes.append(
+            f"a phone nobody answers rings 2 s, not {shortest / SECOND_MS:.2g} s: the least there is"
+        )
     short = dataclasses.replace(
         scenario,
         queues=tuple(_queue(queue, scenario, part) for queue in scenario.queues),

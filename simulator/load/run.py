@@ -18,7 +18,7 @@ from simulator.load.appqueue import AppQueueDesks
 from simulator.load.centre import Centre, write_centre
 from simulator.load.compress import CannotRunError, stretch_back
 from simulator.load.desks import RouterDesks
-from simulator.load.sipp_line import LEAD_S, SippLine
+from simulator.load.sipp_line import BENCH_STRATEGY, LEAD_S, SippLine
 from simulator.load.standin_line import StandInLine
 from simulator.load.usage import sample, shares
 from simulator.load.world import LiveWorld, Made
@@ -66,7 +66,9 @@ class EngineRun:
         return {name: getattr(self, name) for name in names}
 
 
-def run_virtual(scenario: Scenario, seeds: Sequence[int], policy: str, scale: float, told: Progress) -> EngineRun:
+def run_virtual(
+    scenario: Scenario, seeds: Sequence[int], policy: str, scale: float, told: Progress
+) -> EngineRun:
     """Run the same compressed scenario in virtual time."""
     started, runs = time.monotonic(), []
     for number, seed in enumerate(seeds):
@@ -87,7 +89,9 @@ def check_size(centre: Centre) -> None:
             f"{len(centre.devices)} phones are too many for one machine (at most {MOST_AGENTS}): fewer seeds side by side"
         )
     if centre.policy == GROUPS:
-        raise CannotRunError("the policy 'groups' exists in the virtual engine only: name another with --policy")
+        raise CannotRunError(
+            "the policy 'groups' exists in the virtual engine only: name another with --policy"
+        )
 
 
 class Session:
@@ -97,11 +101,16 @@ class Session:
         check_size(centre)
         self.centre, self.line, self.scale, self._told = centre, line, scale, told
         self.spec = CentreSpec(Path(tempfile.mkdtemp(prefix="acd-load-")))
+        self.strategy = BENCH_STRATEGY
+        """App_queue's."""
         self._begun_s = 0.0
 
     async def open(self) -> None:
         """Start the switch."""
-        await self.line.open(self.spec, self.centre)
+        if isinstance(self.line, SippLine):
+            await self.line.open(self.spec, self.centre, self.strategy)
+        else:
+            await self.line.open(self.spec, self.centre)
 
     async def close(self) -> None:
         """Stop the switch."""
@@ -163,7 +172,9 @@ class Session:
         ]
         calls: list[Made] = [call for world in worlds for call in world.first_calls()]
         if len(calls) > MOST_CALLS:
-            raise CannotRunError(f"{len(calls)} calls are too many (at most {MOST_CALLS}): fewer minutes or seeds")
+            raise CannotRunError(
+                f"{len(calls)} calls are too many (at most {MOST_CALLS}): fewer minutes or seeds"
+            )
         self._begun_s = time.time() + 1e6  # nothing is late while desks fill
         for world in worlds:
             world.staff()
@@ -197,9 +208,12 @@ class Session:
         while time.time() < limit_s:
             over = sum(len(world.ledger.records) for world in worlds)
             self._told(min(over, drawn), drawn)
-            if all(world.over for world in worlds):
+            for world in worlds:
+                if world.result is None and world.over:
+                    world.close()  # its staff's time ends with its own last caller, not with the slowest copy's
+            if all(world.result is not None for world in worlds):
                 return
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.05)
 
     async def _oracle(self, found: EngineRun, worlds: list[LiveWorld]) -> None:
         """Wait for the cards, then compare what the phones saw with the journal and the cards."""
@@ -219,7 +233,13 @@ class Session:
 
 
 async def run_real_processes(
-    centre: Centre, engine: str, scale: float, told: Callable[[str], Progress], *, compare: bool = False
+    centre: Centre,
+    engine: str,
+    scale: float,
+    told: Callable[[str], Progress],
+    *,
+    compare: bool = False,
+    strategy: str = BENCH_STRATEGY,
 ) -> list[EngineRun]:
     """Run on the stand-in or on real Asterisk; with `compare`, app_queue on the same Asterisk after it.
 
@@ -229,9 +249,11 @@ async def run_real_processes(
         scale: how much faster than the scenario's own time.
         told: gives the progress function of an engine's name.
         compare: run app_queue too.
+        strategy: app_queue's.
     """
     line = StandInLine() if engine == "stand-in" else SippLine()
     session = Session(centre, line, scale, told(engine))
+    session.strategy = strategy
     try:
         await session.open()
         found = [await session.ours()]

@@ -28,7 +28,7 @@ from simulator.load.appqueue import write_app_queue
 from simulator.sipp import SippError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from simulator.centre.config import CentreSpec
     from simulator.load.centre import Centre
@@ -56,15 +56,17 @@ class Puppets:
         self._read = 0
         self._rest = b""
 
-    def start(self, lines: Iterable[str] = (), *options: str) -> None:
+    def start(self, lines: Sequence[str] = (), *options: str) -> None:
         """Begin. Raises SippError when SIPp is not installed."""
         sipp = shutil.which("sipp")
         if not sipp:
             raise SippError("SIPp is not installed: apt-get install sip-tester")
         self.folder.mkdir(parents=True, exist_ok=True)
-        plan = self.folder / "plan.csv"
-        plan.write_text("SEQUENTIAL\n" + "".join(f"{line}\n" for line in lines), encoding="utf-8")
-        command = [sipp, f"127.0.0.1:{self._sip_port}", "-sf", str(HERE / self._scenario), "-inf", str(plan)]
+        command = [sipp, f"127.0.0.1:{self._sip_port}", "-sf", str(HERE / self._scenario)]
+        if lines:  # SIPp refuses an empty file
+            plan = self.folder / "plan.csv"
+            plan.write_text("SEQUENTIAL\n" + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+            command += ["-inf", str(plan)]
         command += ["-i", self.host, "-p", str(self.port), "-mi", self.host, "-mp", str(_free_udp(self.host))]
         command += ["-trace_logs", "-log_file", str(self._log), "-nostdin", "-timeout", f"{LONGEST_S}s"]
         with (self.folder / "screen.txt").open("wb") as out:
@@ -152,7 +154,10 @@ class SippLine:
     def processes(self) -> dict[str, int]:
         """Processes to watch besides the daemon, by name."""
         found = {"asterisk": self.lab.pid if self.lab else 0}
-        for name, puppets in (("sipp phones", self._phones), ("sipp callers", next(iter(self._callers), None))):
+        for name, puppets in (
+            ("sipp phones", self._phones),
+            ("sipp callers", next(iter(self._callers), None)),
+        ):
             if puppets is not None and puppets.process is not None and puppets.running:
                 found[name] = puppets.process.pid
         return found
@@ -161,7 +166,9 @@ class SippLine:
         """Start Asterisk and the phones; fill in ports, secrets and journal; give app_queue the same centre."""
         self._folder = spec.directory / "sipp"
         port = free_port(udp=True)
-        ports = replace(Ports.free(agi=spec.agi_port, rtp_first=20_000 + 40 * (port % 800)), rtp_count=RTP_PORTS)
+        ports = replace(
+            Ports.free(agi=spec.agi_port, rtp_first=20_000 + 40 * (port % 800)), rtp_count=RTP_PORTS
+        )
         lab = Lab(
             f"load{uuid.uuid4().hex[:8]}",
             agents=[Agent(device, contact=f"sip:{device}@127.0.0.1:{port}") for device in centre.devices],
@@ -207,7 +214,9 @@ class SippLine:
         folder = self._folder / f"callers{next(self._runs)}"
         puppets = Puppets("callers.xml", TRUNK_HOST, self.lab.ports.sip, folder)
         count = str(len(lines))
-        puppets.start(lines, "-m", count, "-l", count, "-r", str(CREATE_PER_S), "-rate_max", str(CREATE_PER_S))
+        puppets.start(
+            lines, "-m", count, "-l", count, "-r", str(CREATE_PER_S), "-rate_max", str(CREATE_PER_S)
+        )
         self._callers.append(puppets)
 
     async def end_run(self) -> None:
@@ -257,14 +266,8 @@ class SippLine:
             self._command("INFO", self._phones, call_id)
 
     def _command(self, method: str, puppets: Puppets, call_id: str) -> None:
-        serial = next(self._serial)
-        request = (
-            f"{method} sip:puppet@{puppets.host}:{puppets.port} SIP/2.0\r\n"
-            f"Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKload{serial}\r\n"
-            f"From: <sip:load@127.0.0.1>;tag=load{serial}\r\nTo: <sip:puppet@{puppets.host}>\r\n"
-            f"Call-ID: {call_id}\r\nCSeq: {serial} {method}\r\nMax-Forwards: 1\r\nContent-Length: 0\r\n\r\n"
-        )
-        self._wire.sendto(request.encode("ascii"), (puppets.host, puppets.port))
+        request = command(method, puppets, call_id, next(self._serial))
+        self._wire.sendto(request, (puppets.host, puppets.port))
 
     # --- what the phones saw ------------------------------------------------------------------------
 
@@ -324,6 +327,16 @@ class SippLine:
         handle = loop.call_later(max(0.0, delay), self._command, method, self._phones, call_id)
         self._due = [one for one in self._due if not one.cancelled() and one.when() > loop.time()]
         self._due.append(handle)
+
+
+def command(method: str, puppets: Puppets, call_id: str, serial: int) -> bytes:
+    """Return the request that moves one call of a SIPp: MESSAGE = answer, INFO = hang up or refuse."""
+    return (
+        f"{method} sip:puppet@{puppets.host}:{puppets.port} SIP/2.0\r\n"
+        f"Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKload{serial}\r\n"
+        f"From: <sip:load@127.0.0.1>;tag=load{serial}\r\nTo: <sip:puppet@{puppets.host}>\r\n"
+        f"Call-ID: {call_id}\r\nCSeq: {serial} {method}\r\nMax-Forwards: 1\r\nContent-Length: 0\r\n\r\n"
+    ).encode("ascii")
 
 
 def _free_udp(host: str) -> int:

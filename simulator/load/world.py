@@ -27,8 +27,8 @@ from acd.core.events import (
     WrapUpDone,
 )
 from acd.core.ids import CallId, EffectId
-from simulator.centre.oracle import Truth
 from simulator.callers import OUTSIDE, RINGING, TALKING, WAITING, Caller, draw_day
+from simulator.centre.oracle import Truth
 from simulator.crowd import Crowd
 from simulator.draws import Draws
 from simulator.ledger import Ledger
@@ -44,6 +44,12 @@ if TYPE_CHECKING:
     from simulator.agents import Person
     from simulator.world import World
 
+DEEDS: dict[type, str] = {
+    AgentLoggedIn: "login",
+    AgentLoggedOut: "logout",
+    AgentResumed: "resume",
+    WrapUpDone: "done",
+}
 LEAST_WRAP_MS = 60
 """A wrap-up of no length would be "done" before the daemon has heard of the talk's end."""
 
@@ -108,7 +114,9 @@ class Oddities:
 class LiveWorld:
     """One copy of the centre: one seed, on wall time. Implements what the virtual world's parts ask for."""
 
-    def __init__(self, centre: Centre, copy: int, line: Line, desks: Desks, begun: Callable[[], float]) -> None:
+    def __init__(
+        self, centre: Centre, copy: int, line: Line, desks: Desks, begun: Callable[[], float]
+    ) -> None:
         scenario = self.scenario = centre.scenario
         self.seed = centre.seeds[copy]
         self.streams = Streams(self.seed)
@@ -117,6 +125,9 @@ class LiveWorld:
         self._begun = begun
         self._at_ms: int | None = None
         self._early = False
+        self._last_plan = 0
+        self.result: RunResult | None = None
+        """The books, once closed."""
         self._plans: list[tuple[int, Callable[[Any], None], Any]] = []
         me = cast("World", self)
         self.draws = Draws(scenario, self.streams)
@@ -182,12 +193,8 @@ class LiveWorld:
                 self._line.hang_up(number)
         elif isinstance(fact, AgentPaused):
             self._desks.say(self._names[fact.agent], "pause", fact.reason)
-        else:
-            deeds = {
-                AgentLoggedIn: "login", AgentLoggedOut: "logout", AgentResumed: "resume", WrapUpDone: "done",
-            }  # fmt: skip
-            if type(fact) in deeds:
-                self._desks.say(self._names[fact.agent], deeds[type(fact)])  # type: ignore[attr-defined]  # all four have one
+        elif isinstance(fact, (AgentLoggedIn, AgentLoggedOut, AgentResumed, WrapUpDone)):
+            self._desks.say(self._names[fact.agent], DEEDS[type(fact)])
 
     def hang_up_ringing(self, caller: Caller) -> None:
         """The caller gives up while a phone rings: the virtual switch's part."""
@@ -203,7 +210,7 @@ class LiveWorld:
     def staff(self) -> None:
         """Let those on duty from the first moment on log in, before the run begins."""
         self._early = True
-        self.staffing.plan()
+        self._last_plan = self.staffing.plan()
         self._early = False
 
     def open(self) -> None:
@@ -219,17 +226,19 @@ class LiveWorld:
 
     @property
     def over(self) -> bool:
-        """Whether everybody has called, is served or gone, and nobody writes up a call."""
-        return self.crowd.over and not self.staffing.wrapping
+        """Whether everybody has called, is served or gone, nobody writes up a call, and the staff plan ends."""
+        return self.crowd.over and not self.staffing.wrapping and self.now >= self._last_plan
 
     def close(self) -> RunResult:
-        """End the calendar and return the books."""
+        """End the calendar and return the books; what comes later is not in them."""
+        if self.result is not None:
+            return self.result
         for handle in self._handles:
             handle.cancel()
         self.odd.forgotten = [self._ani.get(str(call), str(call)) for call in self.live]
         odd = self.odd
         counters = {"raced": odd.raced, "ended_by_switch": odd.ended_by_switch, "failed": odd.failed}
-        return RunResult(
+        self.result = RunResult(
             seed=self.seed,
             policy=self._centre.policy,
             tallies=self.ledger.tallies,
@@ -241,6 +250,7 @@ class LiveWorld:
             steps=0,
             calls=self.ledger.records,
         )
+        return self.result
 
     def _made(self, caller: Caller, start_ms: int) -> Made:
         number = ani(self._copy, caller.tries, self._serial[caller.number])
@@ -337,12 +347,19 @@ class LiveWorld:
             self._unanswered[person.id] = self._unanswered.get(person.id, 0) + 1
             if self._desks.pauses_unanswered and self._unanswered[person.id] >= person.crew.group.rna_limit:
                 self._unanswered[person.id] = 0
-                self.staffing.status_kept(KeepAgentStatus(EffectId(0), person.id, True, "RNA", "", self.now))
+                wish = KeepAgentStatus(
+                    EffectId(0), person.id, logged_in=True, paused_reason="RNA", device="", since=self.now
+                )
+                self.staffing.status_kept(wish)
 
     def gone(self, number: str, at_s: float, outcome: str) -> None:
         """The caller's leg ended and it was not the caller's wish: refused, overflowed, failed."""
         caller = self._by_ani.get(number)
-        if caller is None or caller.stage not in {WAITING, RINGING, TALKING} or str(caller.id) not in self._ani:
+        if (
+            caller is None
+            or caller.stage not in {WAITING, RINGING, TALKING}
+            or str(caller.id) not in self._ani
+        ):
             return
         if self._ani.pop(str(caller.id)) != number:
             return
