@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 OURS, THEIRS = "router", "app_queue"
 TALK_MS = (1_500, 2_500)
 LATE_MS = 1_000.0
-WARM_UP_PER_S = 2.5
+WARM_UP_PER_S = 4.0
 CAUTION = (
     "other programs used more than a tenth of this machine during the run: figures show that the tool works, "
     "not what the machine carries"
@@ -69,7 +69,7 @@ class Size:
         return 2 * (self.step_s + TALK_MS[1] / 1000 + 1.5)
 
 
-QUICK = Size(agents=80, start_per_s=4.0, growth=2.0, step_s=4.0, drain_s=3.0, budget_s=65.0, fine=1.5)
+QUICK = Size(agents=80, start_per_s=6.0, growth=2.5, step_s=3.0, drain_s=3.0, budget_s=74.0, fine=1.6)
 
 
 @dataclass(slots=True)

@@ -81,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--compare", choices=[APP_QUEUE], help="the same day once more, on the same Asterisk")
     parser.add_argument("--strategy", choices=STRATEGIES, default="leastrecent", help="app_queue's")
     much = parser.add_mutually_exclusive_group()
-    much.add_argument("--minutes", type=_positive, help="real minutes in which callers arrive (default 2)")
+    much.add_argument(
+        "--minutes", type=_positive, help="real minutes in which callers arrive (default 2; three engines: 3)"
+    )
     much.add_argument("--calls", type=_whole, help="instead: so many expected calls per seed")
     parser.add_argument(
         "--time-scale", type=_positive, default=20.0, help="so many times faster than life (default 20)"
@@ -89,7 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--day", type=_whole, default=1, help="which day of the scenario (default the first)")
     parser.add_argument("--at", help="time of day to start at, HH:MM (default: the busiest stretch)")
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
-    parser.add_argument("--seeds", type=_whole, help="so many days side by side on one switch (default 1; 8)")
+    parser.add_argument(
+        "--seeds", type=_whole, help="so many days side by side on one switch (default 1; 12)"
+    )
     parser.add_argument("--policy", choices=PRODUCTION, help="routing rule (default: the scenario's)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw plots into this folder")
@@ -121,7 +125,8 @@ def _stretch(options: argparse.Namespace, scenario: Scenario) -> Stretch:
         except ValueError as error:
             raise UsageError(f"--at {error}") from None
     assert start is None or isinstance(start, int)  # noqa: S101 - what time_of_day returns
-    minutes = options.minutes or (None if options.calls else 2.0)
+    usual = 3.0 if options.three_engines else 2.0
+    minutes = options.minutes or (None if options.calls else usual)
     return choose_stretch(
         scenario,
         minutes=minutes,
@@ -140,7 +145,7 @@ def _run(options: argparse.Namespace, command: str, console: Console) -> int:
         raise UsageError("a seed is zero or more")
     part = _stretch(options, scenario)
     short, notes = compress(scenario, part)
-    count = options.seeds or (8 if options.three_engines else 1)
+    count = options.seeds or (12 if options.three_engines else 1)
     seeds = tuple(range(options.seed, options.seed + count))
     try:
         centre = Centre(short, seeds, options.policy or scenario.policy)
