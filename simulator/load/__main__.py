@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from simulator.scenario import Scenario
 
 ENGINES = ("virtual", "stand-in", "real")
-OK, NOT_GOOD, BAD_INPUT = 0, 1, 2
+OK, NOT_GOOD, BAD_INPUT, STOPPED = 0, 1, 2, 130
 KNOWN = (
     ConfigError,
     UsageError,
@@ -59,7 +59,7 @@ KNOWN = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status: 0 good, 1 calls lost or engines disagree, 2 cannot be run."""
+    """Entry point; returns the exit status: 0 good, 1 calls lost or engines disagree, 2 cannot be run, 130 stopped."""
     words = list(sys.argv[1:] if argv is None else argv)
     console = Console(stderr=True)
     try:
@@ -67,6 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KNOWN as error:
         console.print(f"load: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return BAD_INPUT
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        console.print("load: stopped; everything started is stopped too", style="yellow")
+        return STOPPED
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import tempfile
 import time
 from collections.abc import Callable
@@ -148,17 +149,19 @@ class Session:
             for number in range(len(centre.scenario.queues))
         }
         line.did_of = lambda did: to_bench[did]
+        line.accepted.clear()
         try:
             found, worlds = await self._day(desks, {})
         finally:
             line.did_of = str
+            accepted = set(line.accepted)
             await desks.close()
         found.engine, found.version = APP_QUEUE, line.version
-        for world in worlds:
-            for truth in world.truths.values():
-                if truth.outcome not in ("answered", "abandoned"):
-                    found.lost += 1
-                    found.problems.append(f"{truth.ani}: {truth.outcome or 'never ended'}")
+        truths = [truth for world in worlds for truth in world.truths.values()]
+        for truth in truths:
+            if truth.ani not in accepted or truth.outcome not in ("answered", "abandoned"):
+                found.lost += 1
+                found.problems.append(f"{truth.ani}: {truth.outcome or 'never ended'}, not a good call")
         return found
 
     async def _day(
@@ -251,6 +254,9 @@ async def run_real_processes(
         compare: run app_queue too.
         strategy: app_queue's.
     """
+    me = asyncio.current_task()
+    if me is not None:  # asked to end, we still stop the daemon, the switch and the phones we started
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
     line = StandInLine() if engine == "stand-in" else SippLine()
     session = Session(centre, line, scale, told(engine))
     session.strategy = strategy

@@ -141,9 +141,8 @@ class SippLine:
         self._task: asyncio.Task[None] | None = None
         self.did_of: Callable[[str], str] = str
         """Turns our router's number into the one to dial (app_queue's)."""
-        self.offers_s: list[tuple[str, float]] = []
-        """(number, when a phone rang), for the time from entering to ringing."""
-        self.entered_s: dict[str, float] = {}
+        self.accepted: set[str] = set()
+        """Callers the PBX has taken."""
 
     @property
     def version(self) -> str:
@@ -288,9 +287,9 @@ class SippLine:
             return
         world = self._world_of(number)
         if event == "INVITE":
-            self.entered_s[number] = at_s
             world.entered(number, at_s)
         elif event == "ACCEPTED":
+            self.accepted.add(number)
             self._caller_at[number] = puppets, fields["cid"]
             if number in self._leaving:
                 self._leaving.discard(number)
@@ -306,7 +305,6 @@ class SippLine:
             return
         world = self._world_of(number)
         if event == "INVITE":
-            self.offers_s.append((number, at_s))
             does = world.rang(number, agent, at_s)
             self._ringing[call_id] = number, agent, -1 if does.after_ms is None else does.after_ms
             if does.after_ms is not None:
