@@ -7,7 +7,7 @@ tasks, `troubles` says in plain words what does not work.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from acd.adapters.asterisk.journal import JournalTailer
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
 from acd.adapters.broker import EmbeddedBroker
+from acd.adapters.clock import SystemClock
 from acd.adapters.http.server import HttpServer
 from acd.adapters.http.services import HttpServices
 from acd.adapters.mqtt import MqttScreenPop
@@ -32,8 +33,11 @@ from acd.adapters.store.sqlite import SqliteStore
 from acd.config_labels import labels_of
 from acd.core.effects import WriteCallCard
 from acd.core.engine import Engine
+from acd.core.events import LiveAgent
 from acd.core.ids import AgentId, CallId
 from acd.core.weighted import WeightedMatcher
+from acd.desk_house import DeskHouse
+from acd.deskside import DeskSide
 from acd.door import Door, LastTalks
 from acd.factlog import FactLog
 from acd.journalfeed import JournalFeed
@@ -41,6 +45,7 @@ from acd.notegate import NoteGate
 from acd.pops import PopBook
 from acd.ports import PortError
 from acd.runner import Runner
+from acd.watches import ClockWatch, DiskWatch, DoorWatch
 from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
@@ -48,13 +53,19 @@ if TYPE_CHECKING:
 
     from acd.config import Config
     from acd.core.effects import ShowPop
-    from acd.core.events import LiveAgent
     from acd.core.snapshot import Snapshot
     from acd.ports import Clock
     from acd.wire.ami import AmiFrame
     from agi_scripts.route_did import Numbers
 
 log = structlog.get_logger("acd.house")
+
+CLOSE_S = 5.0
+STORE_CLOSE_S = 15.0
+"""The store writes or spills what waits; see Writer.close."""
+
+MINOR = frozenset({"webhook", "door", "disk", "clock"})
+"""Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
 
 
 class House:
@@ -63,6 +74,9 @@ class House:
     def __init__(self, config: Config, clock: Clock) -> None:
         self.config = config
         self.clock = clock
+        self._started_with = config.tree
+        self._kept: dict[AgentId, LiveAgent] | None = None
+        """Agents' status as an earlier life of ours left it; from then on the core knows better."""
         self.engine = Engine(config.policy, WeightedMatcher())
         self.store = SqliteStore(
             config.path(config.tree.store.path),
@@ -71,8 +85,14 @@ class House:
             normalise=partial(numberfacts.normalise, home_region=config.tree.centre.region),
         )
         self.book = PopBook()
-        self.broker = self._make_broker()
-        self.pops = MqttScreenPop(assembly.mqtt_settings(config), clock, self._tell, self.book)
+        self.desk = self._make_desk()
+        self.page = DeskSide(lambda: self.config, self.snapshot, self.book, self.store, Cards(self.store))
+        self._make_switch_side()
+        self._make_edges()
+
+    def _make_switch_side(self) -> None:
+        """Asterisk: live feed, journal, commands, heartbeat."""
+        config, clock = self.config, self.clock
         self.translator = Translator(self._devices())
         self.gate = NoteGate()
         self.sync = Synchroniser(
@@ -80,6 +100,7 @@ class House:
             self._tell,
             clock,
             known_agents=self._known_agents,
+            on_told=self.gate.mark_event,
             read_calls=self._read_calls,
             read_journal=self._read_journal,
         )
@@ -95,9 +116,11 @@ class House:
         settings = assembly.ami_settings(config, interest=EVENTS)
         self.ami = AmiConnection(settings, self._on_event, self.sync.on_state)
         self.sync.attach(self.ami)
-        self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released)
+        self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released, doubt=self.sync.ask_audit)
         self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect)
         self.watch = LoopWatch(self.sync.suspect)
+        self.broker = self._make_broker()
+        self.pops = MqttScreenPop(assembly.mqtt_settings(config), clock, self._tell, self.book)
         self.runner = Runner(
             self.engine,
             clock,
@@ -108,6 +131,11 @@ class House:
             dossier=self._dossier,
             ask_sync=self.sync.ask_audit,
         )
+
+    def _make_edges(self) -> None:
+        """Everything that is neither core nor switch."""
+        config, clock = self.config, self.clock
+        self.watches = self._make_watches()
         self.webhook = assembly.webhook(config, self.store, clock)
         self.spool = Spool(
             config.path(config.tree.asterisk.spool), {"CallbackChosen": self._spooled_callback}
@@ -125,8 +153,25 @@ class House:
         settings = assembly.broker_settings(self.config)
         return None if settings is None else EmbeddedBroker(settings, assembly.principals(self.config))
 
+    def _make_watches(self) -> dict[str, DoorWatch | DiskWatch | ClockWatch]:
+        door = DoorWatch(self.clock)
+        self.runner.observe(door.observe)
+        watches: dict[str, DoorWatch | DiskWatch | ClockWatch] = {
+            "door": door,
+            "disk": DiskWatch(self.config.state_dir),
+        }
+        if isinstance(self.clock, SystemClock):
+            watches["clock"] = ClockWatch(self.clock.wall_drift_ms)
+        return watches
+
+    def _make_desk(self) -> DeskHouse | None:
+        if self.config.tree.projects is None:
+            return None
+        last_talks = LastTalks(self.store, self.clock, self._numbers)
+        return DeskHouse(lambda: self.config, self.store, self.clock, last_talks)
+
     def _make_door(self) -> Door:
-        directory = LastTalks(self.store, self.clock, self._numbers)
+        directory = self.desk or LastTalks(self.store, self.clock, self._numbers)
         return Door(lambda: self.config, self.snapshot, self.clock, directory, self.store.next_card_number)
 
     def _numbers(self) -> Numbers:
@@ -149,8 +194,11 @@ class House:
             explain=self.explain,
             pops=self.book,
             cards=Cards(self.store),
+            desk=self.page,
+            public_desk=self.desk.public if self.desk else None,
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
             troubles=self.troubles,
+            minor=MINOR,
             gauges=self.gauges,
         )
 
@@ -195,31 +243,49 @@ class House:
         }
         if self.webhook is not None:
             tasks["webhook"] = self.webhook.run()
+        if self.desk is not None:
+            tasks |= self.desk.tasks()
         async with asyncio.TaskGroup() as group:
             for name, work in tasks.items():
                 group.create_task(work, name=name)
 
     async def close(self) -> None:
-        """Close everything, whatever state it is in."""
+        """Close everything, whatever state it is in: one rung that fails or hangs does not keep the others."""
         if self.webhook is not None:
             self.webhook.stop()
-        await self.agi.close()
         self.ami.close()
-        await self.http.stop()
-        await self.pops.stop()
+        await self._close_one("agi", self.agi.close())
+        await self._close_one("http", self.http.stop())
+        await self._close_one("pops", self.pops.stop())
         if self.broker is not None:
-            await self.broker.stop()
+            await self._close_one("broker", self.broker.stop())
+        if self.desk is not None:
+            await self._close_one("desk", self.desk.close())
         self.journal.close()
         self.runner.close()
-        await self.store.close()
+        await self._close_one("store", self.store.close(), STORE_CLOSE_S)
+
+    async def _close_one(self, name: str, work: Awaitable[None], limit_s: float = CLOSE_S) -> None:
+        try:
+            async with asyncio.timeout(limit_s):
+                await work
+        except Exception:  # the others must still be closed
+            log.exception("could_not_close", part=name)
 
     def reconfigure(self, config: Config) -> None:
         """Take a new, good configuration: what can change without a restart does."""
+        people = assembly.principals(config)  # may raise ConfigError: then nothing has changed
         self.config = config
         self.translator.set_devices(self._devices())
         if self.broker is not None:
-            self.broker.replace_principals(assembly.principals(config))
-        self.http.replace_principals(assembly.principals(config))
+            self.broker.replace_principals(people)
+        self.http.replace_principals(people)
+
+    def needs_restart(self) -> list[str]:
+        """Sections whose change only a restart takes: connections and places of files."""
+        now, then = self.config.tree, self._started_with
+        names = ("state_dir", "asterisk", "store", "mqtt", "http", "webhook", "log")
+        return [name for name in names if getattr(now, name) != getattr(then, name)]
 
     def _count_cards(self, _fact: object, wishes: Sequence[object]) -> None:
         for wish in wishes:
@@ -229,14 +295,16 @@ class House:
     # --- between the parts -----------------------------------------------------------------------
 
     def _on_event(self, frame: AmiFrame) -> None:
-        self.gate.mark_event(frame)
         self.sync.on_event(frame)
 
     async def _known_agents(self) -> Sequence[LiveAgent]:
         """Status of every configured agent: as kept, else logged out."""
-        kept = {agent.agent: agent for agent in await self.store.load_agents()}
-        from acd.core.events import LiveAgent
-
+        if self._kept is None:
+            try:
+                self._kept = {agent.agent: agent for agent in await self.store.load_agents()}
+            except PortError as refused:  # routing goes on: everybody logs in again
+                log.warning("agents_not_known", reason=str(refused))
+        kept = self._kept or {}
         return [
             kept.get(AgentId(name)) or LiveAgent(AgentId(name), logged_in=False)
             for name in self.config.tree.agents
@@ -256,14 +324,8 @@ class House:
         await self.store.note_spooled_callback(item.call, item.text("number"), at)
 
     def _dossier(self, wish: ShowPop) -> Mapping[str, object]:
-        queue = self.config.tree.queues.get(wish.queue)
-        return {
-            "subscriber": wish.subscriber,
-            "display_name": queue.display_name if queue else wish.subscriber,
-            "ani": wish.ani,
-            "did": wish.did,
-            "card_number": wish.card_number,
-        }
+        """What the pop shows: the page's own part, then what the subscriber's project knows."""
+        return {**self.page.dossier(wish), **(self.desk.pop(wish) if self.desk else {})}
 
     # --- views -----------------------------------------------------------------------------------
 
@@ -286,10 +348,12 @@ class House:
             found["journal"] = self.journal.trouble
         if self.webhook is not None and self.webhook.counters.last_error:
             found["webhook"] = f"downstream does not take cards: {self.webhook.counters.last_error}"
+        if self.desk is not None:
+            found |= self.desk.troubles()
         mqtt = self.pops.status()
         if not mqtt.connected:
             found["mqtt"] = mqtt.text
-        return found
+        return found | {name: words for name, watch in self.watches.items() if (words := watch.trouble)}
 
     def gauges(self) -> dict[str, float]:
         """Figures for the metrics; no personal data."""
@@ -302,6 +366,8 @@ class House:
             "note_repeats": float(self.gate.repeated),
             "cards_spilled": float(self.store.status.spilled),
         }
+        if self.desk is not None:
+            figures |= self.desk.gauges()
         sources = (
             ("ami", self.ami.counters),
             ("sync", self.sync.counters),

@@ -158,6 +158,8 @@ class Group:
     rna_limit: int = 1
     talk_factor: float = 1.0
     reserve: int = 0
+    line: str = "office"
+    """office, home or pstn: what the engines with real phones make of it; virtual phones are all alike."""
     prefers: tuple[tuple[str, float], ...] = ()
     """Priority of queues for a freed agent (policy `groups`); the longest wait decides among equals."""
 

@@ -84,6 +84,7 @@ class GroupSection(Section):
     rna_limit: Annotated[Whole, Field(ge=1)] = 1
     talk_factor: Positive = 1.0
     reserve: Annotated[Whole, Field(ge=0, le=2)] = 0
+    line: Literal["office", "home", "pstn"] = "office"
     prefers: dict[Name, Number] = Field(default_factory=dict)
 
     def build(self) -> sc.Group:
@@ -108,6 +109,7 @@ class GroupSection(Section):
             rna_limit=self.rna_limit,
             talk_factor=self.talk_factor,
             reserve=self.reserve,
+            line=self.line,
             prefers=tuple(self.prefers.items()),
         )
 

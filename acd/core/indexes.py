@@ -15,7 +15,7 @@ from acd.core.ids import SubscriberId
 from acd.core.instant import MINUTE_MS
 from acd.core.policy import Policy, QueuePolicy
 from acd.core.scoring import Score
-from acd.core.skills import Group, Line, LineKey, Skills
+from acd.core.skills import Group, Line, LineKey, Place, Skills
 
 if TYPE_CHECKING:
     from acd.core.ids import AgentId, CallId, QueueId
@@ -37,7 +37,7 @@ class Indexes:
         self._history = History()
         self._queues: dict[QueueId, Line] = {}
         self._lines: dict[LineKey, Line] = {}
-        self._where: dict[CallId, tuple[Line, int]] = {}
+        self._where: dict[CallId, tuple[Line, Place]] = {}
         self._busy: dict[AgentId, tuple[Instant, Duration]] = {}
         self._arrivals: dict[QueueId, ArrivalRate] = {}
         self._waits: dict[QueueId, WaitModel] = {}
@@ -46,6 +46,7 @@ class Indexes:
         self._woken: dict[Group, None] = {}
         self._held: dict[Line, None] = {}
         self._due: list[tuple[Instant, int, Line]] = []
+        self._dues = 0
         self._entry_s: dict[CallId, float] = {}
         """What the rate of free agents promised each waiting call at its entry."""
         self._retest_at: Instant | None = None
@@ -63,7 +64,7 @@ class Indexes:
             known = ", ".join(("recommended", *RULES))
             raise ValueError(f"unknown routing policy {weights.policy!r}; known: {known}")
         idle = {a: since for g in self._skills.groups.values() for a, since in g.idle.items()}
-        calls = [line.calls[order] for line, order in self._where.values()]
+        calls = [line.calls[place] for line, place in self._where.values()]
         kept = {line.policy.id: line.policy for line in self._queues.values()}
         self._policy = policy
         self._weights = weights
@@ -151,16 +152,20 @@ class Indexes:
         """A call starts (or again starts) to wait. A call id that waits already is replaced."""
         self.remove_call(call.call)
         line = self._line(call)
-        line.add(call)
-        self._where[call.call] = (line, call.order)
+        self._where[call.call] = (line, line.add(call))
         self._waiting[line] = None
         self._touched[line] = None
         if line.home.arrivals.add(call.entered_at, call.order):
             self._revalue(line.home)
         if not line.home.idle:
-            self._entry_s[call.call] = len(line.orders) / self._free_per_s(line.home)
+            self._entry_s[call.call] = len(line.places) / self._free_per_s(line.home)
         for after, _ in line.stages[1:]:
-            heappush(self._due, (call.entered_at + after, call.order, line))
+            self._look_again(call.entered_at + after, line)
+
+    def _look_again(self, due: Instant, line: Line) -> None:
+        """Look at this line's head at that instant."""
+        self._dues += 1
+        heappush(self._due, (due, self._dues, line))
 
     def remove_call(self, call: CallId) -> None:
         """It no longer waits: assigned, gone or left. Unknown ids are harmless."""
@@ -168,8 +173,8 @@ class Indexes:
         if found is None:
             return
         self._entry_s.pop(call, None)
-        line, order = found
-        line.remove(order)
+        line, place = found
+        line.remove(place)
         if not line.calls:
             self._waiting.pop(line, None)
             self._held.pop(line, None)

@@ -26,6 +26,7 @@ TOP_LEVEL = 3
 Needs: TypeAlias = "tuple[tuple[SkillId, int], ...]"
 GroupKey: TypeAlias = "tuple[tuple[tuple[SkillId, int], ...], int]"
 LineKey: TypeAlias = "tuple[str, Needs, float]"
+Place: TypeAlias = "tuple[bool, Instant, int]"
 
 MAX_LEVEL = 5
 """Levels above it count as it."""
@@ -45,6 +46,14 @@ def pair_level(skills: Mapping[SkillId, int], needs: Needs) -> int:
         has = max(has, 1)
         level = min(level, has) if level else has
     return min(level, MAX_LEVEL) or TOP_LEVEL
+
+
+def place_of(call: Waiting) -> Place:
+    """Return what a line is sorted by: heads (negative orders) first, then entry, then serial.
+
+    Entry before serial: a call adopted at a sync or returned keeps its original place (002-08).
+    """
+    return (call.order >= 0, call.entered_at, call.order)
 
 
 def stages_of(queue: QueuePolicy, extra: Needs) -> tuple[tuple[Duration, Needs], ...]:
@@ -108,11 +117,12 @@ class Line:
         "idle",
         "key",
         "levels",
-        "orders",
+        "places",
         "policy",
         "price",
         "priority",
         "pull",
+        "reserve_due",
         "reserve_open",
         "reserve_quiet_since",
         "reserves",
@@ -134,8 +144,8 @@ class Line:
         self.stages = stages_of(policy, key[1])
         self.groups: list[list[tuple[Group, int]]] = [[] for _ in self.stages]
         self.levels: list[dict[Group, int]] = [{} for _ in self.stages]
-        self.orders: list[int] = []
-        self.calls: dict[int, Waiting] = {}
+        self.places: list[Place] = []
+        self.calls: dict[Place, Waiting] = {}
         self.arrivals = ArrivalRate()
         self.waits = WaitModel()
         self.idle = 0
@@ -148,6 +158,7 @@ class Line:
         self.reserves = 0
         """The highest reserve class among agents who fit."""
         self.reserve_open = 0
+        self.reserve_due: Instant | None = None
         self.reserve_quiet_since: Instant | None = None
 
     def fit(self, groups: Iterable[Group]) -> None:
@@ -179,31 +190,32 @@ class Line:
                 found = i
         return found
 
-    def add(self, call: Waiting) -> None:
-        """Put a call at the place its order gives it."""
-        order = call.order
-        if order in self.calls and self.calls[order].call != call.call:
-            raise ValueError(f"two calls with order {order} in one line")
-        if order not in self.calls:
-            orders = self.orders
-            if orders and order < orders[-1]:
-                insort(orders, order)
+    def add(self, call: Waiting) -> Place:
+        """Put a call at its place and return the place."""
+        place = place_of(call)
+        if place in self.calls and self.calls[place].call != call.call:
+            raise ValueError(f"two calls at one place: entered {call.entered_at}, order {call.order}")
+        if place not in self.calls:
+            places = self.places
+            if places and place < places[-1]:
+                insort(places, place)
             else:
-                orders.append(order)
-        self.calls[order] = call
+                places.append(place)
+        self.calls[place] = call
+        return place
 
-    def remove(self, order: int) -> None:
+    def remove(self, place: Place) -> None:
         """Take a call out."""
-        del self.calls[order]
-        del self.orders[bisect_left(self.orders, order)]
+        del self.calls[place]
+        del self.places[bisect_left(self.places, place)]
 
     def head(self) -> Waiting:
         """Return the call that has waited longest."""
-        return self.calls[self.orders[0]]
+        return self.calls[self.places[0]]
 
-    def before(self, order: int) -> int:
-        """Return how many calls of this line stand before this order."""
-        return bisect_left(self.orders, order)
+    def before(self, place: Place) -> int:
+        """Return how many calls of this line stand before this place."""
+        return bisect_left(self.places, place)
 
 
 class Skills:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from acd.core.indexes import Indexes
 from acd.core.matcher import Assignment
 from acd.core.scoring import IDLE_SCALE_MS
+from acd.core.skills import place_of
 
 if TYPE_CHECKING:
     from acd.core.ids import AgentId, CallId
     from acd.core.instant import Duration, Instant
     from acd.core.matcher import Waiting
-    from acd.core.skills import Group, Line
+    from acd.core.skills import Group, Line, Place
 
 Rank: TypeAlias = "float | tuple[float, ...]"
 
@@ -25,7 +26,7 @@ class _Pair(NamedTuple):
     rank: Rank
     """Smaller is served first."""
     line: Line
-    order: int
+    place: Place
     group: Group
     agent: AgentId
     level: int
@@ -63,11 +64,11 @@ class WeightedMatcher(Indexes):
                 out.append(self._take(pair, now))
             self._schedule(now)
             return tuple(out)
-        heap: list[tuple[Rank, int, int, _Pair]] = []
+        heap: list[tuple[Rank, int, Place, _Pair]] = []
         for line in active:
             pair = best(line, now)
             if pair is not None:
-                heap.append((pair.rank, line.serial, pair.order, pair))
+                heap.append((pair.rank, line.serial, pair.place, pair))
         heapify(heap)
         out = []
         while heap:
@@ -77,7 +78,7 @@ class WeightedMatcher(Indexes):
                 out.append(self._take(pair, now))
             again = best(line, now) if line.calls else None
             if again is not None:
-                heappush(heap, (again.rank, line.serial, again.order, again))
+                heappush(heap, (again.rank, line.serial, again.place, again))
         self._schedule(now)
         return tuple(out)
 
@@ -114,7 +115,7 @@ class WeightedMatcher(Indexes):
     def _take(self, pair: _Pair, now: Instant) -> Assignment:
         """Carry out one decision in the indexes and say why."""
         line, group, agent = pair.line, pair.group, pair.agent
-        call = line.calls[pair.order]
+        call = line.calls[pair.place]
         since = group.idle[agent]
         entry_s = self._entry_s.get(call.call)
         if entry_s is not None and now > call.entered_at:
@@ -130,19 +131,20 @@ class WeightedMatcher(Indexes):
         home = line.home
         if self._rule is not None:
             self._history.record(agent, home.policy.id)
-            why = f"{self._weights.policy}: waited {now - call.entered_at} ms, level {pair.level}"
+            why = f"{agent}: {self._weights.policy}, waited {now - call.entered_at} ms, level {pair.level}"
             return Assignment(call.call, agent, f"{why}, idle {now - since} ms")
         why = (
             f"wait {(now - call.entered_at) / 1000:.1f}/{line.threshold_s:g} s cost {pair.cost:.3g} "
             f"(debt x{home.price:.3g}); level {pair.level} idle {(now - since) / 1000:.0f} s "
             f"price {pair.price:.3g} ready {home.idle + 1}"
         )
-        return Assignment(call.call, agent, f"sticky; {why}" if agent == call.sticky else why)
+        kind = "sticky, " if agent == call.sticky else ""
+        return Assignment(call.call, agent, f"{agent}: {kind}{why}")
 
     def _best(self, line: Line, now: Instant) -> _Pair | None:
         """Return the pair for the first call of the line that can be served now, or None."""
-        for order in line.orders:
-            call = line.calls[order]
+        for place in line.places:
+            call = line.calls[place]
             if call.sticky is None and not call.skip:
                 return self._pick(line, call, now)
             if call.sticky is not None and self._waits_for_sticky(line, call, now):
@@ -163,9 +165,10 @@ class WeightedMatcher(Indexes):
         home, score = line.home, self._score
         if home.reserves:
             self._move_reserve(home, waited, now)
-        fair = waited >= self._weights.fair_wait_ms
+        fair = waited >= self._weights.fair_wait_ms or call.order < 0
         cost = self._cost(line, waited)
-        limit = inf if fair or not score.hold_back else cost / score.hold_back
+        kept = score.hold_back and not fair and waited < self._weights.hold_most_ms
+        limit = cost / score.hold_back if kept else inf
         plain = call.sticky is None and not call.skip
         best, found, held = -inf, None, False
         for group, level in line.groups[line.stage(waited) if line.stages[1:] else 0]:
@@ -193,7 +196,7 @@ class WeightedMatcher(Indexes):
             return None
         group, agent, level, price = found
         rank = -(_FAIR + waited) if fair else -cost * score.pickup[level]
-        return _Pair(rank, line, call.order, group, agent, level, cost, price)
+        return _Pair(rank, line, place_of(call), group, agent, level, cost, price)
 
     def _agent_of(self, group: Group, line: Line, call: Waiting) -> AgentId | None:
         """Return the group's agent for a call with a sticky agent or with agents to avoid."""
@@ -238,7 +241,7 @@ class WeightedMatcher(Indexes):
         if found is None:
             return None
         _, _, agent, group, level = found
-        return _Pair(call_key(line, call, level, now), line, call.order, group, agent, level, 0.0, 0.0)
+        return _Pair(call_key(line, call, level, now), line, place_of(call), group, agent, level, 0.0, 0.0)
 
     # --- exceptions to the plain score ------------------------------------------------------------
 
@@ -272,7 +275,10 @@ class WeightedMatcher(Indexes):
             if wanted > home.reserve_open:
                 home.reserve_open = wanted
             elif home.reserve_open < home.reserves:
-                heappush(self._due, (now - waited + (home.reserve_open + 1) * opens_at, -1, home))
+                due = now - waited + (home.reserve_open + 1) * opens_at
+                if due != home.reserve_due:
+                    home.reserve_due = due
+                    self._look_again(due, home)
         elif home.idle >= weights.reserve_close_idle:
             if home.reserve_quiet_since is None:
                 home.reserve_quiet_since = now
@@ -298,20 +304,20 @@ class WeightedMatcher(Indexes):
         found = self._where.get(call)
         if found is None:
             return 0
-        line, order = found
-        place = 1 + line.before(order)
+        line, place = found
+        number = 1 + line.before(place)
         for other in self._lines.values():
             if other is not line and other.home is line.home and other.calls:
-                place += other.before(order)
-        return place
+                number += other.before(place)
+        return number
 
     def explain(self, call: CallId, now: Instant) -> tuple[str, ...]:
-        """Why this call waits: one line per candidate agent and reason, the promise and debt first."""
+        """Why this call waits: one line per candidate agent and reason, promise and debt first; () if not."""
         found = self._where.get(call)
         if found is None:
-            return (f"{call} does not wait",)
-        line, order = found
-        waiting = line.calls[order]
+            return ()
+        line, place = found
+        waiting = line.calls[place]
         waited = now - waiting.entered_at
         home = line.home
         cost = self._cost(line, waited)

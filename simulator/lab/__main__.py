@@ -10,6 +10,7 @@ from pathlib import Path
 from simulator.lab.agents import agents_from_json
 from simulator.lab.errors import LabError
 from simulator.lab.instance import Lab, Ports
+from simulator.lab.tree import find_tree, lab_folder
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -24,6 +25,7 @@ def _arguments() -> argparse.ArgumentParser:
         up.add_argument("--agents", type=Path, help='JSON list: [{"id": "a1", "contact": "sip:..."}]')
         for port in ("sip", "ami", "agi", "ws", "rtp"):
             up.add_argument(f"--{port}", type=int, help=f"{port} port (rtp: the first); default: a free one")
+    commands.add_parser("install", help="make sure an Asterisk of the right version is there; start nothing")
     commands.add_parser("down", help="stop it and remove its folder")
     commands.add_parser("status", help="is it up, and where")
     console = commands.add_parser("console", help="run an Asterisk console command")
@@ -54,6 +56,10 @@ def _up(options: argparse.Namespace) -> None:
 def _other(options: argparse.Namespace) -> int:
     lab = Lab.attach(options.name)
     running = lab is not None and lab.pid != 0
+    if options.command == "install":
+        tree = find_tree(lab_folder())
+        print(f"Asterisk {'.'.join(map(str, tree.version))} in {tree.root or 'this machine'}")
+        return 0
     if options.command == "down":
         if lab is not None:
             lab.down()

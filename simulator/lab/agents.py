@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from acd.asterisk_files import DialEntry, agent_files
 from simulator.lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -65,22 +66,16 @@ def agents_from_json(path: Path) -> tuple[Agent, ...]:
 
 
 def write_agents_conf(agents: Iterable[Agent], folder: Path) -> None:
-    """Write the three files into Asterisk's configuration folder. The caller reloads Asterisk."""
-    dial = ["; generated: one extension per agent", "[acd-agents]"]
+    """Write the files into Asterisk's configuration folder. The caller reloads Asterisk."""
+    agents = tuple(agents)
+    files = agent_files(DialEntry(agent.id, agent.target, agent.press1) for agent in agents)
     endpoints = ["; generated: one endpoint per agent"]
-    members = ["; generated: static members of the fallback queue"]
     for agent in agents:
-        dial.append(f"exten => {agent.id},1,MSet(ACD_DIAL={agent.target},ACD_PRESS1={int(agent.press1)})")
-        dial.append(" same => n,Return()")
-        members.append(f"member => {agent.target.split('&')[0]},0,{agent.id}")
         if agent.target == f"PJSIP/{agent.id}":
             endpoints += _endpoint(agent)
-    for name, lines in (
-        ("acd-agents.conf", dial),
-        ("pjsip-agents.conf", endpoints),
-        ("queues-members.conf", members),
-    ):
-        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    files["pjsip-agents.conf"] = "\n".join(endpoints) + "\n"
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def _endpoint(agent: Agent) -> list[str]:

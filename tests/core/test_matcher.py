@@ -41,7 +41,7 @@ def _check_counts(m: WeightedMatcher) -> None:
         assert line.busy == sum(g.busy for g in front)
         assert line.busy <= len(m._busy)
     for line in m._lines.values():
-        assert line.orders == sorted(line.calls)
+        assert line.places == sorted(line.calls)
         assert (line in m._waiting) == bool(line.calls)
 
 

@@ -101,15 +101,17 @@ def test_a_line_counts_ready_and_busy_agents_who_fit_from_the_first_second():
     assert line.levels[1][beginner] == 1
 
 
-def test_calls_stand_in_the_order_of_their_serial_whenever_they_are_told():
-    """002-08: a returned call takes its old place again."""
+def test_calls_stand_in_the_order_of_their_entry_whenever_they_are_told():
+    """002-08: a returned call takes its old place again; a head (negative order) stands before all."""
     line = _line()
-    for order in (5, 9, 7, -1):
+    for order in (5, 9, 7):
         line.add(_waiting(order))
-    assert [line.calls[o].order for o in line.orders] == [-1, 5, 7, 9]
-    assert line.head().order == -1
-    line.remove(-1)
-    assert line.before(9) == 2
+    adopted = line.add(Waiting(CallId("adopted"), Q, 6_000, 99))
+    head = line.add(Waiting(CallId("head"), Q, 9_500, -1))
+    assert [line.calls[p].call for p in line.places] == ["head", "c5", "adopted", "c7", "c9"]
+    assert line.head().call == "head"
+    line.remove(head)
+    assert line.before(adopted) == 1
 
 
 def test_two_calls_cannot_have_one_place():

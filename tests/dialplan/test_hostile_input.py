@@ -49,7 +49,7 @@ def test_hostile_display_name_forges_nothing(lab: Lab, tmp_path: Path, name: str
         acd.offer(queued, "a1")
         acd.ami.wait_for("AcdEnd", Call=queued["Call"])
         check_honest(acd.ami, lab, queued["Call"])
-        assert [leg.call for leg in phones.records()] == [queued["Call"]]
+        assert [leg.call for leg in phones.records() if leg.ani == plan.ani] == [queued["Call"]]
 
 
 @pytest.mark.parametrize("number", HOSTILE_NUMBERS.values(), ids=HOSTILE_NUMBERS.keys())

@@ -14,7 +14,7 @@ from acd.core.weighted import WeightedMatcher
 from acd.planning.bound import TwoClasses
 from acd.planning.erlang import ErlangA
 from simulator.bench import __main__ as bench
-from simulator.bench import decision, ewt, fit, routing, routing_bound
+from simulator.bench import bank, decision, ewt, fit, routing, routing_bound
 from simulator.bench.clairvoyant import on_time_bound
 from simulator.bench.floor import Calls, Centre, Floor
 from simulator.bench.scenario import centre, pooled, with_policy
@@ -85,8 +85,8 @@ class _Watched(WeightedMatcher):
         for assignment in made:
             queue, entered = self.seen[assignment.call]
             group = self._skills.group_of[assignment.agent]
-            for line, order in self._where.values():
-                other = line.calls[order]
+            for line, place in self._where.values():
+                other = line.calls[place]
                 same = line.policy.promise == self.promise[queue]
                 older = now - other.entered_at > 600_000 and other.entered_at < entered
                 self.passed_over += same and older and group in line.levels[0]
@@ -199,3 +199,11 @@ def test_calls_drawn_twice_from_one_seed_are_the_same():
 def test_an_unknown_benchmark_is_named_with_the_known_ones(capsys):
     assert bench.main(["nothing"]) == 2
     assert "routing-bound" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_bank_needs_about_what_erlang_a_says():
+    """004-17: 20 calls an hour, 93 % in 15 s; one agent more or less than the formula at most."""
+    found = bank.hour(20 / 3600, days=5, calls=400)
+    assert abs(found["simulated"] - found["erlang_a"]) <= 1
+    assert found["share"] - found["half"] >= 0.93

@@ -3,8 +3,8 @@
 from acd.core.instant import HOUR_MS, MINUTE_MS
 from simulator.agents import Crew, agent_ids, shift_plan, staff_plan
 from simulator.callers import Caller
-from simulator.scenario import DAY_MS, Arrivals, Break, Group, Queue, Scenario, Shift, Staff
 from simulator.distributions import Fixed
+from simulator.scenario import DAY_MS, Arrivals, Break, Group, Queue, Scenario, Shift, Staff
 
 QUEUE = Queue("a", "a", Arrivals(), Fixed(1.0))
 

@@ -3,8 +3,8 @@
 import pytest
 
 from simulator.experiment import run_experiment
-from simulator.published import Agreement, agrees, reproduce
 from simulator.intervals import Estimate
+from simulator.published import Agreement, agrees, reproduce
 from simulator.scenario import Expectation, single_pool
 
 POOL = single_pool(per_hour=120, agents=5, talk_s=120, patience_s=60, hours=2)

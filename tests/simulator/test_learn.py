@@ -2,7 +2,6 @@
 
 import datetime as dt
 import math
-import random
 from collections import Counter
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from simulator.learn import (
 )
 from simulator.records import Recording, Stay
 from simulator.scenario_file import from_document
+from simulator.streams import Streams
 
 MONDAY = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
 
@@ -35,7 +35,7 @@ def stay(
 
 def synthetic(days: int = 56, seed: int = 1) -> Recording:
     """Return 8 weeks of 20 calls an hour from 9 to 17 on working days, gamma shape 20, patience 100 s."""
-    rng = random.Random(seed)
+    rng = Streams(seed).single("record")
     made = Recording()
     for day in range(days):
         if day % 7 > 4:
@@ -76,10 +76,11 @@ def test_rates_weekdays_talk_and_the_spread_between_days_are_found() -> None:
     per_hour, weekday = rates(found.stays, covered_days(found))
     assert all(rate == pytest.approx(20, rel=0.15) for rate in per_hour[9:17])
     assert sum(per_hour[:9] + per_hour[17:]) == 0
-    assert weekday["sun"] == 0.0 if "sun" in weekday else True
-    assert all(0.8 < weekday[day] < 1.2 for day in ("mon", "tue", "wed", "thu", "fri"))
+    assert weekday["sun"] == 0.0
+    assert all(0.7 < weekday[day] < 1.3 for day in ("mon", "tue", "wed", "thu", "fri"))
     shape = day_shape(found.stays)
-    assert shape is not None and 10 < shape < 45
+    assert shape is not None
+    assert 10 < shape < 45
     fit = fit_talk([s.talk_s for s in found.stays if s.outcome == "served"])
     assert fit is not None
     assert fit.short_share == pytest.approx(0.06, abs=0.02)
@@ -100,7 +101,9 @@ def test_a_learned_scenario_is_a_scenario_with_the_records_load() -> None:
 def test_a_short_record_is_learned_with_assumptions_that_say_so() -> None:
     few = Recording([stay(0, 9 + n / 10, 1.0) for n in range(5)])
     text = learn(few, "few")
-    assert "too few gave up" in text and "too few calls" in text and "an assumption" in text
+    assert "too few gave up" in text
+    assert "too few calls" in text
+    assert "an assumption" in text
     from_document(parse(text, "l.yaml"))
     with pytest.raises(ValueError, match="no answered call"):
         learn(Recording([stay(0, 9, 1, "abandoned")]), "none")

@@ -101,7 +101,9 @@ def test_the_command_shows_the_record_beside_the_policies(
     ]
     assert main(words) == 0
     shown = capsys.readouterr()
-    assert "as recorded" in shown.out and "50.0%" in shown.out and "±" in shown.out
+    assert "as recorded" in shown.out
+    assert "50.0%" in shown.out
+    assert "±" in shown.out
     assert "not understood" in shown.err
     assert main([*words[:4], "--policies", "magic"]) == 2
     scenario.write_text("name: s\n")

@@ -162,8 +162,10 @@ def test_a_time_of_day_that_is_none_is_refused(time: str) -> None:
 
 @pytest.mark.parametrize("other", ["first_day: 2026-02-30", "days: 0", "queues: []", "lines: 0"])
 def test_values_out_of_range_are_refused(other: str) -> None:
-    key = other.split(":")[0]
-    text = GOOD if key != "queues" else GOOD.split("queues:")[0] + "agents: [{name: a, count: 1}]\n"
+    key = other.split(":", maxsplit=1)[0]
+    text = (
+        GOOD if key != "queues" else GOOD.split("queues:", maxsplit=1)[0] + "agents: [{name: a, count: 1}]\n"
+    )
     assert refused(text + other + "\n")
 
 

@@ -1,0 +1,45 @@
+"""The two files Asterisk needs to know our agents by: dial targets and the fallback queue's members.
+
+Made from one list, so that they cannot disagree; written by `acd asterisk-files` in production and by the
+lab for tests. Nothing the daemon holds may be needed to ring an agent, so both are plain files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_ID = re.compile(r"[0-9A-Za-z]{1,32}\Z", re.ASCII)
+_TARGET = re.compile(r"[0-9A-Za-z_./@:&+-]{3,200}\Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class DialEntry:
+    """One agent. `target` is what Dial() gets; `press1`: a person must press 1 to take the call (PSTN).
+
+    Raises ValueError for an id or target that could mean something else in the dialplan.
+    """
+
+    agent: str
+    target: str
+    press1: bool = False
+
+    def __post_init__(self) -> None:
+        for value, pattern in ((self.agent, _ID), (self.target, _TARGET)):
+            if not pattern.match(value):
+                raise ValueError(f"agent {self.agent!r}: {value!r} cannot stand in a dialplan file")
+
+
+def agent_files(entries: Iterable[DialEntry]) -> dict[str, str]:
+    """Return file name → content: `acd-agents.conf` (context acd-agents) and `queues-members.conf`."""
+    dial = ["; generated: one extension per agent", "[acd-agents]"]
+    members = ["; generated: static members of the fallback queue"]
+    for entry in entries:
+        dial.append(f"exten => {entry.agent},1,MSet(ACD_DIAL={entry.target},ACD_PRESS1={int(entry.press1)})")
+        dial.append(" same => n,Return()")
+        members.append(f"member => {entry.target.split('&')[0]},0,{entry.agent}")
+    return {
+        "acd-agents.conf": "\n".join(dial) + "\n",
+        "queues-members.conf": "\n".join(members) + "\n",
+    }

@@ -1,0 +1,39 @@
+"""`acd asterisk-files DIR`: write the agents' files for Asterisk from the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acd.asterisk_files import DialEntry, agent_files
+from acd.config import load
+from acd.core.ids import AgentId
+from acd.strict_yaml import ConfigError
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def write(
+    folder: Annotated[Path, typer.Argument(help="Asterisk's configuration folder, as /etc/asterisk.")],
+    config: Annotated[Path, typer.Option(envvar="ACD_CONFIG", help="Configuration directory.")] = Path(
+        "config"
+    ),
+) -> None:
+    """Write acd-agents.conf and queues-members.conf; then: asterisk -rx 'dialplan reload', 'queue reload all'."""
+    try:
+        found = load(config)
+    except ConfigError as wrong:
+        typer.echo(str(wrong), err=True)
+        raise typer.Exit(2) from None
+    agents = [AgentId(name) for name in found.tree.agents]
+    entries = [DialEntry(agent, found.dial(agent), found.press_one(agent)) for agent in agents]
+    for name, text in agent_files(entries).items():
+        try:
+            (folder / name).write_text(text, encoding="utf-8")
+        except OSError as failed:
+            typer.echo(f"{folder / name}: {failed.strerror}; may this user write there?", err=True)
+            raise typer.Exit(2) from None
+        typer.echo(f"{folder / name}: {len(entries)} agents")

@@ -1,0 +1,46 @@
+"""Asterisk's files about our agents: made from one list, and nothing hostile gets in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from acd.asterisk_files import DialEntry, agent_files
+from acd.cli.asterisk import app
+from simulator.centre.config import CentreSpec, write
+
+
+def test_a_mobile_must_press_one_and_a_second_device_is_not_a_queue_member() -> None:
+    files = agent_files(
+        [DialEntry("101", "PJSIP/101&PJSIP/101b"), DialEntry("m1", "PJSIP/+7912@trunk", press1=True)]
+    )
+    assert "exten => 101,1,MSet(ACD_DIAL=PJSIP/101&PJSIP/101b,ACD_PRESS1=0)" in files["acd-agents.conf"]
+    assert "exten => m1,1,MSet(ACD_DIAL=PJSIP/+7912@trunk,ACD_PRESS1=1)" in files["acd-agents.conf"]
+    assert "member => PJSIP/101,0,101\n" in files["queues-members.conf"]
+
+
+@pytest.mark.parametrize(
+    ("agent", "target"),
+    [
+        ("a,1", "PJSIP/a"),
+        ("a1\n", "PJSIP/a"),
+        ("a1", "PJSIP/a,${SHELL(x)}"),
+        ("a1", "PJSIP/a\nexten"),
+        ("", "PJSIP/a"),
+    ],
+)
+def test_what_could_mean_something_else_in_a_dialplan_is_refused(agent: str, target: str) -> None:
+    """Security row 7."""
+    with pytest.raises(ValueError, match="cannot stand"):
+        DialEntry(agent, target)
+
+
+def test_the_command_writes_both_files_from_the_configuration(tmp_path: Path) -> None:
+    config = write(CentreSpec(tmp_path, agents=3, queue_log=tmp_path / "q"))
+    result = CliRunner().invoke(app, [str(tmp_path), "--config", str(config)])
+    assert result.exit_code == 0, result.output
+    assert "exten => a103,1," in (tmp_path / "acd-agents.conf").read_text(encoding="utf-8")
+    missing = CliRunner().invoke(app, [str(tmp_path / "nowhere"), "--config", str(config)])
+    assert missing.exit_code == 2
