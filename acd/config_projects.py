@@ -13,9 +13,8 @@ from types import MappingProxyType
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from acd import project_files
 from acd.desk.project import Project
-from acd.project_files import Loaded
+from acd.project_files import Loaded, load_all, overlay
 from acd.strict_yaml import ConfigError, Document, Problem, merge
 
 T = TypeVar("T")
@@ -72,10 +71,10 @@ class Projects:
         kept = (state / KEPT).resolve()
         centre = data.get("centre")
         zone = str(centre.get("time_zone", "Europe/Moscow")) if isinstance(centre, dict) else "Europe/Moscow"
-        found = project_files.load_all(folder, kept, zone, spoilt.replaced, spoilt.left_out)
+        found = load_all(folder, kept, zone, spoilt.replaced, spoilt.left_out)
         good = [one for one in found.values() if one.project is not None]
         for one in good:
-            document = _lay(document, project_files.overlay(one))
+            document = _lay(document, overlay(one))
         return document, Projects(folder, kept, MappingProxyType(found), spoilt.problems)
 
     @property

@@ -408,6 +408,11 @@ async def to_sync(db: aiosqlite.Connection, now: Instant, limit: int = 20) -> li
     return [Ticket(*row) for row in rows]
 
 
+async def wake_sync(db: aiosqlite.Connection, number: str, now: Instant) -> None:
+    """The case changed: its help desk is to be told at the next turn."""
+    await db.execute("UPDATE cases SET next_sync_at = min(next_sync_at, ?) WHERE number = ?", (now, number))
+
+
 async def synced(
     db: aiosqlite.Connection, number: str, *, ticket: str, told_state: str, next_at: Instant, error: str = ""
 ) -> None:
