@@ -102,7 +102,7 @@ class DeskHouse:
         self.couriers = couriers(now, clock)
         self.worker = DeliveryWorker(self.projects, store, clock, self.couriers, self.links)
         self.cases = CaseDesk(store, clock, helpdesks(now, clock), self._poll_ms)
-        self.public = DeskPublic(store, clock, self.links, self.projects)
+        self.public = DeskPublic(store, clock, self.links, self.projects, self.cases)
         store.watchers.append(self.cards.watch)
 
     def projects(self) -> Projects:
