@@ -18,6 +18,7 @@ from acd.adapters.helpdesk import HelpDesk, WebhookHelpDesk, ZammadHelpDesk
 from acd.adapters.sms import HttpCourier, sms_body, webhook_body
 from acd.adapters.smtp import SmtpCourier, SmtpSettings
 from acd.adapters.store import desk_store, directory_store
+from acd.core.instant import HOUR_MS
 from acd.desk_calendars import Calendars
 from acd.desk_cards import DeskCards, Reconciler
 from acd.desk_cases import CaseDesk
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("acd.desk")
 
 SWEEP_S = 30.0
+DAY_MS = 24 * HOUR_MS
 LINKS_SECRET = "secrets/desk-links"  # noqa: S105 - a file's name
 
 
@@ -104,6 +106,7 @@ class DeskHouse:
         self.cases = CaseDesk(store, clock, helpdesks(now, clock), self._poll_ms)
         self.public = DeskPublic(store, clock, self.links, self.projects, self.cases)
         store.watchers.append(self.cards.watch)
+        self._expire_at = 0
 
     def projects(self) -> Projects:
         """Return the projects in force."""
@@ -153,6 +156,7 @@ class DeskHouse:
                     kept = current
                 await reconciler.sweep(self._clock.now())
                 await self._warn()
+                await self._expire()
             except PortError as error:
                 log.warning("desk_store_refuses", reason=str(error))
             await asyncio.sleep(SWEEP_S if kept is self.projects() else 1.0)
@@ -180,6 +184,18 @@ class DeskHouse:
                 "operation_late", project=clock.project, operation=clock.operation.value, object=clock.object,
                 due_at=clock.due_at,
             )  # fmt: skip
+
+    async def _expire(self) -> None:
+        """Once a day: remove what each project keeps no longer."""
+        now = self._clock.now()
+        if now < self._expire_at:
+            return
+        for project in self.projects().good.values():
+            before = now - project.retention_days * DAY_MS
+            await self._store.writer.do(
+                lambda db, p=project.id, b=before: desk_store.expire(db, p, b)  # type: ignore[misc]
+            )
+        self._expire_at = now + DAY_MS
 
     async def close(self) -> None:
         """Close connections."""
