@@ -66,7 +66,7 @@ def mqtt_settings(config: Config) -> MqttSettings:
         user=mqtt.user,
         password=config.secret(mqtt.password, "mqtt.password").get_secret_value(),
         ca_file=str(config.path(mqtt.ca_file)) if mqtt.ca_file else "",
-        privacy="full" if config.tree.pops.show_ani else "minimal",
+        privacy="minimal",  # the broker carries no personal data (security row 12): the desk fetches it
         pop_life_ms=round(config.tree.pops.expire_s * 1000),
     )
 

@@ -21,6 +21,7 @@ from acd.adapters.asterisk.journal import JournalTailer
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
 from acd.adapters.broker import EmbeddedBroker
+from acd.adapters.clock import SystemClock
 from acd.adapters.http.server import HttpServer
 from acd.adapters.http.services import HttpServices
 from acd.adapters.mqtt import MqttScreenPop
@@ -35,6 +36,7 @@ from acd.core.engine import Engine
 from acd.core.ids import AgentId, CallId
 from acd.core.weighted import WeightedMatcher
 from acd.desk_house import DeskHouse
+from acd.deskside import DeskSide
 from acd.door import Door, LastTalks
 from acd.factlog import FactLog
 from acd.journalfeed import JournalFeed
@@ -42,6 +44,7 @@ from acd.notegate import NoteGate
 from acd.pops import PopBook
 from acd.ports import PortError
 from acd.runner import Runner
+from acd.watches import ClockWatch, DiskWatch, DoorWatch
 from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
@@ -56,6 +59,9 @@ if TYPE_CHECKING:
     from agi_scripts.route_did import Numbers
 
 log = structlog.get_logger("acd.house")
+
+MINOR = frozenset({"webhook", "door", "disk", "clock"})
+"""Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
 
 
 class House:
@@ -73,6 +79,7 @@ class House:
         )
         self.book = PopBook()
         self.desk = self._make_desk()
+        self.page = DeskSide(lambda: self.config, self.snapshot, self.book, self.store, Cards(self.store))
         self.broker = self._make_broker()
         self.pops = MqttScreenPop(assembly.mqtt_settings(config), clock, self._tell, self.book)
         self.translator = Translator(self._devices())
@@ -97,7 +104,7 @@ class House:
         settings = assembly.ami_settings(config, interest=EVENTS)
         self.ami = AmiConnection(settings, self._on_event, self.sync.on_state)
         self.sync.attach(self.ami)
-        self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released)
+        self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released, doubt=self.sync.ask_audit)
         self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect)
         self.watch = LoopWatch(self.sync.suspect)
         self.runner = Runner(
@@ -110,6 +117,7 @@ class House:
             dossier=self._dossier,
             ask_sync=self.sync.ask_audit,
         )
+        self.watches = self._make_watches()
         self.webhook = assembly.webhook(config, self.store, clock)
         self.spool = Spool(
             config.path(config.tree.asterisk.spool), {"CallbackChosen": self._spooled_callback}
@@ -126,6 +134,17 @@ class House:
     def _make_broker(self) -> EmbeddedBroker | None:
         settings = assembly.broker_settings(self.config)
         return None if settings is None else EmbeddedBroker(settings, assembly.principals(self.config))
+
+    def _make_watches(self) -> dict[str, DoorWatch | DiskWatch | ClockWatch]:
+        door = DoorWatch(self.clock)
+        self.runner.observe(door.observe)
+        watches: dict[str, DoorWatch | DiskWatch | ClockWatch] = {
+            "door": door,
+            "disk": DiskWatch(self.config.state_dir),
+        }
+        if isinstance(self.clock, SystemClock):
+            watches["clock"] = ClockWatch(self.clock.wall_drift_ms)
+        return watches
 
     def _make_desk(self) -> DeskHouse | None:
         if self.config.tree.projects is None:
@@ -157,9 +176,11 @@ class House:
             explain=self.explain,
             pops=self.book,
             cards=Cards(self.store),
+            desk=self.page,
             public_desk=self.desk.public if self.desk else None,
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
             troubles=self.troubles,
+            minor=MINOR,
             gauges=self.gauges,
         )
 
@@ -269,15 +290,8 @@ class House:
         await self.store.note_spooled_callback(item.call, item.text("number"), at)
 
     def _dossier(self, wish: ShowPop) -> Mapping[str, object]:
-        queue = self.config.tree.queues.get(wish.queue)
-        return {
-            "subscriber": wish.subscriber,
-            "display_name": queue.display_name if queue else wish.subscriber,
-            "ani": wish.ani,
-            "did": wish.did,
-            "card_number": wish.card_number,
-            **(self.desk.pop(wish) if self.desk else {}),
-        }
+        """What the pop shows: the page's own part, then what the subscriber's project knows."""
+        return {**self.page.dossier(wish), **(self.desk.pop(wish) if self.desk else {})}
 
     # --- views -----------------------------------------------------------------------------------
 
@@ -305,7 +319,7 @@ class House:
         mqtt = self.pops.status()
         if not mqtt.connected:
             found["mqtt"] = mqtt.text
-        return found
+        return found | {name: words for name, watch in self.watches.items() if (words := watch.trouble)}
 
     def gauges(self) -> dict[str, float]:
         """Figures for the metrics; no personal data."""

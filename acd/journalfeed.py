@@ -23,6 +23,7 @@ from agi_scripts.dialplan_vars import NOTES
 if TYPE_CHECKING:
     from acd.adapters.asterisk.journal import JournalTailer
     from acd.core.engine import Engine
+    from acd.core.instant import Instant
     from acd.notegate import NoteGate
     from acd.ports import Clock, Inbox
     from acd.wire.queue_log import JournalRow
@@ -48,17 +49,17 @@ class CardWriter(Protocol):
         """Cards of calls that ended unseen."""
 
     async def write_lost_calls(self, before: int, live: Collection[str]) -> int:
-        """Cards of calls that never ended: the PBX failed."""
+        """Cards of calls that never ended and are not up: the PBX failed."""
 
 
 class _Known(Collection[str]):
-    """The calls the core will write itself, asked one by one."""
+    """The calls of which the core says yes, asked one by one."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, says: Callable[[CallId], bool]) -> None:
+        self._says = says
 
     def __contains__(self, call: object) -> bool:
-        return self._engine.knows(CallId(str(call)))
+        return self._says(CallId(str(call)))
 
     def __iter__(self) -> Iterator[str]:
         return iter(())
@@ -86,10 +87,15 @@ class JournalFeed:
         """Why the journal or the cards from it are behind, in plain words."""
         self._tailers, self._gate, self._engine, self._clock = tailers, gate, engine, clock
         self._inbox, self._store, self._resync = inbox, store, resync
-        self._held: deque[JournalRow] = deque()
+        self._held: deque[tuple[Instant, JournalRow]] = deque()
+        """Rows with our own time of reading: Asterisk's clock may have been set, ours is never."""
+        self._newest: tuple[Instant, Instant] = (0, 0)
+        """Asterisk's time of the last row read, and ours of reading it."""
         self._reading = asyncio.Lock()
         self._synced = False
-        self._lost_checked = False
+        self._lost_before: Instant | None = None
+        """Calls that entered before this moment of Asterisk's clock, never ended and are unknown: lost."""
+        self._lost_due = 0.0
         self._resynced_at = 0
 
     # --- reading ---------------------------------------------------------------------------------
@@ -105,7 +111,9 @@ class JournalFeed:
         """Tell the rest; called at a sync, after the snapshot: a login by feature code outdoes the store."""
         await self._tell_all(lambda _row: True)
         self._synced = True
-        self._lost_checked = False
+        # the sync told every call the switch has; a moment later the live feed's own gaps are closed too
+        self._lost_before = self._switch_now()
+        self._lost_due = asyncio.get_running_loop().time() + SETTLE_AFTER_MS / 1000
 
     async def _tell_all(self, which: Callable[[JournalRow], bool]) -> None:
         async with self._reading:
@@ -115,11 +123,16 @@ class JournalFeed:
             except PortError as failed:
                 self.trouble = f"journal rows cannot be stored: {failed}"
                 return
-            kept = deque(row for row in self._held if not which(row))
-            for row in self._held:
-                if which(row):
-                    self._tell(row, rescue=False)
+            due: list[JournalRow] = []
+            kept: deque[tuple[Instant, JournalRow]] = deque()
+            for held in self._held:
+                if which(held[1]):
+                    due.append(held[1])
+                else:
+                    kept.append(held)
             self._held = kept
+            for row in due:
+                self._tell(row, rescue=False)
 
     async def run(self) -> None:
         """Poll for ever."""
@@ -150,14 +163,22 @@ class JournalFeed:
         for tailer in self._tailers:
             for row in await tailer.poll():
                 if row.kind in _KINDS:
-                    self._held.append(row)
+                    now = self._clock.now()
+                    self._newest = (row.ms, now)
+                    self._held.append((now, row))
+
+    def _switch_now(self) -> Instant:
+        """The present by Asterisk's clock, or ours if that is later: its clock may run ahead of ours."""
+        now = self._clock.now()
+        ms, read_at = self._newest
+        return max(now, ms + now - read_at)
 
     # --- telling ---------------------------------------------------------------------------------
 
     def _tell_missed(self) -> None:
         now = self._clock.now()
-        while self._held and now - self._held[0].ms >= PATIENCE_MS:
-            self._tell(self._held.popleft(), rescue=self._synced)
+        while self._held and now - self._held[0][0] >= PATIENCE_MS:
+            self._tell(self._held.popleft()[1], rescue=self._synced)
 
     def _tell(self, row: JournalRow, *, rescue: bool) -> None:
         kind = _KINDS[row.kind]
@@ -188,13 +209,13 @@ class JournalFeed:
     # --- cards -----------------------------------------------------------------------------------
 
     async def _settle(self) -> None:
-        before = self._clock.now() - SETTLE_AFTER_MS
-        known = _Known(self._engine)
-        written = await self._store.write_missing_cards(before, known)
-        if not self._lost_checked:
-            # a sync has just told every call the switch has: what never ended and is not there, the PBX lost
-            written += await self._store.write_lost_calls(before, known)
-            self._lost_checked = True
+        before = self._switch_now() - SETTLE_AFTER_MS
+        written = await self._store.write_missing_cards(before, _Known(self._engine.keeps_card))
+        if self._lost_before is not None and asyncio.get_running_loop().time() >= self._lost_due:
+            bound = self._lost_before
+            written += await self._store.write_lost_calls(bound, _Known(self._engine.is_live))
+            if bound == self._lost_before:  # no other sync meanwhile
+                self._lost_before = None
         if written:
             self.counters["cards_from_journal"] += written
             log.info("cards_from_journal", written=written)

@@ -37,6 +37,8 @@ class Pop:
     dossier: Mapping[str, object] = field(repr=False)
     phase: str = "offered"
     deadline: Instant | None = None
+    identified: bool = False
+    """The agent confirmed who calls: sensitive parts of the dossier may be shown."""
 
 
 class PopBook:
@@ -60,9 +62,7 @@ class PopBook:
 
     def confirm(self, wish: ConfirmPop, now: Instant) -> None:
         """Note that the agent talks: from now on the card of this call is the agent's to write."""
-        self._move(wish.agent, wish.call, "talking", None)
-        talked = self._talked.setdefault(wish.agent, deque(maxlen=_MAX_CALLS_PER_AGENT))
-        talked.append((now, wish.call))
+        self._talk_begun(wish.agent, wish.call, now)
 
     def withdraw(self, wish: WithdrawPop) -> None:
         """Forget the pop, unless a newer one has taken its place."""
@@ -89,10 +89,33 @@ class PopBook:
         """Return what the agent's screen should show, without using up the token."""
         return self._current.get(agent)
 
+    def adopt(self, wish: ShowPop, dossier: Mapping[str, object], now: Instant) -> Pop:
+        """Note the pop of a talk that was already going on when we started."""
+        self.show(wish, dossier, now)
+        self._talk_begun(wish.agent, wish.call, now)
+        return self._current[wish.agent]
+
+    def identify(self, agent: AgentId, call: CallId) -> Pop | None:
+        """Note that this agent confirmed who calls; None when it is not the call at hand."""
+        pop = self._current.get(agent)
+        if pop is None or pop.call != call:
+            return None
+        self._current[agent] = replace(pop, identified=True)
+        return self._current[agent]
+
+    def of_call(self, call: CallId) -> Pop | None:
+        """Return the pop of a call, at whichever agent it is now."""
+        return next((pop for pop in self._current.values() if pop.call == call), None)
+
     def may_write_card(self, agent: AgentId, call: CallId, now: Instant) -> bool:
         """Tell whether this agent talked in this call within the last hour."""
         talked = self._talked.get(agent, ())
         return any(c == call and now - at <= CARD_LIFE_MS for at, c in talked)
+
+    def _talk_begun(self, agent: AgentId, call: CallId, now: Instant) -> None:
+        self._move(agent, call, "talking", None)
+        talked = self._talked.setdefault(agent, deque(maxlen=_MAX_CALLS_PER_AGENT))
+        talked.append((now, call))
 
     def _move(self, agent: AgentId, call: CallId, phase: str, deadline: Instant | None) -> None:
         pop = self._current.get(agent)

@@ -20,6 +20,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ from acd.core.events import AgentLoggedIn, AgentLoggedOut, AgentPaused, AgentRes
 from acd.core.ids import AgentId, Ani, Did
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from acd.core.effects import CloseWrapUp, ConfirmPop, OpenWrapUp, ShowPop, WithdrawPop
     from acd.core.events import Fact
@@ -48,6 +49,8 @@ MAX_COMMAND_BYTES = 2_048
 MAX_REASON = 64
 MAX_DOSSIER_FIELDS = 60
 MAX_DOSSIER_TEXT = 2_000
+_DOSSIER_DEPTH = 6
+"""form → fields → field → choices → choice → text."""
 
 
 class MalformedMessage(ValueError):  # noqa: N818 - it is what the sender sent, not an error of ours
@@ -121,7 +124,7 @@ def show(
         "expires_at_ms": expires_at,
     }
     if dossier is not None:
-        body |= {"ani": wish.ani, "did": wish.did, "dossier": tidy_dossier(dossier)}
+        body |= {"ani": wish.ani, "did": wish.did, "dossier": tidy_dossier(without_sensitive(dossier))}
     return _pop(wish.agent, body, expires_at)
 
 
@@ -162,10 +165,19 @@ def _about(
     }
 
 
+def without_sensitive(dossier: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the dossier with only the names of what opens after the agent confirmed who calls (row 10)."""
+    sensitive = dossier.get("sensitive")
+    if not isinstance(sensitive, Mapping):
+        return {key: value for key, value in dossier.items() if key != "sensitive"}
+    return {**dossier, "sensitive": dict.fromkeys(sensitive)}
+
+
 def tidy_dossier(dossier: Mapping[str, object]) -> dict[str, Any]:
     """Return a copy that JSON can carry: plain values, bounded lengths, no lone surrogates."""
     return {
-        clean(str(key))[:64]: _plain(value, 4) for key, value in list(dossier.items())[:MAX_DOSSIER_FIELDS]
+        clean(str(key))[:64]: _plain(value, _DOSSIER_DEPTH)
+        for key, value in list(dossier.items())[:MAX_DOSSIER_FIELDS]
     }
 
 

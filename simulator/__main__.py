@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 
+from acd.core.errors import InvariantBroken
 from acd.strict_yaml import ConfigError
-from simulator.checkers import Checkers
+from simulator.checkers import Checkers, CheckFailedError
 from simulator.experiment import run_experiment
 from simulator.plots import PlotsMissingError, draw_all
 from simulator.policies import known_policies
@@ -32,7 +33,7 @@ from simulator.report import (
     to_markdown,
 )
 from simulator.scenario_file import load
-from simulator.world import World
+from simulator.world import StuckError, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 PUBLISHED = SCENARIOS / "published"
-OK, DISAGREES, BAD_INPUT = 0, 1, 2
+OK, DISAGREES, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 class UsageError(Exception):
@@ -50,7 +51,7 @@ class UsageError(Exception):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status: 0 done, 1 published values not reproduced, 2 bad input."""
+    """Entry point; returns the exit status: 0 done, 1 a check failed or published values were not met, 2 bad input."""
     words = list(sys.argv[1:] if argv is None else argv)
     console = Console(stderr=True)
     try:
@@ -66,6 +67,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ConfigError, UsageError, PlotsMissingError, OSError) as error:
         console.print(f"simulate: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return BAD_INPUT
+    except (CheckFailedError, StuckError, InvariantBroken) as error:
+        console.print(
+            f"simulate: a check failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
+        return DISAGREES
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,9 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seeds", type=_at_least_two, help="number of runs per policy (default: the scenario's)"
     )
-    parser.add_argument("--first-seed", type=int, default=1, help="seeds count from here")
-    parser.add_argument("--days", type=int, help="length of one run, instead of the scenario's")
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--first-seed", type=_not_negative, default=1, help="seeds count from here")
+    parser.add_argument("--days", type=_positive, help="length of one run, instead of the scenario's")
+    parser.add_argument("--jobs", type=_positive, default=1, help="processes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw plots into this folder")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a report, .html or .md")
@@ -101,6 +109,18 @@ def _parser() -> argparse.ArgumentParser:
         "--digest", action="store_true", help="print a digest of all decisions of the first seed"
     )
     return parser
+
+
+def _not_negative(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError("zero or more")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError("at least 1")
+    return int(text)
 
 
 def _at_least_two(text: str) -> int:
@@ -131,7 +151,7 @@ def _run(options: argparse.Namespace, words: list[str], console: Console) -> int
     if options.days is not None:
         import dataclasses
 
-        scenario = dataclasses.replace(scenario, days=max(1, options.days))
+        scenario = dataclasses.replace(scenario, days=options.days)
     policies = _policies(options, scenario)
     for problem in warnings:
         console.print(f"warning: {problem}", style="yellow", markup=False, highlight=False, soft_wrap=True)

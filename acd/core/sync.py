@@ -55,13 +55,12 @@ class Sync:
     def _vanished(self, call: Call, now: Instant) -> None:
         """We knew the call and the switch has it no more.
 
-        A talk simply ended while we were deaf. A caller who waited and left no end in the journal was
-        lost with the PBX and must be called back (failure mode 26); an end in the journal, read later,
-        corrects this.
+        The journal was read before the world was told, so an end that came while we were deaf is known by
+        now. A call without one was cut off by the switch's own death, waiting or in mid-talk, and must be
+        called back (failure mode 26); an end in the journal, read later, corrects this.
         """
-        talked = call.state is CallState.TALKING or call.state is CallState.DONE
         fact = CallEnded(call.id)
-        if not talked and call.final is None and call.state is not CallState.FALLBACK:
+        if call.state is not CallState.DONE and call.final is None:
             fact = CallEnded(call.id, reason=EndReason.PBX_FAILED)
         self.calls.end(call, fact, now, now)
         call.reason_given = False

@@ -83,6 +83,7 @@ class Chain:
             (waits <= threshold / case.phase_s + 1e-9).astype(float) for threshold in case.thresholds_s
         ]
         self.waits_s = waits * case.phase_s
+        self._warm: dict[tuple[float, float] | None, tuple[Array, Array]] = {}
 
     def _next_first(self, rate: float, size: int) -> Array:
         """Return P(next first caller is in phase k' | the first left in phase k)."""
@@ -147,8 +148,9 @@ class Chain:
         self, gains: tuple[float, float], serve_first: Array | None = None, tolerance: float = 1e-7
     ) -> tuple[float, Array]:
         """Return (reward per second, rule as grid: 1 where class 0 is served)."""
-        free = np.zeros(self.case.agents)
-        grid = np.zeros((self.case.phases + 1,) * 2)
+        # Start from the values of the last problem of this kind: they differ little, convergence is quicker.
+        kind = None if serve_first is None else gains
+        free, grid = self._warm.get(kind, (np.zeros(self.case.agents), np.zeros((self.case.phases + 1,) * 2)))
         for _ in range(200_000):
             old_free, old_grid = free, grid
             free, grid, _ = self._sweep(old_free, old_grid, gains, serve_first)
@@ -159,6 +161,7 @@ class Chain:
                 break
             base = grid[0, 0]
             free, grid = free - base, grid - base
+        self._warm[kind] = (free, grid)
         first = (self._next[0] @ grid) + (gains[0] * self.on_time[0])[:, None]
         second = (grid @ self._next[1].T) + (gains[1] * self.on_time[1])[None, :]
         return float((high + low) / 2 * self._clock), (first >= second).astype(float)

@@ -197,6 +197,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--aht", type=float, default=120.0)
     parser.add_argument("--patience", type=float, default=120.0)
     parser.add_argument("--quick", action="store_true", help="V1 and V2 only")
+    parser.add_argument(
+        "--published",
+        action="store_true",
+        help="nobody behind the first gives up, as in the published figures",
+    )
     parser.add_argument("--json", type=Path)
     args = parser.parse_args(argv)
     cases = None
@@ -218,6 +223,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 promises=promises,
             )
         }
+    if args.published:
+        chosen = cases or named_cases(quick=args.quick)
+        cases = {name: replace(case, thin=False) for name, case in chosen.items()}
     report = run(cases, quick=args.quick)
     for name, c in report["cases"].items():
         rules = "  ".join(f"{rule} {r['ratio']:.3f}" for rule, r in c["rules"].items())

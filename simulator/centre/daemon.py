@@ -28,10 +28,13 @@ class DaemonProcess:
         self.log = spec.directory / "daemon.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0
+        self.environment: dict[str, str] = {}
+        """Added to ours; its PYTHONPATH comes before the project's."""
 
     def start(self) -> None:
         """Start it; returns at once."""
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        path = os.pathsep.join(filter(None, (self.environment.get("PYTHONPATH"), str(ROOT))))
+        environment = {**os.environ, **self.environment, "PYTHONPATH": path}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "acd", "run", "--config", str(self.config)],
@@ -76,6 +79,15 @@ class DaemonProcess:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+
+    async def wait(self, timeout_s: float) -> int | None:
+        """Wait for its own end; return the exit status, None when it still runs."""
+        end = time.monotonic() + timeout_s
+        while (  # noqa: ASYNC110 - a bounded wait for a process
+            self.process is not None and self.process.poll() is None and time.monotonic() < end
+        ):
+            await asyncio.sleep(0.05)
+        return None if self.process is None else self.process.returncode
 
     async def stop(self, timeout_s: float = 15.0) -> int:
         """SIGTERM and wait; kill after the limit. Return the exit status."""

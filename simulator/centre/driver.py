@@ -28,6 +28,8 @@ class PlannedCall:
     name: str
     patience_s: float
     talk_s: float
+    ringing_s: float | None = None
+    """Hangs up so long after a phone rang first, in the talk or just before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +117,37 @@ class StandInDriver:
         async def one(plan: PlannedCall) -> Truth:
             await asyncio.sleep(max(0.0, plan.start_s - (time.monotonic() - begun)))
             task = world.place_call(Caller(plan.did, plan.ani, plan.name, plan.patience_s, plan.talk_s))
+            if plan.ringing_s is not None:
+                await _hang_up_ringing(task, plan.ringing_s)
             await task.done.wait()
             on_end()
             return truth_of(task)
 
         return list(await asyncio.gather(*(one(plan) for plan in calls)))
 
+    async def unplug(self, agents: Sequence[str]) -> None:
+        """Take these agents' phones from the network."""
+        for agent in agents:
+            if self.world is not None:
+                self.world.set_registered(agent, registered=False)
+
+    async def plug(self, agents: Sequence[str]) -> None:
+        """Put them back."""
+        for agent in agents:
+            if self.world is not None:
+                self.world.set_registered(agent, registered=True)
+
     async def close(self) -> None:
         """Stop the stand-in."""
         if self.world is not None:
             await self.world.stop()
+
+
+async def _hang_up_ringing(task: CallTask, ringing_s: float) -> None:
+    while not task.ring_s and not task.done.is_set():  # noqa: ASYNC110 - ends with the call
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(ringing_s)
+    task.hang_up("caller")
 
 
 def truth_of(task: CallTask) -> Truth:

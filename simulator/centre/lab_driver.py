@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -14,9 +15,10 @@ from simulator.centre.driver import PhonePlan, PlannedCall
 from simulator.centre.oracle import Truth
 from simulator.lab.agents import Agent
 from simulator.lab.instance import Lab, Ports
-from simulator.sipp import Agents, Callers, CallPlan, Leg, random_offers
+from simulator.sipp import FOREVER_MS, Agents, Callers, CallPlan, Leg, random_offers
 
 PHONES_S = 7_200.0
+CROSSING_S = 0.15
 SLACK_S = 90.0
 """After the last call begins: the longest a call may take before the run is given up."""
 
@@ -39,6 +41,7 @@ class LabDriver:
         """What the callers of the last run saw."""
         self._folder = Path()
         self._runs = 0
+        self._contacts: dict[str, Agent] = {}
 
     @property
     def version(self) -> str:
@@ -76,7 +79,11 @@ class LabDriver:
         self._runs += 1
         plans = [
             CallPlan(
-                call.ani, call.did, call.name.replace('"', ""), patience_ms=round(1000 * call.patience_s)
+                call.ani,
+                call.did,
+                call.name.replace('"', ""),
+                patience_ms=round(1000 * call.patience_s),
+                talk_ms=FOREVER_MS if call.ringing_s is None else round(1000 * call.ringing_s),
             )
             for call in calls
         ]
@@ -90,7 +97,9 @@ class LabDriver:
         )
         with callers:
             told = 0
-            while callers.running:
+            # SIPp's own limit stops new calls only; one whose other side died would keep it for ever
+            end = asyncio.get_running_loop().time() + span_s + SLACK_S
+            while callers.running and asyncio.get_running_loop().time() < end:
                 await asyncio.sleep(0.3)
                 over = sum(_is_over(leg) for leg in await asyncio.to_thread(callers.records))
                 for _ in range(over - told):
@@ -107,6 +116,20 @@ class LabDriver:
             rings.setdefault(leg.ani, []).append(leg)
         return [_truth(call, by_ani.get(call.ani), rings.get(call.ani, [])) for call in calls]
 
+    async def unplug(self, agents: Sequence[str]) -> None:
+        """Take these agents' phones away: their addresses of record lose the contact."""
+        assert self.lab is not None, "open() comes first"  # noqa: S101 - a programmer's error
+        kept = self.lab.agents
+        self._contacts |= {agent.id: agent for agent in kept if agent.contact}
+        changed = [replace(agent, contact="") if agent.id in agents else agent for agent in kept]
+        await asyncio.to_thread(self.lab.write_agents, changed)
+
+    async def plug(self, agents: Sequence[str]) -> None:
+        """Put them back."""
+        assert self.lab is not None, "open() comes first"  # noqa: S101 - a programmer's error
+        changed = [self._contacts[a.id] if a.id in agents else a for a in self.lab.agents]
+        await asyncio.to_thread(self.lab.write_agents, changed)
+
     async def close(self) -> None:
         """Stop the phones and Asterisk."""
         if self.phones is not None:
@@ -119,11 +142,19 @@ def _is_over(leg: Leg) -> bool:
     return any(event in leg.times for event in ("HUNGUP", "ENDED", "ABANDONED", "REFUSED"))
 
 
+def _contested(caller: Leg, agent: Leg) -> bool:
+    """Whether answer and hang-up crossed on the wire: the PBX alone knows which came first."""
+    hung_up = caller.at("HUNGUP")
+    return bool(hung_up) and abs(hung_up - agent.at("ANSWER")) < CROSSING_S
+
+
 def _truth(call: PlannedCall, caller: Leg | None, rings: Sequence[Leg]) -> Truth:
     answers = [leg for leg in rings if leg.answered]
-    if answers:
+    if answers and caller is not None and _contested(caller, answers[-1]):
+        outcome = "contested"
+    elif answers:
         outcome = "answered"
-    elif caller is not None and "ABANDONED" in caller.times:
+    elif caller is not None and ("ABANDONED" in caller.times or "HUNGUP" in caller.times):
         outcome = "abandoned"
     elif caller is not None and "REFUSED" in caller.times:
         outcome = "refused"

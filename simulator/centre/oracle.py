@@ -24,7 +24,8 @@ class Truth:
     did: str
     entered_s: float
     outcome: str
-    """answered, abandoned, refused, fallback or failed (a SIP error: never acceptable)"""
+    """answered, abandoned, refused, fallback, contested (hang-up and answer crossed) or failed (a SIP error:
+    never acceptable)"""
     answered_by: str = ""
     answered_s: float | None = None
     ended_s: float | None = None
@@ -45,6 +46,10 @@ class JournalCall:
     def count(self, kind: str) -> int:
         """Return how often a note stands in the journal."""
         return sum(1 for name, _ in self.notes if name == kind)
+
+    def last(self, kind: str) -> Mapping[str, str]:
+        """Return the fields of the last note of one kind, empty without one."""
+        return next((fields for name, fields in reversed(self.notes) if name == kind), {})
 
     def agents(self, kind: str) -> list[str]:
         """Return the agents of the notes of one kind."""
@@ -120,7 +125,7 @@ def _one_call(
     outcome = "fallback" if call is not None and call.count("ACDFALLBACK") else truth.outcome
     if outcome in ("answered", "abandoned", "refused", "fallback", "failed"):
         setattr(verdict, outcome, getattr(verdict, outcome) + 1)
-    if truth.outcome == "failed":
+    if outcome == "failed":
         verdict.problems.append(f"failed: SIP failure for {truth.ani}")
     if call is None:
         verdict.say("lost", f"{truth.ani} entered and the journal never heard of it")
@@ -140,7 +145,9 @@ def _one_card(verdict: Verdict, truth: Truth, call: JournalCall, card: Mapping[s
             verdict.say("distorted", f"{truth.ani}: card says {name} {card[name]!r}, driver {wanted!r}")
     reason = str(card["end_reason"])
     talked = call.count("ACDANSWER") > 0
-    if talked != (reason in ("handled", "transferred")) and not call.count("ACDFALLBACK"):
+    # a talk that broke off sends the caller back to the line; what comes then decides the card
+    came_back = talked and call.last("ACDTALKEND").get("stays") == "1"
+    if talked != (reason in ("handled", "transferred")) and not call.count("ACDFALLBACK") and not came_back:
         verdict.say("distorted", f"{truth.ani}: journal answered={talked}, card says {reason}")
     if truth.outcome == "answered" and not talked and not call.count("ACDFALLBACKANSWER"):
         verdict.say("distorted", f"{truth.ani}: driver was answered, journal knows no answer")

@@ -78,6 +78,22 @@ def test_one_run_is_refused(small: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "one run proves nothing" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words", [["--jobs", "0"], ["--days", "0"], ["--first-seed", "-1"], ["--seeds", "x"]]
+)
+def test_numbers_out_of_range_are_refused(words: list[str], small: Path) -> None:
+    with pytest.raises(SystemExit):
+        main([str(small), *words])
+
+
+def test_a_failed_check_names_policy_seed_and_moment(
+    small: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulator.checkers.can_serve", lambda *_: False)
+    assert main([str(small), "--check", "--seeds", "2"]) == 1
+    assert "policy fifo, seed 1, at" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_warning_names_the_consequence(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small.write_text(SMALL.replace("[20]", "[200]"), encoding="utf-8")
     assert main([str(small), "--seeds", "2", "--days", "1"]) == 0

@@ -27,6 +27,8 @@ from agi_scripts import dialplan_vars as var
 RELEASE_WAIT_S: Final = 1.0
 BUSY_WAIT_S: Final = 2.0
 MAX_REMEMBERED: Final = 20_000
+STAGE_TRIES: Final = 3
+STAGE_PAUSE_S: Final = 0.05
 
 SURE_REFUSALS: Final = (
     "Channel does not exist", "No such channel", "Channel not specified", "Permission denied", "Channel not found",
@@ -68,15 +70,26 @@ class AsteriskSwitch:
         manager: the connection.
         channels: finds channels by call and agent.
         released: set while we are synced; commands wait a moment for it, then fail as not sent.
+        doubt: told when a caller is not where we believed: what we believe must be asked again.
     """
 
-    def __init__(self, manager: Manager, channels: Channels, released: asyncio.Event) -> None:
+    def __init__(
+        self,
+        manager: Manager,
+        channels: Channels,
+        released: asyncio.Event,
+        doubt: Callable[[], None] = lambda: None,
+    ) -> None:
         self.counters: Counter[str] = Counter()
         self._manager, self._channels, self._released = manager, channels, released
+        self._doubt = doubt
         self._flying: dict[CallId, asyncio.Event] = {}
 
     async def offer(self, wish: OfferCall) -> None:
         """Send the caller to acd-dial with the whole decision in the extension.
+
+        Before any but the first offer of a call Asterisk is asked whether the caller waits: when the notes of the
+        offer before were lost, he may be in a talk, and a Redirect would tear him out of it.
 
         Raises:
             PortError: surely not carried out; a second try is the core's decision.
@@ -86,7 +99,33 @@ class AsteriskSwitch:
         if wish.call in self._flying:
             # Two commands at once for one call: one of them is refused, sometimes both are executed.
             raise PortError(f"a command for call {wish.call} is still under way", retryable=True)
-        await self._redirect(wish.call, var_context("acd-dial"), f"{wish.agent}_{wish.attempt}")
+        done = self._flying[wish.call] = asyncio.Event()
+        try:
+            if wish.attempt > 1:
+                await self._require_waiting(wish.call)
+            await self._redirect(wish.call, var_context("acd-dial"), f"{wish.agent}_{wish.attempt}")
+        finally:
+            del self._flying[wish.call]
+            done.set()
+
+    async def _require_waiting(self, call: CallId) -> None:
+        """Raise PortError unless the caller is in the waiting loop; on his way back he gets a moment."""
+        await self._until_released("Getvar")
+        stage = ""
+        for _ in range(STAGE_TRIES):
+            headers = {"Channel": self._caller(call), "Variable": var.ACD_STAGE}
+            answer = await self._manager.action("Getvar", headers)
+            if answer.name != "Success":
+                raise PortError(f"Getvar: {answer.get('Message')}", retryable=False)
+            stage = answer.get("Value")
+            if stage == "wait":
+                return
+            await asyncio.sleep(STAGE_PAUSE_S)
+        self.counters["callers_elsewhere"] += 1
+        self._doubt()
+        raise PortError(
+            f"the caller of {call} does not wait, the stage is {stage or 'unknown'}", retryable=True
+        )
 
     async def send_to_fallback(self, wish: SendToFallback) -> None:
         """Send the caller to acd-fallback; the reason is the extension if it can be one, else `wish`."""
@@ -97,7 +136,12 @@ class AsteriskSwitch:
         if wish.call in self._flying:
             raise PortError(f"a command for call {wish.call} is still under way", retryable=True)
         reason = wish.reason if _REASON.match(wish.reason) else "wish"
-        await self._redirect(wish.call, var_context("acd-fallback"), reason)
+        done = self._flying[wish.call] = asyncio.Event()
+        try:
+            await self._redirect(wish.call, var_context("acd-fallback"), reason)
+        finally:
+            del self._flying[wish.call]
+            done.set()
 
     async def offer_callback(self, wish: OfferCallback) -> None:
         """Set the variable the waiting loop reads at its next turn. No Redirect, so it may overlap one."""
@@ -116,20 +160,18 @@ class AsteriskSwitch:
         return uniqueid
 
     async def _redirect(self, call: CallId, context: str, extension: str) -> None:
-        done = self._flying[call] = asyncio.Event()
-        try:
-            headers = {"Channel": self._caller(call), "Context": context, "Exten": extension, "Priority": "1"}
-            await self._command("Redirect", headers)
-        finally:
-            del self._flying[call]
-            done.set()
+        headers = {"Channel": self._caller(call), "Context": context, "Exten": extension, "Priority": "1"}
+        await self._command("Redirect", headers)
 
-    async def _command(self, name: str, headers: dict[str, str]) -> None:
+    async def _until_released(self, name: str) -> None:
         try:
             async with asyncio.timeout(RELEASE_WAIT_S):
                 await self._released.wait()
         except TimeoutError:
             raise PortError(f"{name}: not synced with Asterisk", retryable=True) from None
+
+    async def _command(self, name: str, headers: dict[str, str]) -> None:
+        await self._until_released(name)
         try:
             answer = await self._manager.action(name, headers)
         except NoAnswer as doubt:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 from starlette.routing import WebSocketRoute
 
-from acd.adapters.http import desk_routes, pipe, views
+from acd.adapters.http import desk_routes, message_routes, pipe, views
 from acd.adapters.http.auth import Doorkeeper
 from acd.adapters.http.guard import Guard, HttpCounters
 from acd.adapters.http.metrics import CONTENT_TYPE, Metrics
@@ -34,6 +34,7 @@ def create_app(services: HttpServices, settings: HttpSettings) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.include_router(router)
+    app.include_router(message_routes.router)
     app.include_router(desk_routes.router)
     app.add_api_route("/healthz", _healthz, methods=["GET"], include_in_schema=False)
     app.add_api_route("/readyz", _readyz, methods=["GET"], include_in_schema=False)
@@ -73,9 +74,11 @@ async def _healthz() -> Response:
 
 
 async def _readyz(request: Request) -> Response:
-    """Calls can be routed; otherwise 503 and why, in plain words."""
-    troubles = dict(request.app.state.services.troubles())
-    return views.answer({"ready": not troubles, "troubles": troubles}, 503 if troubles else 200)
+    """Calls can be routed; otherwise 503. What does not work is told in plain words either way."""
+    services = request.app.state.services
+    troubles = dict(services.troubles())
+    ready = troubles.keys() <= services.minor
+    return views.answer({"ready": ready, "troubles": troubles}, 200 if ready else 503)
 
 
 async def _metrics(request: Request) -> Response:

@@ -116,8 +116,9 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._started = True
             headers = [*message.get("headers", ()), *_SECURITY_HEADERS]
-            if not self._scope.get("path", "").startswith("/desk/"):
-                headers.append((b"cache-control", b"no-store"))
+            # The page's files may be kept but are asked for each time: no mixture of two versions.
+            desk = self._scope.get("path", "").startswith("/desk/")
+            headers.append((b"cache-control", b"no-cache" if desk else b"no-store"))
             # The framework turns our exception in the middle of a body into a 400.
             status = 413 if self.too_large else message["status"]
             message = {**message, "status": status, "headers": headers}

@@ -15,6 +15,7 @@ from acd.adapters.http.services import HttpServices, StoredCard
 from acd.core.events import CardFilled, WrapUpExtended
 from acd.core.ids import AgentId, CallId
 from acd.credentials import Principal, Role
+from acd.pops import CARD_LIFE_MS
 from acd.ports import PortError
 
 router = APIRouter(prefix="/api/v1")
@@ -148,11 +149,23 @@ async def act(
     return views.answer({"accepted": True}, 202)
 
 
+@router.get("/agents/{agent}")
+async def agent_state(request: Request, agent: AgentPath, who: AgentOrSupervisor) -> Response:
+    """One agent's status and state, and the time of our clock."""
+    require_self(who, agent)
+    services = services_of(request)
+    body = views.agent(services.snapshot(), agent, services.labels())
+    if body is None:
+        raise HTTPException(404, "no such agent")
+    return views.answer(body)
+
+
 @router.get("/agents/{agent}/pop")
 async def current_pop(request: Request, agent: AgentPath, who: AgentOrSupervisor) -> Response:
     """What the agent's screen should show now; works while the broker is down (failure mode 29)."""
     require_self(who, agent)
-    shown = services_of(request).pops.current(AgentId(agent))
+    services = services_of(request)
+    shown = services.pops.current(AgentId(agent)) or services.desk.restore(AgentId(agent))
     if shown is None:
         raise HTTPException(404, "no call at this agent")
     return views.answer(views.pop(shown))
@@ -175,16 +188,40 @@ async def redeem(request: Request, token: TokenPath, who: OnlyAgent) -> Response
 async def fill_card(request: Request, call: CallPath, body: CardFields, who: AgentOrSupervisor) -> Response:
     """Set fields of a call's card, during the talk, in wrap-up, or within the hour after it."""
     services = services_of(request)
-    now = services.clock.now()
-    agent = AgentId(who.name) if who.role is Role.AGENT else None
-    if agent is not None:
-        view = services.snapshot()
-        live = any(c.call == call and c.agent == agent for c in view.calls)
-        in_hand = any(a.agent == agent and a.call == call for a in view.agents)
-        if not (live or in_hand or services.pops.may_write_card(agent, CallId(call), now)):
-            raise HTTPException(403, "not your call")
-    services.inbox(CardFilled(CallId(call), agent, tuple(body.fields.items()), at=now))
+    agent = await own_call(services, who, CallId(call))
+    await fill(services, CallId(call), agent, tuple(body.fields.items()))
     return views.answer({"accepted": True}, 202)
+
+
+async def own_call(services: HttpServices, who: Principal, call: CallId) -> AgentId | None:
+    """Return the agent when the call is its own, now or within the last hour; None for a supervisor.
+
+    HTTP 403 for anybody else's. After our restart only the stored card remembers whose call it was.
+    """
+    if who.role is not Role.AGENT:
+        return None
+    agent, view, now = AgentId(who.name), services.snapshot(), services.clock.now()
+    live = any(c.call == call and c.agent == agent for c in view.calls)
+    in_hand = any(a.agent == agent and a.call == call for a in view.agents)
+    if live or in_hand or services.pops.may_write_card(agent, call, now):
+        return agent
+    stored = await _get(services, call=call)
+    if stored is not None and stored.card.agent == agent and now - stored.card.ended_at <= CARD_LIFE_MS:
+        return agent
+    raise HTTPException(403, "not your call")
+
+
+async def fill(
+    services: HttpServices, call: CallId, agent: AgentId | None, fields: tuple[tuple[str, str], ...]
+) -> None:
+    """Put fields on the card: through the core, or into the store when the core has forgotten the call."""
+    if services.explain(call) is None:
+        try:
+            if await services.desk.amend(call, fields):
+                return
+        except PortError:
+            raise HTTPException(503, "the card store does not answer") from None
+    services.inbox(CardFilled(call, agent, fields, at=services.clock.now()))
 
 
 @router.get("/calls/{call}/card")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from acd.desk.forms import default_form
+from acd.desk.message import About
 from acd.snapshot_json import Labels
 
 if TYPE_CHECKING:
@@ -14,10 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from acd.core.card import CallCard
+    from acd.core.ids import AgentId, CallId
     from acd.core.instant import Instant
     from acd.core.snapshot import Snapshot
     from acd.credentials import Principal
-    from acd.pops import PopBook
+    from acd.desk.forms import Form
+    from acd.pops import Pop, PopBook
     from acd.ports import Clock, Inbox
 
 
@@ -70,6 +74,32 @@ class CardQueries(Protocol):
         limit: int,
     ) -> Sequence[StoredCard]:
         """Return cards, newest first; empty text means any."""
+
+
+class DeskAnswers(Protocol):
+    """What the agents' page asks about calls."""
+
+    def restore(self, agent: AgentId) -> Pop | None:
+        """Make the pop of a talk that outlived our restart anew."""
+
+    async def about(self, agent: AgentId | None, call: CallId) -> tuple[Form, About]:
+        """Return form and head of the message of a call. Raises PortError."""
+
+    async def amend(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:
+        """Write fields into a stored card the core no longer knows. Raises PortError."""
+
+
+class _NoDesk:
+    """The default form, nothing remembered."""
+
+    def restore(self, agent: AgentId) -> Pop | None:  # noqa: ARG002 - the protocol's shape
+        return None
+
+    async def about(self, agent: AgentId | None, call: CallId) -> tuple[Form, About]:  # noqa: ARG002
+        return default_form("en"), About()
+
+    async def amend(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:  # noqa: ARG002
+        return False
 
 
 class PublicPage(Protocol):
@@ -132,6 +162,7 @@ class HttpServices:
     """Why this agent, why it waits: one line per decision; None for an unknown call."""
     pops: PopBook
     cards: CardQueries
+    desk: DeskAnswers = field(default_factory=_NoDesk)
     public_desk: PublicDesk | None = None
     """Pages behind links in messages; None: no such pages."""
     open_broker: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] | None = None
@@ -139,6 +170,8 @@ class HttpServices:
     labels: Callable[[], Labels] = Labels
     """Names of queues and agents for people."""
     troubles: Callable[[], Mapping[str, str]] = _ready
-    """What keeps us from being ready, by name, in plain words; empty when ready."""
+    """What does not work, by name, in plain words; empty when all is well."""
+    minor: frozenset[str] = frozenset()
+    """Names of troubles with which we are ready all the same."""
     gauges: Callable[[], Mapping[str, float]] = _no_gauges
     """Loop lag, AMI state, outbox depths, counters of the other edges; names as in Prometheus."""

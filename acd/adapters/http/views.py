@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from acd.adapters.http.services import StoredCard
     from acd.core.snapshot import Snapshot
+    from acd.desk.message import Message
     from acd.pops import Pop
     from acd.snapshot_json import Labels
 
@@ -33,9 +34,30 @@ def snapshot(view: Snapshot, labels: Labels, who: Principal) -> dict[str, Any]:
     return snapshot_json.encode(view, labels)
 
 
+def agent(view: Snapshot, name: str, labels: Labels) -> dict[str, Any] | None:
+    """Return one agent's status and state with the time of our clock; None when unknown."""
+    found = next((a for a in view.agents if a.agent == name), None)
+    if found is None:
+        return None
+    state = {key: getattr(found, key) for key in topics.AGENT_STATE}
+    return {"v": topics.VERSION, "now": view.now, "name": labels.agents.get(name, ""), "state": state}
+
+
 def card(stored: StoredCard) -> dict[str, Any]:
     """Return a card in the form of acd.cardjson, with the `version` of its content."""
     return cardjson.to_data(stored.card) | {"version": stored.version}
+
+
+def message(rendered: Message) -> dict[str, Any]:
+    """Return a rendered message and what keeps it from being sent."""
+    return {
+        "v": topics.VERSION,
+        "ready": rendered.ready,
+        "subject": rendered.subject,
+        "text": rendered.text,
+        "fields": dict(rendered.fields),
+        "problems": [{"field": p.field, "code": p.code} for p in rendered.problems],
+    }
 
 
 def pop(shown: Pop) -> dict[str, Any]:
@@ -56,5 +78,8 @@ def pop(shown: Pop) -> dict[str, Any]:
         "ani_verified": False,
         "card": wish.card_number,
         "waited_ms": wish.waited_ms,
-        "dossier": topics.tidy_dossier(shown.dossier),
+        "identified": shown.identified,
+        "dossier": topics.tidy_dossier(
+            shown.dossier if shown.identified else topics.without_sensitive(shown.dossier)
+        ),
     }

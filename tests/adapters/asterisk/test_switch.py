@@ -26,8 +26,16 @@ class FakeManager:
         self.gate = asyncio.Event()
         self.gate.set()
         self.told = asyncio.Event()
+        self.stages: list[str] = []
+        """What ACD_STAGE is when asked; the last one stays."""
+        self.asked = 0
 
     async def action(self, name, headers=(), timeout_s=None):
+        if name == "Getvar":
+            self.asked += 1
+            assert headers["Variable"] == "ACD_STAGE"
+            stage = self.stages.pop(0) if len(self.stages) > 1 else (self.stages or ["wait"])[0]
+            return AmiFrame("Response", "Success", {"Variable": "ACD_STAGE", "Value": stage})
         self.sent.append((name, dict(headers)))
         self.told.set()
         await self.gate.wait()
@@ -77,6 +85,30 @@ async def test_an_offer_is_one_redirect_with_the_whole_decision_in_the_extension
     ]
 
 
+async def test_the_first_offer_costs_no_question(switch, manager):
+    await switch.offer(offer(attempt=1))
+    assert manager.asked == 0
+
+
+@pytest.mark.parametrize("stage", ["talk", "dial", "fallback", "done", ""])
+async def test_a_caller_who_does_not_wait_is_not_torn_away(manager, released, stage):
+    """Both notes of an offer lost (row 20): the caller talks, and a second Redirect would end the talk."""
+    doubts = []
+    switch = AsteriskSwitch(manager, FakeChannels(), released, lambda: doubts.append(1))
+    manager.stages = [stage]
+    with pytest.raises(PortError, match="does not wait"):
+        await switch.offer(offer(attempt=2))
+    assert manager.sent == []
+    assert doubts == [1]
+    assert switch.counters["callers_elsewhere"] == 1
+
+
+async def test_a_caller_on_the_way_back_gets_a_moment(switch, manager):
+    manager.stages = ["dial", "wait"]
+    await switch.offer(offer(attempt=2))
+    assert [name for name, _ in manager.sent] == ["Redirect"]
+
+
 @pytest.mark.parametrize("agent", ["", "a_b", "a&b", "anna\r\nAction: x", "Ёж"])
 async def test_an_agent_id_that_cannot_be_an_extension_never_leaves(switch, manager, agent):
     """Row 7: a Redirect to a missing extension answers "successful" and would hang the caller up."""
@@ -118,10 +150,10 @@ async def test_one_command_flies_per_call(switch, manager):
     with pytest.raises(PortError, match="under way") as caught:
         await switch.offer(offer(attempt=4))
     assert caught.value.retryable
+    manager.told.clear()
     other = asyncio.create_task(switch.offer(offer(call="c2")))
     fallback = asyncio.create_task(switch.send_to_fallback(SendToFallback(2, "c1", "max_wait")))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await manager.told.wait()
     assert [headers["Exten"] for _, headers in manager.sent] == ["anna_3", "anna_3"]
     manager.gate.set()
     await asyncio.gather(first, other, fallback)

@@ -1,0 +1,47 @@
+// The keyboard. Keys are read by their place (`code`), so they work in a Russian layout too.
+
+import { byId, el, fill } from "./dom.js";
+import { word } from "./words.js";
+
+const LIST = [
+  ["F2", "key_message"], ["Tab", "key_tab"], ["Alt 1 … 9", "key_phrase"], ["F4", "key_outcome"],
+  ["Ctrl Enter", "key_save_ready"], ["Ctrl S", "key_save"], ["Alt M", "key_more"], ["F9", "key_identity"],
+  ["F8", "key_ready"], ["F3", "key_draft"], ["F1", "key_help"], ["Esc", "key_escape"],
+];
+
+export function showKeys() {
+  fill(byId("key-list"), LIST.flatMap(([key, name]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, word(name))]));
+  byId("keys").showModal();
+}
+
+/** `verbs` by name; `inside`: somebody is logged in; `working`: a card is on the screen. */
+export function listenToKeys(verbs, inside, working) {
+  addEventListener("keydown", (event) => {
+    if (!inside() || event.isComposing) return;
+    if (byId("keys").open) return;
+    const run = verb(event, verbs, working());
+    if (run) {
+      event.preventDefault();
+      run();
+    }
+  });
+}
+
+function verb(event, verbs, working) {
+  const { code } = event;
+  const control = event.ctrlKey || event.metaKey;
+  if (control && !event.altKey && !event.shiftKey) {
+    if (code === "KeyS") return working ? verbs.save : () => {};
+    if ((code === "Enter" || code === "NumpadEnter") && working) return verbs.saveReady;
+    return null;
+  }
+  if (event.altKey && !control && !event.shiftKey) {
+    if (code === "KeyM" && working) return verbs.moreTime;
+    const digit = /^Digit([1-9])$/.exec(code);
+    return digit && working ? () => verbs.phrase(Number(digit[1]) - 1) : null;
+  }
+  if (control || event.altKey || event.shiftKey) return null;
+  const plain = { F1: showKeys, F8: verbs.ready, F3: verbs.draft };
+  const atWork = { F2: verbs.message, F4: verbs.outcome, F9: verbs.identity };
+  return plain[code] ?? (working ? atWork[code] : null) ?? null;
+}

@@ -1,0 +1,179 @@
+"""`bin/faults`: break things while people call, and prove that no call is lost.
+
+bin/faults --calls 60 --kills 6                      quick, on the stand-in
+bin/faults --asterisk --calls 500 --kills 40         real Asterisk, SIPp callers and phones
+bin/faults --asterisk --mix all --minutes 20         every kind of fault
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from simulator.centre.driver import PlannedCall
+from simulator.faults import plan as plans
+from simulator.faults.plan import Fault, Kind
+from simulator.faults.run import Done, Result, plan_faulty_calls, run
+from simulator.faults.site import Site, make_driver
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a person may choose."""
+
+    calls: int = 500
+    kills: int = 40
+    rate_per_s: float = 3.0
+    seed: int = 1
+    asterisk: bool = False
+    minutes: float = 0.0
+    mix: tuple[Kind, ...] = ()
+    agents: int = 20
+    keep: Path | None = None
+
+
+def kinds_of(words: str) -> tuple[Kind, ...]:
+    """Read `all` or names with commas. Raises typer.BadParameter."""
+    if not words:
+        return ()
+    if words == "all":
+        return tuple(kind for kind in Kind if kind is not Kind.CANCELS)
+    try:
+        return tuple(Kind[word.strip().upper()] for word in words.split(","))
+    except KeyError as unknown:
+        names = ", ".join(kind.name.lower() for kind in Kind)
+        raise typer.BadParameter(f"{unknown} is no fault; there are: {names}") from unknown
+
+
+async def faults(options: Options, console: Console) -> Result:
+    """Run once; prints one line per fault."""
+    folder = options.keep or Path(tempfile.mkdtemp(prefix="acd-faults-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    site = Site(
+        folder,
+        make_driver(options.asterisk),
+        agents=options.agents,
+        mixed=bool(options.mix),
+        seed=options.seed,
+    )
+    try:
+        console.print(
+            f"[dim]starting {'Asterisk' if options.asterisk else 'the stand-in'} in {folder} ...[/dim]"
+        )
+        await site.open()
+        count = round(options.minutes * 60 * options.rate_per_s) if options.minutes else options.calls
+        calls = plan_faulty_calls(site, count, options.rate_per_s, options.seed, cancels=bool(options.mix))
+        span_s = calls[-1].start_s
+        faults = (
+            plans.mix(options.mix, span_s, options.seed)
+            if options.mix
+            else plans.kills(options.kills, span_s, options.seed)
+        )
+        return await _show(site, calls, faults, options, console)
+    finally:
+        await site.close()
+
+
+async def _show(
+    site: Site, calls: Sequence[PlannedCall], faults: Sequence[Fault], options: Options, console: Console
+) -> Result:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar_calls = progress.add_task("calls", total=len(calls))
+        bar_faults = progress.add_task("faults", total=len(faults))
+
+        def tell(done: Done) -> None:
+            progress.advance(bar_faults)
+            said = "; ".join(f"{name}: {words}" for name, words in done.troubles.items())
+            text = f"skipped: {done.skipped}" if done.skipped else done.note
+            progress.console.print(
+                f"{done.fault.at_s:7.1f} s  {done.fault.kind.value:34} {text}", highlight=False
+            )
+            if said:
+                progress.console.print(
+                    f"           status said: {said}", style="dim", highlight=False, markup=False
+                )
+
+        return await run(
+            site, calls, faults, seed=options.seed, on_call=lambda: progress.advance(bar_calls), on_fault=tell
+        )
+
+
+def print_result(result: Result, console: Console) -> None:
+    """Print the table and what is wrong."""
+    table = Table(title=f"{result.calls} calls on {result.version}, seed {result.seed}", show_header=False)
+    verdict, judgement = result.judgement.verdict, result.judgement
+    for name, value in result.figures().items():
+        table.add_row(
+            name, ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+        )
+    rows = (
+        ("answered / abandoned / refused", f"{verdict.answered} / {verdict.abandoned} / {verdict.refused}"),
+        ("served by the fallback", verdict.fallback),
+        ("cut off by Asterisk's death, in the ledger", judgement.interrupted),
+        ("rang while Asterisk was dead", judgement.not_entered),
+        ("left over (channels, agents, files)", len(judgement.leaks)),
+        ("daemon ended by itself", result.ended_by_itself),
+        (
+            "daemon files at start / end",
+            f"{result.baseline.get('descriptors', 0):.0f} / {result.usage.get('descriptors', 0):.0f}",
+        ),
+        ("took", f"{result.took_s:.0f} s"),
+    )
+    for name, value in rows:
+        table.add_row(str(name), str(value))
+    console.print(table)
+    silent = sorted({one.fault.kind.value for one in result.done if one.shown is False})
+    if silent:
+        console.print(f"[yellow]not shown in plain words while it lasted: {', '.join(silent)}[/yellow]")
+    for problem in judgement.problems[:30]:
+        console.print(f"[red]{problem}[/red]", markup=True, highlight=False)
+
+
+app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None)
+
+
+@app.command()
+def main(
+    calls: Annotated[int, typer.Option(min=1, max=100_000, help="How many calls.")] = 500,
+    kills: Annotated[int, typer.Option(min=0, max=10_000, help="How often the daemon is killed.")] = 40,
+    rate: Annotated[float, typer.Option(min=0.1, max=50, help="Calls per second.")] = 3.0,
+    seed: Annotated[
+        int | None, typer.Option(help="Same seed, same plan. Default: drawn and printed.")
+    ] = None,
+    asterisk: Annotated[
+        bool, typer.Option("--asterisk", help="Real Asterisk, SIPp callers and phones.")
+    ] = False,
+    mix: Annotated[str, typer.Option(help="Kinds of fault with commas, or all.")] = "",
+    minutes: Annotated[float, typer.Option(min=0, max=10_000, help="With --mix: how long.")] = 0.0,
+    agents: Annotated[int, typer.Option(min=2, max=500, help="How many agents.")] = 20,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="Folder for everything the run writes.")] = None,
+) -> None:
+    """Break things while people call, and prove that no call is lost."""
+    console = Console()
+    chosen = random.SystemRandom().randrange(1_000_000) if seed is None else seed
+    options = Options(calls, kills, rate, chosen, asterisk, minutes, kinds_of(mix), agents, keep)
+    result = asyncio.run(faults(options, console))
+    print_result(result, console)
+    if json_file is not None:
+        json_file.write_text(json.dumps(result.figures(), indent=2) + "\n", encoding="utf-8")
+    again = f"bin/faults --seed {chosen}" + (" --asterisk" if asterisk else "")
+    again += f" --mix {mix} --minutes {minutes:g}" if mix else f" --calls {calls} --kills {kills}"
+    console.print(f"again with: {again} --rate {rate:g} --agents {agents}", highlight=False)
+    raise typer.Exit(0 if result.good else 1)
+
+
+if __name__ == "__main__":
+    app()
