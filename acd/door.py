@@ -31,6 +31,7 @@ def number_plan(config: Config) -> Numbers:
     plans: dict[Did, NumberPlan] = {}
     for did, entry in config.numbers.items():
         queue = config.queue(QueueId(entry.queue))
+        project = config.projects.of_queue(entry.queue)
         plans[did] = NumberPlan(
             queue=QueueId(entry.queue),
             subscriber=SubscriberId(queue.subscriber),
@@ -40,6 +41,7 @@ def number_plan(config: Config) -> Numbers:
             music=queue.music,
             ring_s=max(1, round(queue.ring_timeout_s)),
             max_waiting=queue.max_waiting,
+            ask_card=project.ask_card if project and config.tree.desk.case_numbers_keyed else "",
         )
     return plans
 
@@ -118,7 +120,7 @@ class LastTalks:
     def __init__(self, store: SqliteStore, clock: Clock, numbers: Callable[[], Numbers]) -> None:
         self._store, self._clock, self._numbers = store, clock, numbers
 
-    async def find(self, ani: Ani, did: Did) -> Mapping[str, object]:
+    async def find(self, ani: Ani, did: Did, quoted: str = "") -> Mapping[str, object]:  # noqa: ARG002 - cases are the desk's
         """Return name and sticky agent from the last card of this caller with this subscriber."""
         from acd.adapters.store.cards import CardFilter
         from agi_scripts.route_did import find

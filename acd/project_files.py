@@ -310,6 +310,7 @@ def project_of(name: str, file: ProjectFile, zone: ZoneInfo) -> Project:
         ),
         targets=targets,
         retention_days=file.retention_days,
+        ask_card=file.ask_card_sound or "",
     )  # fmt: skip
 
 

@@ -328,6 +328,9 @@ class ProjectFile(Section):
     greeting: Annotated[tuple[Phrase, ...], BeforeValidator(_phrases)] = Field(
         default=(), description="Phrase the agent answers with, or several with windows"
     )
+    ask_card_sound: Sound | None = Field(
+        default=None, description="Sound that asks callers for an earlier card's number; absent = not asked"
+    )
     greeting_sound: Sound | None = Field(default=None, description="Sound played before waiting")
     promise: PromiseSettings = Field(default=PromiseSettings(), description="Service level of answering")
     needs: tuple[NeedSettings, ...] = Field(default=(), description="Skills of the agents")

@@ -18,6 +18,8 @@ from agi_scripts.identify_subscriber import Identity, display_name
 from agi_scripts.route_did import NumberPlan, Numbers
 
 MAX_NEEDS = 16
+CARD_DIGITS = 12
+CARD_WAIT_MS = 4_000
 
 
 def decide(plan: NumberPlan, identity: Identity, card_number: str) -> tuple[tuple[str, str], ...]:
@@ -70,12 +72,21 @@ class EnterQuestion:
         if route.plan is None:
             return
         if route.verdict == "queue":
-            identity = await identify_subscriber.ask(self.directory, ani, did)
+            quoted = await self._quoted(session, route.plan)
+            identity = await identify_subscriber.ask(self.directory, ani, did, quoted=quoted)
             pairs = decide(route.plan, identity, self._card_number())
         else:
             pairs = ((var.ACD_QUEUE, route.plan.queue), (var.ACD_SUBSCRIBER, route.plan.subscriber))
         answer = [*pairs, (var.ACD_VERDICT, route.verdict)]
         await session.set_all([(name, plain(value, 200)) for name, value in answer])
+
+    @staticmethod
+    async def _quoted(session: AgiSession, plan: NumberPlan) -> str:
+        """Ask for the number of an earlier card, if this line does; nothing keyed in costs four seconds."""
+        if not plan.ask_card:
+            return ""
+        digits = await session.read_digits(plan.ask_card, most=CARD_DIGITS, timeout_ms=CARD_WAIT_MS)
+        return digits if digits.isascii() and digits.isdigit() else ""
 
     def _card_number(self) -> str:
         try:

@@ -11,7 +11,8 @@ from typing import Final
 from acd.core.ids import AgentId, Ani, Did, SkillId
 from acd.ports import Directory
 
-BUDGET_S: Final = 0.2
+BUDGET_S: Final = 0.5
+"""The outer guard; the desk's own budget (`desk.dossier_budget_ms`) is shorter and keeps what is known by then."""
 NAME_LENGTH: Final = 40
 MAX_PRIORITY: Final = 100.0
 
@@ -85,10 +86,13 @@ def _needs(value: object) -> tuple[tuple[SkillId, int], ...]:
     return tuple(sorted(good))
 
 
-async def ask(directory: Directory, ani: Ani, did: Did, budget_s: float = BUDGET_S) -> Identity:
+async def ask(
+    directory: Directory, ani: Ani, did: Did, budget_s: float = BUDGET_S, *, quoted: str = ""
+) -> Identity:
     """Ask the directory within the budget. A miss, a timeout or a defect there is an unknown caller."""
     try:
         async with asyncio.timeout(budget_s):
-            return decide(await directory.find(ani, did))
+            found = directory.find(ani, did, quoted) if quoted else directory.find(ani, did)
+            return decide(await found)
     except Exception:  # noqa: BLE001 - whatever breaks in a directory, the call goes on
         return Identity()

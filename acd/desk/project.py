@@ -134,6 +134,8 @@ class Project:
     cases: CasePolicy = field(default_factory=CasePolicy)
     targets: Mapping[Operation, Target] = field(default_factory=lambda: dict(DEFAULT_TARGETS))
     retention_days: int = 365
+    ask_card: str = ""
+    """Sound that asks callers for the number of an earlier card."""
 
     def greeting_at(self, at: Instant) -> str:
         """Return the phrase the agent answers with now; the most specific window wins."""
@@ -297,6 +299,8 @@ def dry_run(
     who = f", person {choice.person}" if choice.person else ""
     steps.append(Step("routing", f"{choice.do}: needs {needs}{who}, priority × {choice.priority:g}"))
     steps += [Step("because", reason) for reason in choice.why]
+    if project.ask_card:
+        steps.append(Step("asked", f"for the number of an earlier card ({project.ask_card})"))
     steps.append(Step("greeting", project.greeting_at(at)))
     steps += [
         Step("instruction", f"[{i.call_type}] {i.text}" if i.call_type else i.text)

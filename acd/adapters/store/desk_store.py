@@ -408,6 +408,11 @@ async def to_sync(db: aiosqlite.Connection, now: Instant, limit: int = 20) -> li
     return [Ticket(*row) for row in rows]
 
 
+async def wake_sync(db: aiosqlite.Connection, number: str, now: Instant) -> None:
+    """The case changed: its help desk is to be told at the next turn."""
+    await db.execute("UPDATE cases SET next_sync_at = min(next_sync_at, ?) WHERE number = ?", (now, number))
+
+
 async def synced(
     db: aiosqlite.Connection, number: str, *, ticket: str, told_state: str, next_at: Instant, error: str = ""
 ) -> None:
@@ -417,6 +422,57 @@ async def synced(
         " sync_error = ? WHERE number = ?",
         (ticket, ticket, told_state, next_at, error[:300], number),
     )
+
+
+# --- erasure and retention -------------------------------------------------------------------------
+
+
+async def erase(db: aiosqlite.Connection, calls: Sequence[str], like: str) -> None:
+    """Remove what the desk keeps of these calls and of a number (SQL pattern); counts and times stay."""
+    held = json.dumps(list(calls))
+    mine = "SELECT value FROM json_each(:calls)"
+    cases_of = (
+        f"SELECT number FROM cases WHERE client LIKE :like OR number IN (SELECT number FROM case_calls"  # noqa: S608 - constants
+        f" WHERE call IN ({mine}))"
+    )
+    about = f"call IN ({mine}) OR call IN (SELECT 'case-' || number FROM ({cases_of}))"  # noqa: S608
+    jobs = (
+        f"DELETE FROM delivery_log WHERE delivery IN (SELECT id FROM deliveries WHERE {about})",  # noqa: S608
+        # a message that has not left yet must not leave any more
+        (
+            "UPDATE deliveries SET recipient = '', last_error = '', batch = '', key = 'erased:' || id,"  # noqa: S608
+            f" state = CASE WHEN state IN ('waiting', 'unread') THEN 'settled' ELSE state END WHERE {about}"
+        ),
+        f"DELETE FROM desk_messages WHERE {about}",  # noqa: S608
+        f"DELETE FROM case_history WHERE number IN ({cases_of})",  # noqa: S608
+        (
+            "UPDATE cases SET subject = '', client_name = '', client_email = '', sync_error = '', client = ''"  # noqa: S608
+            f" WHERE number IN ({cases_of})"
+        ),
+        "DELETE FROM directory_matters WHERE number LIKE :like",
+        "DELETE FROM directory_clients WHERE number LIKE :like",
+    )
+    for sql in jobs:
+        await db.execute(sql, {"calls": held, "like": like})
+
+
+async def expire(db: aiosqlite.Connection, project: str, before: Instant) -> int:
+    """Remove a project's finished messages and cases older than an instant; return how many."""
+    old = "SELECT call FROM desk_messages WHERE project = :project AND created_at < :before"
+    done = "state NOT IN ('waiting', 'unread')"
+    jobs = (
+        f"DELETE FROM deliveries WHERE {done} AND call IN ({old})",  # noqa: S608 - constants
+        (
+            "DELETE FROM desk_messages WHERE project = :project AND created_at < :before"
+            " AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.call = desk_messages.call)"
+        ),
+        "DELETE FROM cases WHERE project = :project AND resolved_at < :before AND state IN ('resolved', 'closed')",
+        "DELETE FROM operation_clocks WHERE project = :project AND started_at < :before AND stopped_at IS NOT NULL",
+    )
+    removed = 0
+    for sql in jobs:
+        removed += (await db.execute(sql, {"project": project, "before": before})).rowcount
+    return removed
 
 
 # --- operation clocks ------------------------------------------------------------------------------
