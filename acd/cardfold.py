@@ -42,6 +42,10 @@ JOURNAL_FIELDS = (
     "agent",
 )
 
+LOST = "ACDLOST"
+"""Not Asterisk's row but ours: the switch has the call no more and wrote no end. A real end outdoes it."""
+END = "ACDEND"
+
 OUTCOMES = {
     "NOANSWER": OfferOutcome.NO_ANSWER,
     "BUSY": OfferOutcome.BUSY,
@@ -116,7 +120,11 @@ def fold(rows: Iterable[JournalRow], *, pbx_failed_at: Instant | None = None) ->
     """
     call, first = _Call(), ""
     seen: set[tuple[object, ...]] = set()
+    rows = list(rows)
+    ended = any(row.kind == END for row in rows)
     for row in rows:
+        if ended and row.kind == LOST:
+            continue
         key = (row.kind, row.ms, row.agent, *sorted(row.fields.items()))
         if key in seen:
             continue
@@ -274,6 +282,16 @@ def _ended(call: _Call, row: JournalRow) -> None:
     _end(call, row.ms)
 
 
+def _lost(call: _Call, row: JournalRow) -> None:
+    if call.ended_at is not None:
+        return
+    cause = row.fields.get("cause", "")
+    call.cause = int(cause) if cause.isascii() and cause.isdigit() and len(cause) <= len("999") else 0
+    if call.final is None:  # a talk that had ended stays handled
+        call.final, call.by = EndReason.PBX_FAILED, EndedBy.SYSTEM
+    _end(call, max(row.ms, call.entered_at))
+
+
 def _end(call: _Call, at: Instant) -> None:
     talking = call.leg is not None and call.leg.answered_at is not None
     if call.leg is not None:
@@ -310,7 +328,8 @@ _HANDLERS: dict[str, Callable[[_Call, JournalRow], None]] = {
     "ACDFALLBACKANSWER": _fallback_answered,
     "ACDCALLBACK": _callback,
     "ACDVOICEMAIL": _voicemail,
-    "ACDEND": _ended,
+    END: _ended,
+    LOST: _lost,
 }
 
 
@@ -363,17 +382,37 @@ def completed(folded: CallCard, stored: CallCard | None) -> CallCard:
         else leg
         for leg in folded.segments
     )
+    hold_ms = min(stored.hold_ms, folded.talk_ms)
     return replace(
         folded,
-        number=stored.number,
-        talk_ms=max(0, folded.talk_ms - stored.hold_ms),
-        hold_ms=stored.hold_ms,
+        number=stored.number or folded.number,
+        talk_ms=folded.talk_ms - hold_ms,
+        hold_ms=hold_ms,
         acw_ms=stored.acw_ms,
-        segments=segments,
+        segments=_with_never_dialled(segments, stored.segments),
         fields=tuple({**dict(folded.fields), **dict(stored.fields)}.items()),
         history=stored.history or folded.history,
         explanation=stored.explanation,
     )
+
+
+def _with_never_dialled(
+    dialled: tuple[Segment, ...], stored: tuple[Segment, ...]
+) -> tuple[Segment, ...]:
+    """Put the offers which only the core knows between the dialled ones, by their time."""
+    known = {(leg.agent, leg.attempt) for leg in dialled}
+    merged = list(dialled)
+    for leg in stored:
+        if leg.answered_at is None and (leg.agent, leg.attempt) not in known:
+            later = (n for n, other in enumerate(merged) if other.offered_at > leg.offered_at)
+            merged.insert(next(later, len(merged)), leg)
+    return tuple(merged)
+
+
+def number_in(rows: Iterable[JournalRow]) -> str:
+    """Return the number which the dialplan carried for this call, empty when it had none."""
+    given = [row.fields.get("card", "") for row in rows if row.kind == "ACDQUEUED"]
+    return next((number for number in reversed(given) if number), "")
 
 
 def differences(folded: CallCard, stored: CallCard) -> list[str]:

@@ -32,7 +32,9 @@ from acd.config_centre import (
     Skill,
     dial_string,
 )
+from acd.config_desk import Desk
 from acd.config_numbers import normalise
+from acd.config_projects import Projects, Spoilt, without_broken
 from acd.config_relations import relations
 from acd.config_system import (
     Asterisk,
@@ -70,7 +72,7 @@ FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
                 "recording",
                 "retention",
             ),
-            *("pops", "routing", "log"),
+            *("pops", "routing", "log", "projects", "desk"),
         ),
         "queues.yaml": ("queue_defaults", "queues"),
         "skills.yaml": ("skills",),
@@ -101,6 +103,10 @@ class Tree(Section):
     pops: Pops = Field(default=Pops(), description="What an agent's screen shows")
     routing: Routing = Field(default=Routing(), description="The core's numbers")
     log: Log = Field(default=Log(), description="The daemon's log")
+    projects: Path | None = Field(
+        default=None, description="Directory of subscribers' projects, beside this file; absent = none"
+    )
+    desk: Desk = Field(default=Desk(), description="The secretarial desk: dossier, mail, SMS, help desks")
     queue_defaults: QueueSettings = Field(
         default=QueueSettings(),
         description="Laid under every queue: the same keys, without subscriber and display_name",
@@ -129,6 +135,8 @@ class Config:
     numbers: Mapping[Did, Number_]
     """By the one form of each number (acd.config_numbers)."""
     warnings: tuple[Problem, ...] = ()
+    projects: Projects = field(default_factory=Projects)
+    """Subscribers' projects, the broken ones replaced by their last good version."""
     document: Document = field(default_factory=lambda: Document(""), repr=False, compare=False)
 
     @cached_property
@@ -168,11 +176,11 @@ class Config:
 
     def is_open(self, queue: QueueId, now: dt.datetime) -> bool:
         """Tell whether a queue takes calls at an instant."""
-        return self.tree.queues[queue].opening.is_open(now, self.zone)
+        return self.tree.queues[queue].opening.is_open(now, self.projects.zone(queue) or self.zone)
 
     def next_change(self, queue: QueueId, now: dt.datetime) -> dt.datetime | None:
         """Return when a queue opens or closes next (UTC); None if it never does."""
-        return self.tree.queues[queue].opening.next_change(now, self.zone)
+        return self.tree.queues[queue].opening.next_change(now, self.projects.zone(queue) or self.zone)
 
     def secret(self, reference: SecretReference, location: str = "") -> SecretStr:
         """Read a secret now.
@@ -200,7 +208,13 @@ def load(directory: Path, overrides: Iterable[str] = ()) -> Config:
     Raises:
         ConfigError: every problem at once, each with file, line and column.
     """
+    overrides = tuple(overrides)
+    return without_broken(lambda spoilt: _load(directory, overrides, spoilt))
+
+
+def _load(directory: Path, overrides: Iterable[str], spoilt: Spoilt) -> Config:
     document, problems = _read_all(directory, overrides)
+    document, projects = Projects.read(directory, document, spoilt)
     tree, found = check(Tree, document)
     problems += found
     warnings: list[Problem] = []
@@ -209,11 +223,12 @@ def load(directory: Path, overrides: Iterable[str] = ()) -> Config:
         errors, warnings = relations(rest, document, left_out)
         problems += errors
     if problems or tree is None:
-        raise ConfigError(_in_order(problems))
+        raise projects.error(_in_order(problems))
     tree = _with_defaults(tree)
     numbers = {normalise(text, tree.centre.region)[0]: entry for text, entry in tree.numbers.items()}
+    warnings = _in_order([*warnings, *projects.problems])
     return Config(
-        directory, tree, policy_of(tree), MappingProxyType(numbers), tuple(_in_order(warnings)), document
+        directory, tree, policy_of(tree), MappingProxyType(numbers), tuple(warnings), projects, document
     )
 
 

@@ -35,6 +35,7 @@ from acd.core.effects import WriteCallCard
 from acd.core.engine import Engine
 from acd.core.ids import AgentId, CallId
 from acd.core.weighted import WeightedMatcher
+from acd.desk_house import DeskHouse
 from acd.deskside import DeskSide
 from acd.door import Door, LastTalks
 from acd.factlog import FactLog
@@ -47,7 +48,10 @@ from acd.watches import ClockWatch, DiskWatch, DoorWatch
 from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from acd.config import Config
+    from acd.core.effects import ShowPop
     from acd.core.events import LiveAgent
     from acd.core.snapshot import Snapshot
     from acd.ports import Clock
@@ -74,7 +78,8 @@ class House:
             normalise=partial(numberfacts.normalise, home_region=config.tree.centre.region),
         )
         self.book = PopBook()
-        self.desk = DeskSide(lambda: self.config, self.snapshot, self.book, self.store, Cards(self.store))
+        self.desk = self._make_desk()
+        self.page = DeskSide(lambda: self.config, self.snapshot, self.book, self.store, Cards(self.store))
         self.broker = self._make_broker()
         self.pops = MqttScreenPop(assembly.mqtt_settings(config), clock, self._tell, self.book)
         self.translator = Translator(self._devices())
@@ -109,7 +114,7 @@ class House:
             switch=self.switch,
             pops=self.pops,
             store=self.store,
-            dossier=self.desk.dossier,
+            dossier=self._dossier,
             ask_sync=self.sync.ask_audit,
         )
         self.watches = self._make_watches()
@@ -141,8 +146,14 @@ class House:
             watches["clock"] = ClockWatch(self.clock.wall_drift_ms)
         return watches
 
+    def _make_desk(self) -> DeskHouse | None:
+        if self.config.tree.projects is None:
+            return None
+        last_talks = LastTalks(self.store, self.clock, self._numbers)
+        return DeskHouse(lambda: self.config, self.store, self.clock, last_talks)
+
     def _make_door(self) -> Door:
-        directory = LastTalks(self.store, self.clock, self._numbers)
+        directory = self.desk or LastTalks(self.store, self.clock, self._numbers)
         return Door(lambda: self.config, self.snapshot, self.clock, directory, self.store.next_card_number)
 
     def _numbers(self) -> Numbers:
@@ -165,7 +176,8 @@ class House:
             explain=self.explain,
             pops=self.book,
             cards=Cards(self.store),
-            desk=self.desk,
+            desk=self.page,
+            public_desk=self.desk.public if self.desk else None,
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
             troubles=self.troubles,
             minor=MINOR,
@@ -213,6 +225,8 @@ class House:
         }
         if self.webhook is not None:
             tasks["webhook"] = self.webhook.run()
+        if self.desk is not None:
+            tasks |= self.desk.tasks()
         async with asyncio.TaskGroup() as group:
             for name, work in tasks.items():
                 group.create_task(work, name=name)
@@ -227,6 +241,8 @@ class House:
         await self.pops.stop()
         if self.broker is not None:
             await self.broker.stop()
+        if self.desk is not None:
+            await self.desk.close()
         self.journal.close()
         self.runner.close()
         await self.store.close()
@@ -273,6 +289,10 @@ class House:
         at = self.clock.now() if item.at is None else item.at
         await self.store.note_spooled_callback(item.call, item.text("number"), at)
 
+    def _dossier(self, wish: ShowPop) -> Mapping[str, object]:
+        """What the pop shows: the page's own part, then what the subscriber's project knows."""
+        return {**self.page.dossier(wish), **(self.desk.pop(wish) if self.desk else {})}
+
     # --- views -----------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
@@ -294,6 +314,8 @@ class House:
             found["journal"] = self.journal.trouble
         if self.webhook is not None and self.webhook.counters.last_error:
             found["webhook"] = f"downstream does not take cards: {self.webhook.counters.last_error}"
+        if self.desk is not None:
+            found |= self.desk.troubles()
         mqtt = self.pops.status()
         if not mqtt.connected:
             found["mqtt"] = mqtt.text
@@ -310,6 +332,8 @@ class House:
             "note_repeats": float(self.gate.repeated),
             "cards_spilled": float(self.store.status.spilled),
         }
+        if self.desk is not None:
+            figures |= self.desk.gauges()
         sources = (
             ("ami", self.ami.counters),
             ("sync", self.sync.counters),

@@ -49,17 +49,17 @@ class CardWriter(Protocol):
         """Cards of calls that ended unseen."""
 
     async def write_lost_calls(self, before: int, live: Collection[str]) -> int:
-        """Cards of calls that never ended: the PBX failed."""
+        """Cards of calls that never ended and are not up: the PBX failed."""
 
 
 class _Known(Collection[str]):
-    """The calls the core will write itself, asked one by one."""
+    """The calls of which the core says yes, asked one by one."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, says: Callable[[CallId], bool]) -> None:
+        self._says = says
 
     def __contains__(self, call: object) -> bool:
-        return self._engine.knows(CallId(str(call)))
+        return self._says(CallId(str(call)))
 
     def __iter__(self) -> Iterator[str]:
         return iter(())
@@ -210,11 +210,10 @@ class JournalFeed:
 
     async def _settle(self) -> None:
         before = self._switch_now() - SETTLE_AFTER_MS
-        known = _Known(self._engine)
-        written = await self._store.write_missing_cards(before, known)
+        written = await self._store.write_missing_cards(before, _Known(self._engine.keeps_card))
         if self._lost_before is not None and asyncio.get_running_loop().time() >= self._lost_due:
             bound = self._lost_before
-            written += await self._store.write_lost_calls(bound, known)
+            written += await self._store.write_lost_calls(bound, _Known(self._engine.is_live))
             if bound == self._lost_before:  # no other sync meanwhile
                 self._lost_before = None
         if written:

@@ -116,6 +116,26 @@ class CardStore(Protocol):
         """Hand out the next short number from a block reserved durably. Never blocks, never repeats."""
 
 
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One written message for one recipient, ready for its channel."""
+
+    key: str
+    """Idempotency key: the same parcel sent again has the same one."""
+    recipient: str
+    subject: str
+    text: str
+    facts: tuple[tuple[str, str], ...] = ()
+    """For machines: card number, subscriber, urgency ..."""
+
+
+class Courier(Protocol):
+    """One channel for written messages: e-mail, SMS, webhook."""
+
+    async def send(self, parcel: Parcel) -> None:
+        """Hand it over. Raises PortError: retryable, or final when this recipient can never be reached."""
+
+
 class Directory(Protocol):
     """Who calls: found within a time budget, else a safe default."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from acd.core.effects import CloseWrapUp, OpenWrapUp, WithdrawPop
-from acd.core.ids import EffectId
+from acd.core.ids import CallId, EffectId
 from acd.pops import CARD_LIFE_MS, POP_LIFE_MS, PopBook
 from tests.adapters.edges_help import ANN, BOB, CALL, confirm, show
 
@@ -72,3 +72,18 @@ def test_token_is_not_in_the_text_form_of_a_pop():
     pop = PopBook().show(show(), {"name": "Иван"}, NOW)
     assert pop.token not in repr(pop)
     assert "Иван" not in repr(pop)
+
+
+def test_identity_is_confirmed_for_the_call_at_hand_only():
+    book = PopBook()
+    book.show(show(), {"sensitive": {}}, 0)
+    assert book.identify(ANN, CallId("another")) is None
+    assert book.identify(BOB, CALL) is None
+    confirmed = book.identify(ANN, CALL)
+    assert confirmed is not None
+    assert confirmed.identified
+    assert book.of_call(CALL) == confirmed
+    book.show(show(effect=2, call=CallId("next")), {}, 0)
+    current = book.current(ANN)
+    assert current is not None
+    assert not current.identified

@@ -27,6 +27,8 @@ SUB_COMMANDS: dict[str, tuple[str, str]] = {
     "restore": ("acd.cli.cards:restore_app", "Put a backup in the database's place"),
     "erase": ("acd.cli.cards:erase_app", "Erase what is kept about a number"),
     "ledger": ("acd.cli.ledger:app", "Missed calls: list, close, approve"),
+    "project": ("acd.cli.project:app", "Subscribers' projects: new, check, dry run, versions"),
+    "desk": ("acd.cli.desk:app", "The desk: service levels, handling times, deliveries, directory import"),
     "audit": ("acd.cli.ledger:audit_app", "Check the audit log"),
     "asterisk-files": ("acd.cli.asterisk:app", "Write Asterisk's files about our agents"),
     "agent": ("acd.cli.agent:app", "Show an agent's screen-pops live; log in, pause, resume"),

@@ -142,6 +142,15 @@ class Engine:
         """Whether this call is live, or ended so lately that its card may still change here."""
         return self._floor.find_call(call) is not None
 
+    def is_live(self, call: CallId) -> bool:
+        """Whether this call's channel is up, as far as we know."""
+        return call in self._floor.calls
+
+    def keeps_card(self, call: CallId) -> bool:
+        """Whether the core writes this call's card, or wrote it; not if it heard only of the call's end."""
+        known = self._floor.find_call(call)
+        return known is not None and known.known
+
     def check(self, now: Instant) -> None:
         """Raise InvariantBroken if anything does not hold that must hold after every step.
 

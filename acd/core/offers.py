@@ -117,6 +117,8 @@ class Offers:
         if leg.confirmed_at is not None:
             return
         leg.confirmed_at = when
+        if leg.answered_at is not None:
+            return  # the note of the dialling comes after the answer's: the ring deadline must not start now
         floor = self.floor
         floor.by_effect.pop(leg.effect, None)
         agent = floor.agents[leg.agent]

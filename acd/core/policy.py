@@ -94,6 +94,8 @@ class RoutingWeights:
     """Mean patience behind `lost_cost`."""
     fair_wait_ms: Duration = 4 * MINUTE_MS
     """Who waited this long comes before everybody who did not, longest wait first; never held back."""
+    hold_most_ms: Duration = 60 * SECOND_MS
+    """Nobody is kept waiting beside an idle agent who could take the call for longer than this (000-08)."""
     debt_step: float = 0.25
     """eta: how fast a missed promise raises its subscriber."""
     debt_cap: float = 7.5

@@ -167,7 +167,8 @@ class WeightedMatcher(Indexes):
             self._move_reserve(home, waited, now)
         fair = waited >= self._weights.fair_wait_ms or call.order < 0
         cost = self._cost(line, waited)
-        limit = inf if fair or not score.hold_back else cost / score.hold_back
+        kept = score.hold_back and not fair and waited < self._weights.hold_most_ms
+        limit = cost / score.hold_back if kept else inf
         plain = call.sticky is None and not call.skip
         best, found, held = -inf, None, False
         for group, level in line.groups[line.stage(waited) if line.stages[1:] else 0]:

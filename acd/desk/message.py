@@ -16,6 +16,9 @@ from dataclasses import dataclass
 
 from acd.desk.forms import Field, Form
 
+MAX_TEXT = 16_000
+"""Characters of a whole message; the card's limit for one field lies above."""
+
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _PHONE = re.compile(r"^\+?[0-9 ()./-]{2,40}(?:(?:#|доб\.? ?|ext\.? ?)[0-9]{1,6})?$", re.IGNORECASE)
 _PHONE_DIGITS = range(3, 21)
@@ -102,6 +105,8 @@ def compose(form: Form, values: Mapping[str, str], about: About) -> Message:
         kept.append(("disposition", outcome.value))
         lines += ["", f"{words['result']}: {line(outcome.label)}"]
     text = "\n".join([*_head(form, about, words), "", *lines]).strip() + "\n"
+    if len(text) > MAX_TEXT:
+        problems.append(Problem("message", "too_long"))
     return Message(_subject(form, dict(kept), about), text, tuple(kept), tuple(problems))
 
 

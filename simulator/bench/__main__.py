@@ -10,6 +10,7 @@ TABLE = {
     "routing": "simulator.bench.routing",
     "routing-bound": "simulator.bench.routing_bound",
     "decision": "simulator.bench.decision",
+    "desktop": "simulator.bench.desktop",
     "ewt": "simulator.bench.ewt",
     "fit": "simulator.bench.fit",
     "virtual": "simulator.bench.virtual",

@@ -170,3 +170,15 @@ def test_the_engine_knows_a_call_until_it_leaves_memory():
     assert t.engine.knows("c1")
     t.tell(3_600_001, ev.DeadlinePassed())
     assert not t.engine.knows("c1")
+
+
+def test_a_call_is_live_until_its_end_and_its_card_is_the_cores_unless_only_the_end_was_heard():
+    t = Telling()
+    t.queued(0)
+    assert t.engine.is_live("c1")
+    assert t.engine.keeps_card("c1")
+    t.tell(1, ev.CallEnded("c1"), ev.CallEnded("stone"))
+    assert not t.engine.is_live("c1")
+    assert t.engine.keeps_card("c1")
+    assert not t.engine.keeps_card("stone")
+    assert not t.engine.keeps_card("nobody")

@@ -215,3 +215,21 @@ def test_a_call_in_fallback_that_is_answered_by_an_agent_of_ours_is_ours():
     t.queued(0)
     t.tell(1, ev.CallLeftToFallback("c1", "x"), ev.CallAnswered("c1", "anna", 1))
     assert (t.state(), t.queue().answered) == ("talking", 1)
+
+
+def test_the_note_of_the_dialling_that_comes_after_the_answer_starts_no_ring_deadline():
+    """Found by simulation: the deadline outlived the call and broke the core when it came."""
+    t = Telling("anna")
+    t.queued(0)
+    t.tell(1, ev.CallAnswered("c1", "anna", 1))
+    t.tell(2_000, ev.OfferConfirmed("c1", "anna", 1, at=0))
+    t.tell(3_000, ev.TalkEnded("c1", "anna", 1, ev.EndedBy.AGENT), ev.CallEnded("c1"))
+    t.wake(13_000)  # the wrap-up's end, and nothing before it
+    assert t.agent() == "idle"
+
+
+def test_a_deadline_of_an_offer_without_an_offer_is_a_broken_invariant():
+    t = Telling("anna")
+    t.floor.deadlines.set(("offer", "anna"), 10)
+    with pytest.raises(InvariantBroken, match="not offered"):
+        t.engine.check(0)

@@ -140,8 +140,10 @@ def test_a_call_held_back_is_served_at_once_when_another_agent_is_free():
     assert m.next_check(1_500) is None
 
 
-def test_nobody_is_held_back_for_longer_than_the_fair_wait():
-    m = _precious(fair_wait_ms=60_000)
+@pytest.mark.parametrize("limits", [{"fair_wait_ms": 60_000}, {"hold_most_ms": 60_000}, {}])
+def test_nobody_is_held_back_beside_an_idle_agent_for_longer_than_the_limit(limits):
+    """000-08; found by the simulator: a held call reached its longest wait beside an idle agent."""
+    m = _precious(**limits)
     now = 1_000
     while not (made := m.assign(now)):
         now = m.next_check(now) or pytest.fail("held without a deadline")

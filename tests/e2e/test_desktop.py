@@ -144,9 +144,54 @@ async def test_kill_9_of_the_daemon_in_mid_talk_loses_no_word(rig: Rig) -> None:
         rig.daemon.start()
         await expect(mine.page.locator("#link")).to_have_attribute("data-mode", "live")
         await expect(mine.page.locator("#saved")).to_contain_text("Сохранено")
+        await mine.phase("wrap_up")
         assert await mine.value("caller_name") == "Иванов Пётр"
+        await mine.page.keyboard.press("Control+Enter")
+        await mine.idle()
         found = await fields_with_message(rig)
         assert (found["caller_name"], found["subject"]) == ("Иванов Пётр", "Счёт")
+        await mine.stored()
+
+
+async def test_what_was_accepted_and_lost_with_the_daemon_is_sent_again(rig: Rig) -> None:
+    """A 202 is no promise of the disk: the draft stays until the stored card is seen to hold it."""
+    rig.spec.wrap_up_s = 2.0
+    await rig.open({AGENT: Behaviour(rings_s=0.2, talks_s=7.0)})
+    assert rig.daemon is not None
+    async with desk(rig.spec.http_port) as mine:
+        await mine.log_in(AGENT, rig.spec.agents_token)
+        rig.call(ANI)
+        await mine.phase("talking")
+        await type_message(mine.page)
+        await mine.page.keyboard.press("Control+s")
+        await expect(mine.page.locator("#saved")).to_contain_text("Сохранено")
+        rig.daemon.kill()
+        rig.daemon.start()
+        await mine.phase("wrap_up")
+        await mine.idle()  # the card's time ends by itself
+        assert (await fields_with_message(rig))["note"] == "Просит перезвонить. Счёт не пришёл."
+        await mine.stored()
+
+
+async def test_kill_9_while_the_card_is_written_loses_neither_card_nor_clock(rig: Rig) -> None:
+    """The wrap-up survives the restart; saving ends it."""
+    await rig.open({AGENT: Behaviour(rings_s=0.2, talks_s=0.5)})
+    assert rig.daemon is not None
+    async with desk(rig.spec.http_port) as mine:
+        await mine.log_in(AGENT, rig.spec.agents_token)
+        rig.call(ANI)
+        await mine.phase("wrap_up")
+        rig.daemon.kill()
+        await expect(mine.page.locator("#link")).to_have_attribute("data-mode", "none")
+        await type_message(mine.page)
+        rig.daemon.start()
+        await expect(mine.page.locator("#link")).to_have_attribute("data-mode", "live")
+        await expect(mine.page.locator("#clock")).to_be_visible()
+        await mine.page.keyboard.press("Control+Enter")
+        await mine.idle()
+        assert (await fields_with_message(rig))["caller_name"] == "Иванов Пётр"
+        await rig.until(lambda: ready(rig))
+        await mine.stored()
 
 
 async def test_a_card_whose_time_ran_out_can_still_be_finished_even_after_a_restart(rig: Rig) -> None:

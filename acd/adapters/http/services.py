@@ -102,6 +102,36 @@ class _NoDesk:
         return False
 
 
+class PublicPage(Protocol):
+    """A page for people without a login, as plain text parts."""
+
+    @property
+    def title(self) -> str:
+        """Heading."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Paragraphs."""
+
+    @property
+    def button(self) -> str:
+        """What the one button says; empty: none."""
+
+    @property
+    def language(self) -> str:
+        """Of the text."""
+
+
+class PublicDesk(Protocol):
+    """What links in messages open. Both return None for a token that is not ours and raise PortError."""
+
+    async def message(self, token: str, *, confirm: bool) -> PublicPage | None:
+        """The acknowledgement page of one delivery."""
+
+    async def case(self, token: str) -> PublicPage | None:
+        """The state page of one case."""
+
+
 def _no_gauges() -> Mapping[str, float]:
     return {}
 
@@ -122,6 +152,8 @@ class HttpServices:
     pops: PopBook
     cards: CardQueries
     desk: DeskAnswers = field(default_factory=_NoDesk)
+    public_desk: PublicDesk | None = None
+    """Pages behind links in messages; None: no such pages."""
     open_broker: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] | None = None
     """A connection to the broker, for browsers' MQTT; None: no such door."""
     labels: Callable[[], Labels] = Labels

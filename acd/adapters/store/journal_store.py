@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from acd import cardfold
 from acd.wire.queue_log import JournalRow
 
 if TYPE_CHECKING:
@@ -75,14 +76,25 @@ async def calls(db: aiosqlite.Connection, since: Instant = 0) -> list[str]:
 
 
 async def unfinished(db: aiosqlite.Connection, before: Instant) -> list[str]:
-    """Return calls that entered before and have no end in the journal and no card: live ones, or lost ones."""
+    """Return calls that entered before and have no end in the journal: live ones, or lost ones.
+
+    A card of theirs is no end: the core may have guessed that a talk ended which died with the switch.
+    """
     rows = await db.execute_fetchall(
         "SELECT DISTINCT call FROM journal_rows AS r WHERE kind = 'ACDENTER' AND ms < ? AND call <> ''"
-        " AND NOT EXISTS (SELECT 1 FROM journal_rows AS e WHERE e.call = r.call AND e.kind = 'ACDEND')"
-        " AND NOT EXISTS (SELECT 1 FROM cards AS c WHERE c.call = r.call) ORDER BY r.id",
+        " AND NOT EXISTS (SELECT 1 FROM journal_rows AS e WHERE e.call = r.call"
+        " AND e.kind IN ('ACDEND', 'ACDLOST')) ORDER BY r.id",
         (before,),
     )
     return [row[0] for row in rows]
+
+
+async def mark_lost(db: aiosqlite.Connection, call: str) -> None:
+    """Note, inside the caller's transaction, that this call is gone without an end: when and why, as far as known."""
+    rows = await rows_of(db, call)
+    end = await channel_end(db, call)
+    ms, cause = (max(row.ms for row in rows), 0) if end is None else end
+    await add_rows(db, "", [JournalRow(cardfold.LOST, call, "", "", ms, {"cause": str(cause)})])
 
 
 async def without_card(db: aiosqlite.Connection, before: Instant) -> list[str]:

@@ -7,10 +7,10 @@ import contextlib
 import functools
 import os
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from acd import cardjson
+from acd import cardfold, cardjson
 from acd.adapters.store import cards, journal_store, ledger_store, numbers, outbox, rebuild
 from acd.adapters.store.connection import as_port_error, wal_reset_warning
 from acd.adapters.store.spill import SPILL_BYTES, SpillFile
@@ -82,6 +82,8 @@ class SqliteStore:
         """Cards that came with a number of another card: must stay 0."""
         self.rejected = 0
         """Spilled cards the database can never take, set aside in `<database>.rejected`: must stay 0."""
+        self.watchers: list[Callable[[aiosqlite.Connection, CallCard, Instant], Awaitable[None]]] = []
+        """Told of every new or changed card inside its transaction; they must not raise."""
         self._clock = clock
         self._destinations = destinations
         self._ledger_rules = ledger_rules or LedgerRules()
@@ -219,6 +221,10 @@ class SqliteStore:
                 await journal_store.set_cursor(db, path, *cursor)
             if forget is not None:
                 await journal_store.forget_cursor(db, path, forget)
+            for call in dict.fromkeys(row.call for row in rows if row.call):
+                stored = await cards.get(db, call=call)
+                if stored is not None:  # late rows: the journal decides what it knows (000-06)
+                    await self._store(db, stored.card)
             for row in rows:
                 if row.kind in {journal_store.FALLBACK_ANSWER, journal_store.CALLBACK}:
                     stored = await cards.get(db, call=row.call)
@@ -250,10 +256,21 @@ class SqliteStore:
     async def write_lost_calls(self, before: Instant, live: Collection[str]) -> int:
         """Write cards "pbx_failed" for calls that entered before, never ended and are not live; return how many.
 
-        Only after a sync: `live` must be every call the switch has now.
+        Only after a sync: `live` must be every call the switch has now. A card the core had guessed is
+        corrected: who was cut off in mid-talk must be called back (failure mode 26).
         """
         calls = await self._do(lambda db: journal_store.unfinished(db, before), CARD_LIMIT_S)
-        return await self._write_folded(calls, live)
+        lost = [call for call in calls if call not in live]
+        for call in lost:
+            await self._do(functools.partial(self._close_lost, call=call), CARD_LIMIT_S)
+        return len(lost)
+
+    async def _close_lost(self, db: aiosqlite.Connection, call: str) -> None:
+        await journal_store.mark_lost(db, call)
+        stored = await cards.get(db, call=call)
+        card = await rebuild.fold_call(db, call) if stored is None else stored.card
+        if card is not None:
+            await self._store(db, card)
 
     async def _write_folded(self, calls: Sequence[str], live: Collection[str]) -> int:
         written = 0
@@ -326,13 +343,23 @@ class SqliteStore:
             raise PortError(f"the database did not answer within {limit_s} s", retryable=True) from error
 
     async def _store(self, db: aiosqlite.Connection, card: CallCard) -> None:
-        """Card, segments, history, fields, ledger and outbox rows: one transaction."""
+        """Card, segments, history, fields, ledger and outbox rows: one transaction.
+
+        What the journal decides is taken from the journal as soon as the call's end stands there.
+        """
         now = self._clock.now()
+        folded = await rebuild.fold_call(db, card.call)
+        if folded is not None:
+            card = cardfold.completed(folded, card)
+        given = cardfold.number_in(await journal_store.rows_of(db, card.call))
+        card = replace(card, number=given or card.number)
         written = await cards.write(db, card, self._tidy(card.ani), now)
         self.renumbered += written.renumbered
         if not written.changed:
             return
         await ledger_store.note_card(db, written.card, self._ledger_rules, self._tidy)
+        for watcher in self.watchers:
+            await watcher(db, written.card, now)
         for destination in self._destinations:
             await outbox.put(
                 db,

@@ -7,6 +7,8 @@ const LIST = 12;
 
 const isText = (value) => typeof value === "string" || typeof value === "number";
 const list = (value) => (Array.isArray(value) ? value.slice(0, LIST) : []);
+const entries = (value) => (value && typeof value === "object" && !Array.isArray(value)
+  ? Object.entries(value).slice(0, LIST) : []);
 const part = (value, name) => (value && typeof value === "object" && isText(value[name]) ? String(value[name]) : "");
 
 /** Draw head and dossier of a pop; a pop without dossier (it is under way) draws the head. */
@@ -19,11 +21,10 @@ export function draw(pop, { onIdentity }) {
   byId("card-number").textContent = pop.card ?? "";
   fill(byId("dossier"),
     pop.dossier ? instructions(dossier) : null,
-    pop.dossier ? caller(pop, dossier) : waiting(),
-    sensitive(pop, dossier, onIdentity),
+    pop.dossier ? caller(pop, dossier, onIdentity) : waiting(),
     matters(dossier),
-    script(dossier),
     calls(dossier),
+    script(dossier),
     links(dossier));
 }
 
@@ -44,32 +45,28 @@ function instructions(dossier) {
     part(entry, "until") ? el("span", { class: "quiet" }, " ", said(part(entry, "until"))) : null))));
 }
 
-function caller(pop, dossier) {
+function caller(pop, dossier, onIdentity) {
   const number = pop.ani ?? part(dossier, "ani");
   const rows = [
     [word("number"), number ? el("b", { class: "digits" }, said(number)) : el("span", { class: "quiet" }, word("withheld"))],
     [word("caller_name"), part(dossier, "name") ? el("b", {}, said(part(dossier, "name"))) : null],
     [word("organisation"), part(dossier, "organisation") ? said(part(dossier, "organisation")) : null],
   ].filter(([, shown]) => shown);
-  const facts = dossier.facts && typeof dossier.facts === "object" ? Object.entries(dossier.facts) : [];
+  const facts = entries(dossier.facts).map(([name, value]) => [name, said(value)]);
+  const held = entries(dossier.sensitive);
+  const locked = held.map(([name, value]) => [name, pop.identified ? said(value)
+    : el("span", { class: "locked", role: "img", "aria-label": word("locked") }, "••••••")]);
   return block("caller", word("who_calls"),
-    el("p", { class: "badge" }, word("unverified")),
-    el("dl", {}, [...rows, ...facts.slice(0, LIST).map(([name, value]) => [name, said(value)])]
-      .flatMap(([name, shown]) => [el("dt", {}, said(name)), el("dd", {}, shown)])));
+    el("p", { class: "badge" }, word(pop.identified ? "identity_done" : "unverified")),
+    el("dl", {}, [...rows, ...facts, ...locked].flatMap(([name, shown]) => [el("dt", {}, said(name)), el("dd", {}, shown)])),
+    held.length && !pop.identified ? identity(onIdentity) : null);
 }
 
-function sensitive(pop, dossier, onIdentity) {
-  const held = dossier.sensitive;
-  if (!held || typeof held !== "object" || !Object.keys(held).length) return null;
-  const rows = Object.entries(held).slice(0, LIST).flatMap(([name, value]) => [
-    el("dt", {}, said(name)),
-    el("dd", {}, pop.identified ? said(value) : el("span", { class: "locked", "aria-label": word("locked") }, "••••••")),
-  ]);
+/** What opens after the agent made sure who calls. The values are not even in the page before. */
+function identity(onIdentity) {
   const button = el("button", { type: "button", id: "identity" }, word("identity_confirm"), el("kbd", {}, "F9"));
   button.addEventListener("click", onIdentity);
-  return block("sensitive", word("sensitive"),
-    pop.identified ? el("p", { class: "quiet" }, word("identity_done")) : el("p", { class: "quiet" }, word("identity_ask")),
-    el("dl", {}, rows), pop.identified ? null : button);
+  return el("p", { class: "identity" }, button, el("span", { class: "quiet note" }, word("identity_ask")));
 }
 
 function matters(dossier) {

@@ -5,7 +5,7 @@ import { hasWord, word } from "./words.js";
 
 const CONTROL = {
   text: { tag: "input", type: "text" },
-  lines: { tag: "textarea", rows: 5 },
+  lines: { tag: "textarea", rows: 3 },
   phone: { tag: "input", type: "tel", inputmode: "tel" },
   number: { tag: "input", type: "text", inputmode: "decimal" },
   date: { tag: "input", type: "date" },

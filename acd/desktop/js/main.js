@@ -120,7 +120,7 @@ function onState(state, at, name) {
 function onPop(message) {
   const mine = desk.call?.call === message.call;
   if (message.kind === "show") {
-    if (message.expires_at_ms <= now() - 60_000) return;
+    if (message.expires_at_ms <= now()) return;
     openCall({ ...message, full: Boolean(message.dossier) }, "offered", message.at_ms);
     if (!message.dossier) redeem(message);
   } else if (!mine) {
@@ -498,7 +498,12 @@ function wire() {
     event.target.value = "";
     if (reason) act("pause", reason);
   });
-  byId("logout").addEventListener("click", async () => { await act("logout"); leave(""); });
+  byId("logout").addEventListener("click", async () => {
+    keep();
+    if (drafts.all(desk.api.agent).some(drafts.unsaved) && !confirm(word("logout_drafts"))) return;
+    await act("logout");
+    leave("");
+  });
   byId("save").addEventListener("click", () => save(false));
   byId("save-ready").addEventListener("click", () => save(true));
   byId("more-time").addEventListener("click", moreTime);

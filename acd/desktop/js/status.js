@@ -7,6 +7,8 @@ const WARN_MS = 30_000;
 
 export function draw({ me, name, api }) {
   byId("my-name").textContent = name || api.agent;
+  byId("my-id").hidden = !name;
+  byId("handled").textContent = me?.handled ? word("handled", { n: me.handled }) : "";
   const out = !me || me.status === "logged_out";
   const kind = out ? "out" : me.state !== "idle" ? me.state : me.status;
   byId("my-dot").dataset.kind = kind;

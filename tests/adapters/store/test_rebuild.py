@@ -69,13 +69,60 @@ async def test_calls_the_switch_lost_become_pbx_failed_with_the_end_cel_saw(tmp_
         assert (await store.writer.do(rebuild.check)).ok, "a lost call's card agrees with its journal"
 
 
+async def tamper(store, card):
+    """Write past the store, which would take the journal's word."""
+    await store.writer.do(lambda db: cards.write(db, card, "", T0))
+
+
+async def test_what_the_journal_decides_wins_over_the_cores_card(tmp_path):
+    """000-06: the live feed may have missed or guessed; the journal knows."""
+    async with opened(tmp_path / "acd.db") as store:
+        await told(store, enter("c-1"), queued("c-1", card="7"), end("c-1"))
+        await store.write_missing_cards(T0 + 10_000)
+        card = (await store.get(call="c-1")).card
+        await store.write_card(replace(card, cause=99, wait_ms=1, acw_ms=5, fields=(("note", "x"),)))
+        now = (await store.get(call="c-1")).card
+        assert (now.cause, now.wait_ms, now.acw_ms) == (16, card.wait_ms, 5)
+        assert now.fields == (("note", "x"),), "the desk's part is the desk's"
+
+
+async def test_rows_read_after_the_card_was_written_correct_it(tmp_path):
+    async with opened(tmp_path / "acd.db") as store:
+        await told(store, enter("c-1"), queued("c-1", card="7"), end("c-1"))
+        await store.write_missing_cards(T0 + 10_000)
+        card = (await store.get(call="c-1")).card
+    async with opened(tmp_path / "other.db") as store:
+        await store.write_card(replace(card, end_reason=EndReason.FALLBACK, ended_at=T0 + 90_000))
+        await told(store, enter("c-1"), queued("c-1", card="7"), end("c-1"))
+        now = (await store.get(call="c-1")).card
+        assert (now.end_reason, now.ended_at) == (card.end_reason, card.ended_at)
+        assert (await store.writer.do(rebuild.check)).ok
+
+
+async def test_a_talk_cut_off_by_the_switchs_death_becomes_pbx_failed_although_the_core_guessed_handled(
+    tmp_path,
+):
+    """Failure mode 26: who was cut off must be called back. A real end, read late, outdoes the guess."""
+    async with opened(tmp_path / "acd.db") as store:
+        await told(store, enter("c-1"), queued("c-1", card="7"))
+        ended = {"number": "7", "end_reason": EndReason.HANDLED, "ended_at": T0 + 9_000}
+        await told(store, enter("c-0"), queued("c-0", card="8"), end("c-0"))
+        await store.write_missing_cards(T0 + 10_000)
+        await store.write_card(replace((await store.get(call="c-0")).card, call="c-1", **ended))
+        assert (await store.get(call="c-1")).card.end_reason is EndReason.HANDLED
+        assert await store.write_lost_calls(T0 + 8_000, ()) == 1
+        assert (await store.get(call="c-1")).card.end_reason is EndReason.PBX_FAILED
+        await told(store, end("c-1"))
+        assert (await store.get(call="c-1")).card.end_reason is EndReason.ABANDONED
+
+
 async def test_the_check_finds_what_is_missing_different_or_from_nowhere(tmp_path):
     async with opened(tmp_path / "acd.db") as store:
         for call in ("c-1", "c-2", "c-3"):
             await told(store, enter(call), queued(call, card=""), end(call))
         await store.write_missing_cards(T0 + 10_000, {"c-3"})
         card = (await store.get(call="c-2")).card
-        await store.write_card(replace(card, cause=99, acw_ms=5, fields=(("note", "x"),)))
+        await tamper(store, replace(card, cause=99, acw_ms=5, fields=(("note", "x"),)))
         await store.write_card(replace(card, call="c-9", number=""))
         report = await store.writer.do(rebuild.check)
         assert (report.calls, report.equal, report.missing, report.extra) == (3, 1, ["c-3"], ["c-9"])
@@ -88,7 +135,7 @@ async def test_mending_writes_what_the_journal_says_and_keeps_the_desks_part(tmp
         await told(store, enter("c-1"), queued("c-1"), end("c-1"))
         await store.write_missing_cards(T0 + 10_000)
         card = (await store.get(call="c-1")).card
-        await store.write_card(replace(card, cause=99, acw_ms=5, fields=(("note", "x"),)))
+        await tamper(store, replace(card, cause=99, acw_ms=5, fields=(("note", "x"),)))
         for mended in await store.writer.do(rebuild.rebuilt):
             await store.write_card(mended)
         assert (await store.writer.do(rebuild.check)).ok

@@ -1,0 +1,101 @@
+"""Many seeds, one report."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import structlog
+
+from simulator.virtual.world import SeedResult, World
+
+SHOWN_FAILURES = 50
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence the daemon's logs: in a run of thousands of faults every line of them is expected."""
+    before = structlog.get_config()
+    logger = logging.getLogger("acd.asterisk")
+    level = logger.level
+    silent = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    structlog.configure(wrapper_class=silent, processors=[_drop])
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+        logger.setLevel(level)
+
+
+def _drop(logger: Any, name: str, event: Any) -> Any:
+    raise structlog.DropEvent
+
+
+def run_seed(seed: int, *, trace: bool = False, guard: bool = True) -> SeedResult:
+    """Run one seed to its end."""
+    with quiet():
+        result = World(seed, trace=trace, guard=guard).run()
+    return result
+
+
+def run(
+    seeds: Sequence[int] | range,
+    *,
+    limit_s: float | None = None,
+    progress: Callable[[SeedResult], None] | None = None,
+    nice: int = 0,
+) -> dict[str, Any]:
+    """Run seeds in order; stop early after `limit_s` seconds of wall time.
+
+    Returns a dictionary: `seeds` and `seconds` actually run, `seeds_per_s`, `calls`, `steps`,
+    `virtual_faults` by kind, `ended` by reason, `counts` of everything else, `failed` (the number of
+    failing seeds) and `failures` (the first of them, with their problems).
+    """
+    if nice:
+        os.nice(nice)
+    begun = time.monotonic()
+    total: Counter[str] = Counter()
+    failures: list[SeedResult] = []
+    failed = done = 0
+    for seed in seeds:
+        result = run_seed(seed)
+        done += 1
+        total.update(result.counts)
+        if result.problems:
+            failed += 1
+            if len(failures) < SHOWN_FAILURES:
+                failures.append(result)
+        if progress is not None:
+            progress(result)
+        if done % 50 == 0:
+            gc.collect()
+        if limit_s is not None and time.monotonic() - begun > limit_s:
+            break
+    seconds = time.monotonic() - begun
+    return {
+        "seeds": done,
+        "first_seed": seeds[0] if len(seeds) else None,
+        "seconds": round(seconds, 1),
+        "seeds_per_s": round(done / seconds, 2) if seconds else 0.0,
+        "calls": total.pop("calls", 0),
+        "steps": total.pop("steps", 0),
+        "virtual_faults": _part(total, "fault_"),
+        "ended": _part(total, "ended_"),
+        "counts": dict(sorted(total.items())),
+        "failed": failed,
+        "failures": [{"seed": one.seed, "problems": one.problems} for one in failures],
+    }
+
+
+def _part(total: Counter[str], prefix: str) -> dict[str, int]:
+    found = {name: number for name, number in sorted(total.items()) if name.startswith(prefix)}
+    for name in found:
+        del total[name]
+    return {name.removeprefix(prefix): number for name, number in found.items()}

@@ -1,0 +1,23 @@
+"""Seeds that once failed, for ever. Each with the reason, so that a failing one says what came back.
+
+A seed names a history only together with the model: when the model changes, it draws another one. So each
+finding also has a test of its own beside the code that was wrong (named here).
+"""
+
+REGRESSIONS: dict[int, str] = {
+    1220: "a late AcdDial after the answer set a ring deadline on a talk; it broke the core (core/test_offers)",
+    1644: "the same, in a run without daemon kills",
+    1797: "the same, with doubled events",
+    1965: "the same; callers of the next minutes went without cards",
+    1010: "a caller who entered within 5 s before a sync and died with the PBX got no card (test_journalfeed)",
+    1927: "the same, over a restart of the daemon",
+    2105: "the same",
+    1370: "only the end of a call was heard: nobody wrote its card (test_journalfeed)",
+    1591: "the same, for a caller whom the fallback served",
+    1175: "the same, for a talk",
+    3: "the wait of an adopted call was counted from the door, not from the queue (store/test_rebuild)",
+    1062: "hold longer than the talk that the journal knows of (test_cardfold)",
+    1342: "an offer dialled late by a lost Redirect changed the order of segments (test_cardfold)",
+    1034: "asked twice at the door: the card had the first number, the dialplan the second (store/test_rebuild)",
+    30: "the end of an agent's own call was dropped: busy until the audit, never longer",
+}

@@ -1,0 +1,117 @@
+"""A real call through the stand-in whose card holds a message ends in a mail on a real SMTP server.
+
+000-09 greeting at answer, 000-10 written message, 000-11 delivery until somebody has it, 003-08 case, 003-09 state.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.adapters.mail_help import MailServer
+from tests.e2e.rigs import Behaviour, Rig, StandInSwitch
+
+pytestmark = pytest.mark.e2e
+
+TYPES = Path(__file__).parents[2] / "config" / "projects" / "types"
+PROJECT = """
+extends: answering-on-call
+name: ООО «Ромашка»
+numbers: ['7001']
+greeting: Ромашка, здравствуйте!
+needs: [{skill: general}]
+opening: always
+wrap_up_s: 1
+people:
+  ann: {name: Ann, email: ann@romashka.example}
+  bob: {name: Bob, email: bob@romashka.example}
+on_call:
+  duty: {people: [ann, bob], starts: 2026-01-01, every_days: 365}
+deliver:
+  - {to: 'on_call:duty', by: email, acknowledge_s: 3, rounds: 1}
+"""
+
+
+@pytest.fixture
+async def mail() -> AsyncIterator[MailServer]:
+    server = await MailServer().start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    rig = Rig(StandInSwitch(), tmp_path)
+    projects = tmp_path / "config" / "projects"
+    shutil.copytree(TYPES, projects / "types")
+    (projects / "romashka.yaml").write_text(PROJECT, encoding="utf-8")
+    try:
+        yield rig
+    finally:
+        await rig.close()
+
+
+async def test_a_call_becomes_a_message_that_somebody_has(rig: Rig, mail: MailServer) -> None:
+    desk = {"smtp": {"port": mail.port, "sender": "desk@centre.example"}}
+    await rig.open({"a101": Behaviour(rings_s=0.2, talks_s=1.0)}, projects="projects", desk=desk)
+    assert rig.api is not None
+    rig.call("+79160000001", "7001")
+    await rig.noted("ACDANSWER")
+    call = next(iter(rig.journal()))
+    pop = await rig.api.get("/agents/a101/pop")
+    assert pop["dossier"]["greeting"] == "Ромашка, здравствуйте!"
+    assert pop["dossier"]["instructions"]
+    assert pop["dossier"]["form"]["fields"][0]["name"] == "caller_name"
+    fields = {
+        "caller_name": "Ольга", "subject": "Ремонт\r\nBcc: evil@x.example", "note": "Экран разбит.\nСрочно!",
+        "urgency": "urgent", "disposition": "ticket", "caller_email": "olga@client.example",
+    }  # fmt: skip
+    await put_card(rig, call, fields)
+    card = await rig.card()
+    mails = await rig.until(lambda: len(mail.mails) >= 2 and list(mail.mails))
+    to_ann = next(m for m in mails if m["To"] == "ann@romashka.example")
+    text = to_ann.get_content()
+    assert card["number"] in text
+    assert "Экран разбит." in text
+    assert to_ann["Subject"] == "ООО «Ромашка»: Ремонт Bcc: evil@x.example"
+    assert to_ann["Bcc"] is None
+    to_client = next(m for m in mails if m["To"] == "olga@client.example")
+    page = (await get(link(to_client.get_content(), "case"))).text
+    assert "Ремонт" in page
+    assert "принято" in page
+    await rig.until(lambda: "bob@romashka.example" in mail.recipients, 15)
+    ack = link(text, "m")
+    assert "Подтвердить получение" in (await get(ack)).text, "looking is no acknowledgement"
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(ack[:-1] + ("0" if ack[-1] != "0" else "1"))).status_code == 404
+        confirmed = await client.post(ack)
+    assert "Получение подтверждено: ann" in confirmed.text
+    assert len(set(mail.ids)) == len(mail.ids) == 3
+
+
+def link(text: str, kind: str) -> str:
+    found = re.search(rf"http://\S+/{kind}/\S+", text)
+    assert found is not None, text
+    return found[0]
+
+
+async def get(url: str) -> httpx.Response:
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(url)
+    assert answer.status_code == 200
+    return answer
+
+
+async def put_card(rig: Rig, call: str, fields: dict[str, str]) -> None:
+    assert rig.api is not None
+    token = (rig.spec.state_dir / "secrets" / "http-token").read_text(encoding="ascii")
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{rig.spec.http_port}/api/v1") as client:
+        answer = await client.put(
+            f"/calls/{call}/card", json={"fields": fields}, headers={"Authorization": f"Bearer {token}"}
+        )
+    assert answer.status_code == 202, answer.text

@@ -1,0 +1,119 @@
+"""The whole daemon against a modelled Asterisk under faults, seed by seed (failure-modes.md, tier T1)."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from acd.core.offers import Offers
+from agi_scripts import dialplan_vars as var
+from simulator.virtual import run, run_seed
+from simulator.virtual.batch import quiet
+from simulator.virtual.faults import KINDS
+from simulator.virtual.regressions import REGRESSIONS
+from simulator.virtual.walk import Walk
+from simulator.virtual.world import World
+
+ROOT = Path(__file__).resolve().parents[2]
+REPEAT = "repeat one with: python -m simulator.virtual --trace SEED"
+
+
+@pytest.mark.parametrize("seed", sorted(REGRESSIONS))
+def test_a_seed_that_once_failed_never_fails_again(seed: int) -> None:
+    assert run_seed(seed).problems == [], REGRESSIONS[seed]
+
+
+@pytest.mark.slow
+def test_two_hundred_seeds_break_no_invariant_and_lose_no_caller() -> None:
+    report = run(range(1, 201))
+    assert report["failures"] == [], REPEAT
+    assert report["seeds"] == 200
+    assert report["calls"] > 1_500
+    assert set(report["virtual_faults"]) == set(KINDS), "every kind of fault was met"
+    assert set(report["ended"]) >= {"handled", "abandoned", "fallback", "pbx_failed", "callback", "transferred"}
+    assert report["counts"]["refused_double"] > 0, "the GROUP guard had something to refuse"
+
+
+def digest_of(hash_seed: str) -> str:
+    code = "from simulator.virtual import run_seed; print(*(run_seed(s).digest for s in (2, 40, 77)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_one_seed_is_one_history_to_the_byte_under_any_hash_seed() -> None:
+    first = digest_of("1")
+    assert len(set(first.split())) == 3
+    assert first == digest_of("4242")
+
+
+def test_a_story_can_be_told_without_changing_it() -> None:
+    told, untold = run_seed(5, trace=True), run_seed(5)
+    assert told.digest == untold.digest
+    assert any("-> OfferCall" in line for line in told.trace)
+    assert untold.trace == []
+
+
+def test_a_time_limit_stops_a_long_run_and_the_report_says_how_far_it_came() -> None:
+    assert run(range(500, 10_000), limit_s=0.0)["seeds"] == 1
+
+
+# --- the checkers see what they are for: a break on purpose must be found -------------------------
+
+
+def problems_of(seeds: range, **options: bool) -> str:
+    return " ".join(problem for seed in seeds for problem in run_seed(seed, **options).problems)
+
+
+@pytest.mark.slow
+def test_without_the_group_guard_double_booking_is_seen() -> None:
+    assert "double booked" in " ".join(p for seed in (76, 163) for p in run_seed(seed, guard=False).problems)
+
+
+def test_a_walk_that_leaves_the_dialplan_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lost(self: Walk) -> tuple[str, str]:
+        return ("nowhere", "s")
+
+    monkeypatch.setattr(Walk, "_wait_unasked", lost)
+    monkeypatch.setattr(World, "ask", lambda self, walk: walk.answered_question())
+    assert "no owner" in problems_of(range(1, 3)) or "fell out of the dialplan" in problems_of(range(1, 3))
+
+
+def test_a_caller_who_never_gets_out_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stay(self: Walk, extension: str) -> tuple[str, str]:
+        await self.nap(3.0)
+        return ("acd-wait", extension)
+
+    monkeypatch.setattr(Walk, "_wait", stay)
+    assert "long after the last fault" in problems_of(range(1, 4))
+
+
+def test_an_end_missing_in_the_journal_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    note = Walk.note
+
+    def forgetful(self: Walk, kind: str, **fields: str) -> None:
+        if kind != "AcdEnd":
+            note(self, kind, **fields)
+
+    monkeypatch.setattr(Walk, "note", forgetful)
+    assert "0 ends in the journal" in problems_of(range(1, 2))
+
+
+def test_a_reservation_that_nobody_ends_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Offers, "overdue", lambda self, call, now: None)
+    assert "reserved for ever" in problems_of(range(1, 30))
+
+
+def test_the_model_walks_only_through_contexts_of_the_dialplan() -> None:
+    world = World(9)
+    with quiet():
+        world.run()
+    assert {walk.place[0] for walk in world.walks} <= set(var.CONTEXTS)

@@ -1,0 +1,102 @@
+"""What the page is told: dossier, form, message head, the pop of a talk that outlived a restart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from acd.core.ids import CallId
+from acd.deskside import DeskSide
+from acd.pops import PopBook
+from tests.adapters.edges_help import ANI, ANN, BOB, CALL, show, snapshot
+from tests.adapters.http.http_help import FakeCards, Stored, card
+
+NOW = 1_700_000_000_000
+
+
+@dataclass
+class FakeStore:
+    card: Any = None
+    written: Any = None
+
+    async def get(self, *, call: str = "") -> Any:
+        return self.card
+
+    async def write_card(self, card: Any) -> None:
+        self.written = card
+
+
+def config(language: str = "ru") -> Any:
+    queue = SimpleNamespace(display_name="ООО «Ромашка»", language=None)
+    return SimpleNamespace(
+        tree=SimpleNamespace(
+            queues={"sales": queue},
+            agents={"ann": SimpleNamespace(name="Анна")},
+            centre=SimpleNamespace(language=language),
+        ),
+        zone=ZoneInfo("Europe/Moscow"),
+    )
+
+
+def side(language: str = "ru", store: Any = None) -> tuple[DeskSide, PopBook]:
+    book = PopBook()
+    made = DeskSide(lambda: config(language), snapshot, book, store or FakeStore(), FakeCards())
+    return made, book
+
+
+def test_the_greeting_is_said_in_the_subscribers_name_by_the_agents():
+    """000-09."""
+    assert side()[0].dossier(show())["greeting"] == "ООО «Ромашка», здравствуйте, Анна слушает"
+    assert side("en")[0].dossier(show())["greeting"] == "ООО «Ромашка», good day, Анна speaking"
+    assert side()[0].dossier(show(BOB))["greeting"] == "ООО «Ромашка», здравствуйте"
+
+
+def test_the_dossier_brings_the_form_in_the_subscribers_language():
+    form = side("en")[0].dossier(show())["form"]
+    assert isinstance(form, dict)
+    assert (form["language"], form["fields"][0]["name"]) == ("en", "caller_name")
+
+
+def test_a_talk_that_outlived_our_restart_gets_its_pop_back():
+    desk, book = side()
+    shown = desk.restore(ANN)
+    assert shown is not None
+    assert (shown.call, shown.phase, shown.wish.ani) == (CALL, "talking", ANI)
+    assert book.current(ANN) == shown
+    assert book.may_write_card(ANN, CALL, NOW)
+    assert desk.restore(BOB) is None
+
+
+async def test_the_head_of_the_message_is_the_same_from_pop_live_call_and_stored_card():
+    desk, book = side()
+    live = await desk.about(ANN, CALL)
+    book.show(show(), desk.dossier(show()), NOW)
+    shown = await desk.about(ANN, CALL)
+    entered = snapshot().calls[0].entered_at
+    other = DeskSide(
+        config,
+        lambda: snapshot(agents=("bob",)),
+        PopBook(),
+        FakeStore(),
+        FakeCards([Stored(card(call=CallId("old"), entered_at=entered))]),
+    )
+    stored = await other.about(ANN, CallId("old"))
+    assert live == shown == stored
+    assert live[1].taken_at == "15.11.2023 01:13"
+
+
+async def test_a_call_nobody_knows_has_the_default_form_and_an_empty_head():
+    desk, _ = side()
+    _, about = await desk.about(None, CallId("unknown"))
+    assert (about.card_number, about.taken_at, about.agent_name) == ("", "", "")
+
+
+async def test_late_fields_reach_the_stored_card():
+    store = FakeStore(card=Stored(card()))
+    desk, _ = side(store=store)
+    assert await desk.amend(CALL, (("note", "late"),))
+    assert store.written.fields == (("note", "late"),)
+    store.card = None
+    assert not await desk.amend(CALL, ())
