@@ -113,6 +113,28 @@ async def test_a_refused_commit_is_read_again(path, sink):
     reader.close()
 
 
+async def test_rows_committed_before_a_refusal_in_the_same_poll_are_told_by_the_next_one(path):
+    class RefusesTheSecond(MemorySink):
+        commits = 0
+
+        async def commit_rows(self, path, rows, cursor, forget=None):
+            self.commits += 1
+            if self.commits == 2:
+                raise PortError("refused by the test", retryable=True)
+            await super().commit_rows(path, rows, cursor, forget)
+
+    sink = RefusesTheSecond()
+    count = READ_BYTES // len(line(1000)) + 200
+    append(path, *range(1000, 1000 + count))
+    reader = tailer(path, sink)
+    with pytest.raises(PortError):
+        await reader.poll()
+    assert 0 < len(sink.rows) < count
+    told = [int(row.call) for row in await reader.poll()]
+    assert told == list(range(1000, 1000 + count))
+    reader.close()
+
+
 async def test_rotation_by_rename_loses_nothing_even_what_is_written_to_the_old_file_later(path, sink):
     reader = tailer(path, sink)
     append(path, 1)
