@@ -91,6 +91,8 @@ class JournalTailer:
         self._loaded = False
         self._found: list[JournalRow] = []
         """Rows committed but not yet returned: a later chunk of the same poll may be refused."""
+        self._doubt: tuple[_File, _Chunk] | None = None
+        """A commit we gave up waiting for: the sink may have carried it out all the same."""
         self._finished: set[int] = set()
         """Inodes of rotated files read to their end; their names may stay around for weeks."""
 
@@ -111,6 +113,7 @@ class JournalTailer:
         After PortError nothing is lost: the same bytes are read again by the next poll, and rows that
         were committed before the refusal are returned by it first.
         """
+        await self._settle_doubt()
         if not self._loaded:
             await self._resume()
         self._follow_rotation()
@@ -235,12 +238,30 @@ class JournalTailer:
             if chunk is None:
                 return
             if chunk.offset != file.offset:
+                self._doubt = file, chunk
                 await self._sink.commit_rows(self._name, chunk.rows, (file.inode, chunk.offset, chunk.tail))
-                file.offset, file.tail, file.idle = chunk.offset, chunk.tail, 0
-                self.counters.rows += len(chunk.rows)
-                self._found += chunk.rows
+                self._doubt = None
+                self._accept(file, chunk)
             if not chunk.more:
                 return
+
+    async def _settle_doubt(self) -> None:
+        """Ask the sink whether the commit that failed or was cut short was carried out in the end.
+
+        Its rows must not be stored a second time; they are told as if it had answered in time.
+        """
+        if self._doubt is None:
+            return
+        file, chunk = self._doubt
+        stored = await self._sink.load_cursors(self._name)
+        self._doubt = None
+        if (file.inode, chunk.offset, chunk.tail) in stored:
+            self._accept(file, chunk)
+
+    def _accept(self, file: _File, chunk: _Chunk) -> None:
+        file.offset, file.tail, file.idle = chunk.offset, chunk.tail, 0
+        self.counters.rows += len(chunk.rows)
+        self._found += chunk.rows
 
     def _is_truncated(self, file: _File) -> bool:
         """Whether what we read is no longer there: emptied in place, or replaced under the same inode."""
