@@ -161,7 +161,11 @@ class Sync:
     # --- agents ---------------------------------------------------------------------------------
 
     def _reconcile_agent(self, live: LiveAgent, now: Instant, *, audit: bool) -> int:
-        """Status from our store (not in an audit: the store is behind us), the phone from the switch."""
+        """The phone from the switch; the status from our store, but only the first time.
+
+        The rows were read a while ago. Once the status is known here the store is behind us, and its old
+        row would undo a pause or logout told meanwhile.
+        """
         floor = self.floor
         agent = floor.agents.get(live.agent)
         if agent is None:
@@ -173,7 +177,8 @@ class Sync:
         agent.in_own_call = live.in_own_call
         if agent.state is AgentState.BUSY_ELSEWHERE and not live.in_own_call:
             agent.apply(AgentSignal.OWN_CALL_OVER, now)
-        if not audit and not agent.retired:
+        if not audit and not agent.retired and not agent.status_known:
+            agent.status_known = True
             agent.device = live.device or agent.device
             status = AgentStatus.LOGGED_OUT
             if live.logged_in:

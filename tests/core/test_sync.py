@@ -208,6 +208,45 @@ def test_agents_status_comes_from_the_store_except_in_an_audit():
     assert t.floor.agents["anna"].status.value == "available"
 
 
+def told_meanwhile() -> ev.WorldSynced:
+    rows = (
+        ev.LiveAgent("anna", True, device="PJSIP/old", reachable=False, wrap_up_until=90_000),
+        ev.LiveAgent("boris", True, in_own_call=True),
+        ev.LiveAgent("clara", True),
+    )
+    return ev.WorldSynced(agents=rows)
+
+
+def test_a_pause_or_logout_told_while_the_store_was_read_is_not_undone():
+    t = Telling("anna", "boris", "clara")
+    t.tell(1, ev.LinkLost(), ev.AgentPaused("anna", "tea"), ev.AgentLoggedOut("boris"))
+    t.tell(2, told_meanwhile())
+    anna, boris = t.floor.agents["anna"], t.floor.agents["boris"]
+    assert (anna.status.value, anna.pause_reason, anna.device) == ("paused", "tea", "")
+    assert (t.agent("anna"), anna.reachable) == ("idle", False), "the phone is still the switch's word"
+    assert (boris.status.value, t.agent("boris")) == ("logged_out", "busy_elsewhere")
+    t.queued(3)
+    assert t.call().leg.agent == "clara"
+    t.queued(4, "c2")
+    assert t.state("c2") == "waiting"
+
+
+def test_a_pause_or_logout_told_before_the_first_sync_is_not_undone_by_it():
+    t = Telling(synced=False)
+    t.tell(1, ev.AgentPaused("anna", "tea"), ev.AgentLoggedOut("boris"))
+    t.tell(2, told_meanwhile())
+    status = {a.agent: a.status for a in t.engine.snapshot(2).agents}
+    assert status == {"anna": "paused", "boris": "logged_out", "clara": "available"}
+
+
+def test_a_second_sync_does_not_read_the_status_again():
+    t = Telling(synced=False)
+    t.tell(0, told_meanwhile())
+    t.tell(1, ev.LinkLost())
+    t.tell(2, ev.WorldSynced(agents=(ev.LiveAgent("clara", False),)))
+    assert t.floor.agents["clara"].status.value == "available"
+
+
 def test_an_audit_finds_phones_in_another_state():
     t = Telling("anna", "boris")
     t.tell(1, ev.OwnCallStarted("anna"))
