@@ -86,10 +86,7 @@ class House:
             normalise=partial(numberfacts.normalise, home_region=config.tree.centre.region),
         )
         self.book = PopBook()
-        self.desk = self._make_desk()
-        self.page = DeskSide(
-            lambda: self.config, self.snapshot, self.book, self.store, Cards(self.store), self._project
-        )
+        self.desk, self.page = self._make_desk(), self._make_page()
         self._make_switch_side()
         self._make_edges()
 
@@ -172,6 +169,10 @@ class House:
             return None
         last_talks = LastTalks(self.store, self.clock, self._numbers)
         return DeskHouse(lambda: self.config, self.store, self.clock, last_talks)
+
+    def _make_page(self) -> DeskSide:
+        cards = Cards(self.store)
+        return DeskSide(lambda: self.config, self.snapshot, self.book, self.store, cards, self._project)
 
     def _project(self, queue: str) -> Project | None:
         """The project a queue belongs to, if the centre has projects."""
