@@ -228,7 +228,8 @@ class Dossiers:
         person = owner.people.get(choice.person)
         if choice.person:
             body["person"] = {"name": person.name if person else choice.person, "do": choice.do}
-        return body | {"routing": list(choice.why)} | dossier.shown(found)
+        # The values lie in the book of pops; they leave it only after the agent confirmed (acd.topics, HTTP views).
+        return body | {"routing": list(choice.why)} | dossier.shown(found, confirmed=True)
 
     async def close(self) -> None:
         """Give up what is still asked."""
@@ -244,7 +245,7 @@ def form_data(owner: Project) -> dict[str, object]:
         {
             "name": f.name,
             "label": f.label,
-            "kind": "text" if f.kind == "email" else f.kind,
+            "kind": f.kind,
             "required": f.required,
             "max_length": 4_000 if f.kind == "lines" else 300,
             **({"choices": [list(pair) for pair in f.choices]} if f.choices else {}),

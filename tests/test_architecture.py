@@ -23,7 +23,8 @@ CORE_STDLIB = {
 
 CONFIG = {
     "acd.strict_yaml", "acd.config", "acd.config_system", "acd.config_centre", "acd.config_hours",
-    "acd.config_relations", "acd.config_numbers", "acd.core.policy", "acd.core.ids",
+    "acd.config_relations", "acd.config_numbers", "acd.config_desk", "acd.config_projects", "acd.core.policy",
+    "acd.core.ids",
 }  # fmt: skip
 
 # room -> what it may import besides the standard library (prefix match); "std" rules below.

@@ -84,9 +84,9 @@ class Daemon:
         )
         settings = AmiSettings("acd", "secret", interest=EVENTS)
         self.ami = AmiConnection(settings, self._on_event, self.sync.on_state)
-        self.ami._random = Random(chance.random())  # noqa: S311, SLF001 - jitter by the seed
+        self.ami._random = Random(chance.random())  # noqa: SLF001 - jitter by the seed
         self.sync.attach(self.ami)
-        self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released)
+        self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released, doubt=self.sync.ask_audit)
         self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect)
         self.heartbeat.nonce = f"{chance.getrandbits(32):08x}"
         self.watch = LoopWatch(self.sync.suspect)
