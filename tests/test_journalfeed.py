@@ -134,11 +134,7 @@ async def test_a_note_of_a_call_nobody_knows_asks_for_a_resync_at_most_every_fiv
         feed.rows.new = [JournalRow("ACDQUEUED", f"c-{at}", "desk", "", T0 + at, {})]
         feed.clock.time = T0 + at
         await feed.feed._poll()
-<<<<<<< HEAD
-        feed.clock.time += 10_000
-=======
         feed.clock.time += 2_000
->>>>>>> main
         feed.feed._tell_missed()
     assert feed.resyncs == 2
 
