@@ -1,4 +1,4 @@
-"""Each note passes once, whichever way it came first."""
+"""The gate between live feed and journal: each note is told once, and only what was told counts as heard."""
 
 from __future__ import annotations
 
@@ -6,36 +6,45 @@ from acd.notegate import NoteGate
 from acd.wire.ami import AmiFrame
 
 
-def event(kind, agent="anna", ms="1000"):
-    return AmiFrame("Event", "UserEvent", {"UserEvent": kind, "Call": "c1", "Agent": agent, "Ms": ms})
+def event(**headers: str) -> AmiFrame:
+    named = {"Event": "UserEvent", "UserEvent": "AcdEnd", "Call": "c1", "Agent": "NONE", "Ms": "5", **headers}
+    return AmiFrame("Event", "UserEvent", named)
 
 
-def test_what_the_live_feed_brought_is_not_told_again_from_the_journal():
+ROW = {"call": "c1", "agent": "", "ms": "5"}
+
+
+def test_a_row_is_new_until_the_live_feed_told_it() -> None:
     gate = NoteGate()
-    fields = {"call": "c1", "agent": "anna", "ms": "1000"}
-    gate.mark_event(event("AcdAnswer"))
-    assert not gate.first_of_row("AcdAnswer", fields)
-    assert gate.first_of_row("AcdTalkEnd", fields)
-    assert not gate.first_of_row("AcdTalkEnd", fields)
-    assert gate.repeated == 2
+    gate.mark_event(event())
+    assert gate.first_of_row("AcdEnd", ROW) is False
+    assert gate.repeated == 1
 
 
-def test_none_and_nothing_are_the_same_agent():
+def test_a_row_the_live_feed_never_brought_is_told_once() -> None:
     gate = NoteGate()
-    gate.mark_event(event("AcdEnter", agent="NONE"))
-    assert not gate.first_of_row("AcdEnter", {"call": "c1", "agent": "", "ms": "1000"})
+    assert gate.first_of_row("AcdEnd", ROW) is True
+    assert gate.first_of_row("AcdEnd", ROW) is False
 
 
-def test_what_is_no_note_is_not_remembered():
+def test_notes_of_another_moment_agent_or_kind_are_other_notes() -> None:
     gate = NoteGate()
-    gate.mark_event(AmiFrame("Event", "Hangup", {"Uniqueid": "1.1"}))
-    gate.mark_event(event("SomethingElse"))
-    assert not gate._seen
+    gate.mark_event(event())
+    assert gate.first_of_row("AcdEnd", {**ROW, "ms": "6"})
+    assert gate.first_of_row("AcdEnd", {**ROW, "agent": "a1"})
+    assert gate.first_of_row("AcdDial", ROW)
 
 
-def test_memory_is_bounded():
-    gate = NoteGate(limit=10)
-    for ms in range(100):
-        gate.first("AcdEnter", "c", "", str(ms))
-    assert len(gate._seen) == 10
-    assert gate.first("AcdEnter", "c", "", "0"), "forgotten long ago"
+def test_foreign_events_are_no_notes() -> None:
+    gate = NoteGate()
+    gate.mark_event(event(UserEvent="Other"))
+    gate.mark_event(AmiFrame("Event", "Hangup", {"Event": "Hangup"}))
+    assert gate.first_of_row("Other", ROW)
+
+
+def test_memory_is_bounded_and_forgets_the_oldest() -> None:
+    gate = NoteGate(limit=2)
+    for ms in ("1", "2", "3"):
+        gate.first("AcdEnd", "c1", "", ms)
+    assert gate.first("AcdEnd", "c1", "", "1") is True
+    assert gate.first("AcdEnd", "c1", "", "3") is False

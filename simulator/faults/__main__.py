@@ -147,7 +147,9 @@ def try_mutations(console: Console) -> int:
 
     def tell(one: Break, caught: bool) -> None:
         verdict = "caught" if caught else "[red]SURVIVED[/red]"
-        console.print(f"{one.name:52} {verdict:9} by {', '.join(one.tests)}", highlight=False)
+        console.print(
+            f"{verdict:9} {one.name}  [dim]({', '.join(one.tests)})[/dim]", highlight=False, soft_wrap=True
+        )
 
     left = survivors(BREAKS, tell)
     console.print(f"{len(BREAKS) - len(left)} of {len(BREAKS)} caught", highlight=False)

@@ -136,6 +136,18 @@ async def test_a_doubtful_answer_is_no_failure(switch, manager, answer):
     assert switch.counters["commands_doubtful"] + switch.counters["commands_unanswered"] == 1
 
 
+@pytest.mark.parametrize(
+    "doubt",
+    [NoAnswer("no answer within 5 s"), error("Redirect failed, channel not up.")],
+    ids=["none", "odd"],
+)
+async def test_a_command_in_doubt_is_never_sent_again(switch, manager, doubt):
+    """A stale Redirect that fires twice rings a second phone: the core decides anew, with a new attempt."""
+    manager.answers = [doubt]
+    await switch.offer(offer())
+    assert len(manager.sent) == 1
+
+
 async def test_an_action_that_did_not_leave_is_a_failure(switch, manager):
     manager.answers = [NotSent("down", retryable=True)]
     with pytest.raises(PortError) as caught:
