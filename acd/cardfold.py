@@ -396,9 +396,7 @@ def completed(folded: CallCard, stored: CallCard | None) -> CallCard:
     )
 
 
-def _with_never_dialled(
-    dialled: tuple[Segment, ...], stored: tuple[Segment, ...]
-) -> tuple[Segment, ...]:
+def _with_never_dialled(dialled: tuple[Segment, ...], stored: tuple[Segment, ...]) -> tuple[Segment, ...]:
     """Put the offers which only the core knows between the dialled ones, by their time."""
     known = {(leg.agent, leg.attempt) for leg in dialled}
     merged = list(dialled)

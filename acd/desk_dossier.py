@@ -21,6 +21,7 @@ from acd.adapters.store import desk_store, directory_store
 from acd.adapters.store.cards import CardFilter
 from acd.desk import dossier, project
 from acd.desk.dossier import Dossier, Matter
+from acd.desk_messages import form_of
 from acd.ports import PortError
 
 if TYPE_CHECKING:
@@ -42,6 +43,16 @@ LATE_LIMIT_S = 3.0
 """A source later than its budget may still fill the pop for so long; then it is given up."""
 REMEMBERED = 2_000
 LAST_CALLS = 5
+FACT_WORDS = {
+    "ru": {
+        "product": "Продукт", "region": "Регион", "taxpayer": "ИНН", "verified": "(проверен)",
+        "unverified": "(не проверен)",
+    },
+    "en": {
+        "product": "Product", "region": "Region", "taxpayer": "Taxpayer number", "verified": "(verified)",
+        "unverified": "(unverified)",
+    },
+}  # fmt: skip
 
 
 def verified(data: Mapping[str, object]) -> dict[str, object]:
@@ -190,8 +201,8 @@ class Dossiers:
             fields = dict(stored.card.fields)
             calls.append(
                 {
-                    "at": stored.card.entered_at,
-                    "card": stored.card.number,
+                    "at_ms": stored.card.entered_at,
+                    "number": stored.card.number,
                     "agent": stored.card.agent or "",
                     "end": stored.card.end_reason.value,
                     "subject": dossier.text(fields.get("subject", "")),
@@ -221,14 +232,17 @@ class Dossiers:
         body: dict[str, object] = {
             "greeting": owner.greeting_at(now),
             "instructions": [{"text": i.text, "call_type": i.call_type} for i in owner.told(now)],
-            "form": form_data(owner),
+            "form": form_of(owner).to_data(),
             "open_matters": [],
             "last_calls": [],
         }
         person = owner.people.get(choice.person)
         if choice.person:
             body["person"] = {"name": person.name if person else choice.person, "do": choice.do}
-        return body | {"routing": list(choice.why)} | dossier.shown(found)
+        # the edges open what is sensitive only after the agent confirmed who speaks (topics.without_sensitive)
+        return (
+            body | {"routing": list(choice.why)} | dossier.shown(found, confirmed=True) | _facts(owner, found)
+        )
 
     async def close(self) -> None:
         """Give up what is still asked."""
@@ -238,25 +252,12 @@ class Dossiers:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def form_data(owner: Project) -> dict[str, object]:
-    """Return a project's form as plain data for the agent's page."""
-    fields = [
-        {
-            "name": f.name,
-            "label": f.label,
-            "kind": "text" if f.kind == "email" else f.kind,
-            "required": f.required,
-            "max_length": 4_000 if f.kind == "lines" else 300,
-            **({"choices": [list(pair) for pair in f.choices]} if f.choices else {}),
-            **({"prefill": f.prefill} if f.prefill else {}),
-            **({"phrases": list(f.phrases)} if f.phrases else {}),
-        }
-        for f in owner.form.fields
-    ]
-    outcomes = [
-        {"value": value, "label": label, "needs_message": needed}
-        for value, label, needed in owner.form.outcomes
-    ]
-    return {
-        "id": owner.id, "title": owner.name, "language": owner.language, "fields": fields, "outcomes": outcomes,
-    }  # fmt: skip
+def _facts(owner: Project, found: Dossier) -> dict[str, object]:
+    """Return what the page lists beside the name: product, region, and whether the organisation is proven."""
+    words = FACT_WORDS.get(owner.language, FACT_WORDS["en"])
+    facts = {words["product"]: found.product, words["region"]: found.region}
+    if found.organisation:
+        proof = words["verified" if found.verified else "unverified"]
+        facts[words["taxpayer"]] = f"{found.taxpayer_number} {proof}".strip()
+    kept = {name: value for name, value in facts.items() if value}
+    return {"facts": kept} if kept else {}

@@ -14,6 +14,7 @@ from acd.core.effects import ShowPop
 from acd.core.ids import AgentId, CallId, EffectId
 from acd.desk.forms import Form, default_form
 from acd.desk.message import About
+from acd.desk_messages import form_of
 
 if TYPE_CHECKING:
     from acd.adapters.http.services import CardQueries
@@ -39,7 +40,10 @@ class DeskSide:
         book: PopBook,
         store: SqliteStore,
         cards: CardQueries,
+        more: Callable[[ShowPop], Mapping[str, object]] = lambda _wish: {},
     ) -> None:
+        """`more`: what the secretarial desk adds to a dossier; its keys win."""
+        self._more = more
         self._config, self._snapshot, self._book = config, snapshot, book
         self._store, self._cards = store, cards
 
@@ -51,6 +55,9 @@ class DeskSide:
 
     def form(self, queue: str) -> Form:
         """Return the form of this queue's subscriber."""
+        project = self._config().projects.of_queue(queue)
+        if project is not None:
+            return form_of(project)
         return default_form(self.language(queue))
 
     def dossier(self, wish: ShowPop) -> Mapping[str, object]:
@@ -66,6 +73,7 @@ class DeskSide:
             "entered_at": live.entered_at if live else None,
             "greeting": self._greeting(wish.queue, name, wish.agent),
             "form": self.form(wish.queue).to_data(),
+            **self._more(wish),
         }
 
     def restore(self, agent: AgentId) -> Pop | None:

@@ -48,10 +48,8 @@ from acd.watches import ClockWatch, DiskWatch, DoorWatch
 from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
 
     from acd.config import Config
-    from acd.core.effects import ShowPop
     from acd.core.events import LiveAgent
     from acd.core.snapshot import Snapshot
     from acd.ports import Clock
@@ -79,7 +77,14 @@ class House:
         )
         self.book = PopBook()
         self.desk = self._make_desk()
-        self.page = DeskSide(lambda: self.config, self.snapshot, self.book, self.store, Cards(self.store))
+        self.page = DeskSide(
+            lambda: self.config,
+            self.snapshot,
+            self.book,
+            self.store,
+            Cards(self.store),
+            more=self.desk.pop if self.desk else lambda _wish: {},
+        )
         self.broker = self._make_broker()
         self.pops = MqttScreenPop(assembly.mqtt_settings(config), clock, self._tell, self.book)
         self.translator = Translator(self._devices())
@@ -114,7 +119,7 @@ class House:
             switch=self.switch,
             pops=self.pops,
             store=self.store,
-            dossier=self._dossier,
+            dossier=self.page.dossier,
             ask_sync=self.sync.ask_audit,
         )
         self.watches = self._make_watches()
@@ -288,10 +293,6 @@ class House:
         """A number left for a call back while we were down: a task of the missed-call ledger."""
         at = self.clock.now() if item.at is None else item.at
         await self.store.note_spooled_callback(item.call, item.text("number"), at)
-
-    def _dossier(self, wish: ShowPop) -> Mapping[str, object]:
-        """What the pop shows: the page's own part, then what the subscriber's project knows."""
-        return {**self.page.dossier(wish), **(self.desk.pop(wish) if self.desk else {})}
 
     # --- views -----------------------------------------------------------------------------------
 

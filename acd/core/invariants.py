@@ -68,7 +68,9 @@ def _check_agent(floor: Floor, agent: Agent) -> None:
     if agent.state in {AgentState.RESERVED, AgentState.RINGING}:
         ensure(floor.deadlines.due(("offer", agent.id)) is not None, f"{agent.id} is reserved for ever")
     else:
-        ensure(floor.deadlines.due(("offer", agent.id)) is None, f"{agent.id} is not offered, yet a deadline is")
+        ensure(
+            floor.deadlines.due(("offer", agent.id)) is None, f"{agent.id} is not offered, yet a deadline is"
+        )
     ensure(agent.offered_ready is agent.ready, f"{agent.id}: the matcher and we disagree on readiness")
     busy = agent.state is AgentState.BUSY_ELSEWHERE
     ensure(not busy or agent.in_own_call, f"{agent.id} is busy elsewhere without an own call")

@@ -32,7 +32,14 @@ def test_two_hundred_seeds_break_no_invariant_and_lose_no_caller() -> None:
     assert report["seeds"] == 200
     assert report["calls"] > 1_500
     assert set(report["virtual_faults"]) == set(KINDS), "every kind of fault was met"
-    assert set(report["ended"]) >= {"handled", "abandoned", "fallback", "pbx_failed", "callback", "transferred"}
+    assert set(report["ended"]) >= {
+        "handled",
+        "abandoned",
+        "fallback",
+        "pbx_failed",
+        "callback",
+        "transferred",
+    }
     assert report["counts"]["refused_double"] > 0, "the GROUP guard had something to refuse"
 
 

@@ -16,7 +16,18 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 def test_the_benchmark_paints_every_pop_and_writes_its_figures(tmp_path: Path):
     out = tmp_path / "desktop.json"
-    options = ["--agents", "4", "--samples", "3", "--background", "1", "--chromium", CHROMIUM, "--json", str(out)]
+    options = [
+        "--agents",
+        "4",
+        "--samples",
+        "3",
+        "--background",
+        "1",
+        "--chromium",
+        CHROMIUM,
+        "--json",
+        str(out),
+    ]
     main(options)
     figures = json.loads(out.read_text(encoding="utf-8"))
     assert figures["lost"] == 0

@@ -70,7 +70,7 @@ function identity(onIdentity) {
 }
 
 function matters(dossier) {
-  const found = list(dossier.open);
+  const found = list(dossier.open_matters ?? dossier.open);
   if (!found.length) return null;
   return block("open", word("open_matters"), el("ul", {}, found.map((entry) => el("li", {},
     part(entry, "kind") ? el("span", { class: "tag" }, said(part(entry, "kind"))) : null,
@@ -88,7 +88,7 @@ function script(dossier) {
 }
 
 function calls(dossier) {
-  const found = list(dossier.calls);
+  const found = list(dossier.last_calls ?? dossier.calls);
   if (!found.length) return null;
   return block("calls", word("last_calls"), el("ul", {}, found.map((entry) => {
     const at = Number(entry?.at_ms);
