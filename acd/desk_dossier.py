@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 from stdnum.ru import inn
 
-from acd.adapters.store import desk_store, directory_store
+from acd.adapters.store import case_store, directory_store
 from acd.adapters.store.cards import CardFilter
 from acd.desk import dossier, project
 from acd.desk.dossier import Dossier, Matter
@@ -187,8 +187,8 @@ class Dossiers:
         number = self._normalise(ani) if ani else ""
 
         async def job(db: aiosqlite.Connection) -> list[Case]:
-            held = await desk_store.cases(db, owner.id, client=number, limit=10) if number else []
-            named = await desk_store.case(db, quoted) if quoted else None
+            held = await case_store.cases(db, owner.id, client=number, limit=10) if number else []
+            named = await case_store.case(db, quoted) if quoted else None
             if named is not None and named.project == owner.id:
                 held = [named, *(one for one in held if one.number != named.number)]
             return held

@@ -48,7 +48,6 @@ from acd.watches import ClockWatch, DiskWatch, DoorWatch
 from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
-
     from acd.config import Config
     from acd.core.events import LiveAgent
     from acd.core.snapshot import Snapshot
@@ -77,14 +76,7 @@ class House:
         )
         self.book = PopBook()
         self.desk = self._make_desk()
-        self.page = DeskSide(
-            lambda: self.config,
-            self.snapshot,
-            self.book,
-            self.store,
-            Cards(self.store),
-            more=self.desk.pop if self.desk else lambda _wish: {},
-        )
+        self.page = self._make_page()
         self.broker = self._make_broker()
         self.pops = MqttScreenPop(assembly.mqtt_settings(config), clock, self._tell, self.book)
         self.translator = Translator(self._devices())
@@ -150,6 +142,11 @@ class House:
         if isinstance(self.clock, SystemClock):
             watches["clock"] = ClockWatch(self.clock.wall_drift_ms)
         return watches
+
+    def _make_page(self) -> DeskSide:
+        more = self.desk.pop if self.desk else lambda _wish: {}
+        cards = Cards(self.store)
+        return DeskSide(lambda: self.config, self.snapshot, self.book, self.store, cards, more=more)
 
     def _make_desk(self) -> DeskHouse | None:
         if self.config.tree.projects is None:
