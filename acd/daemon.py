@@ -9,12 +9,11 @@ close. Each rung has a time limit; callers wait on in the dialplan whatever happ
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import datetime as dt
 import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -25,6 +24,10 @@ from acd.config import Config, load
 from acd.core.events import PolicyChanged
 from acd.ports import PortError
 from acd.strict_yaml import ConfigError
+from acd.wire.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from acd.house import House
 
 log = structlog.get_logger("acd.daemon")
 
@@ -60,61 +63,65 @@ async def _serve(config: Config, overrides: tuple[str, ...]) -> int:
     from acd.house import House
 
     house = House(config, SystemClock())
-    stop = asyncio.Event()
+    stop, hup = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, lambda: reload(house, config.directory, overrides))
+    loop.add_signal_handler(signal.SIGHUP, hup.set)
     try:
         await house.open()
-    except PortError as failed:
-        log.critical("cannot_start", reason=str(failed))
+    except Exception as failed:  # noqa: BLE001 - logged, with its traceback if it is a defect
+        # whatever it is, the house is closed: a thread of the store would keep the process alive
+        level = log.critical if isinstance(failed, (PortError, ConfigError, ProtocolError)) else log.exception
+        level("cannot_start", reason=str(failed))
         await house.close()
         return 1
     log.info("started", version=__version__, config=str(config.directory))
     notify("READY=1")
-    running = asyncio.create_task(house.run())
-    stopping = asyncio.create_task(stop.wait())
+    tasks = {
+        "house": asyncio.create_task(house.run()),
+        "stop": asyncio.create_task(stop.wait()),
+        "reload": asyncio.create_task(_reload_when_asked(house, hup, config.directory, overrides)),
+    }
     try:
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            failure = running.exception()
+        await asyncio.wait({tasks["house"], tasks["stop"]}, return_when=asyncio.FIRST_COMPLETED)
+        if tasks["house"].done():
+            failure = tasks["house"].exception()
             log.critical("stopped_by_defect", error=repr(failure))
             return 1
         notify("STOPPING=1")
         await _ladder(house)
         return 0
     finally:
-        running.cancel()
-        stopping.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await running
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.wait(tasks.values(), timeout=RUNG_S)
         await house.close()
         log.info("stopped")
 
 
-async def _ladder(house: object) -> None:
+async def _ladder(house: House) -> None:
     """Stop offering, finish what was begun. Callers who wait are the dialplan's already."""
-    from acd.house import House
-
-    assert isinstance(house, House)  # noqa: S101 - narrows the late import
     house.runner.offering = False
     if not await house.runner.settle(RUNG_S):
         log.warning("rung_timed_out", rung="finish", unfinished=house.runner.unfinished)
 
 
-def reload(house: object, directory: Path, overrides: tuple[str, ...]) -> None:
+async def _reload_when_asked(
+    house: House, asked: asyncio.Event, directory: Path, overrides: tuple[str, ...]
+) -> None:
     """SIGHUP: a good configuration replaces the policy as a fact; a broken one changes nothing."""
-    from acd.house import House
-
-    assert isinstance(house, House)  # noqa: S101 - narrows the late import
-    try:
-        config = load(directory, overrides)
-    except ConfigError as wrong:
-        log.error(  # noqa: TRY400 - an operator's mistake needs no traceback
-            "reload_refused", problems=len(wrong.problems), message=str(wrong)
-        )
-        return
-    house.reconfigure(config)
-    house.runner.tell(PolicyChanged(config.policy))
-    log.info("reloaded", at=dt.datetime.now(tz=dt.UTC).isoformat())
+    while True:
+        await asked.wait()
+        asked.clear()
+        try:
+            # a large centre takes seconds to read: not in the loop that callers depend on
+            config = await asyncio.to_thread(load, directory, overrides)
+            house.reconfigure(config)
+        except ConfigError as wrong:
+            log.error(  # noqa: TRY400 - an operator's mistake needs no traceback
+                "reload_refused", problems=len(wrong.problems), message=str(wrong)
+            )
+            continue
+        house.runner.tell(PolicyChanged(config.policy))
+        log.info("reloaded", restart_needed_for=house.needs_restart())

@@ -21,7 +21,6 @@ from acd.adapters.store import case_store, directory_store
 from acd.adapters.store.cards import CardFilter
 from acd.desk import dossier, project
 from acd.desk.dossier import Dossier, Matter
-from acd.desk_messages import form_of
 from acd.ports import PortError
 
 if TYPE_CHECKING:
@@ -232,17 +231,16 @@ class Dossiers:
         body: dict[str, object] = {
             "greeting": owner.greeting_at(now),
             "instructions": [{"text": i.text, "call_type": i.call_type} for i in owner.told(now)],
-            "form": form_of(owner).to_data(),
+            "form": form_data(owner),
             "open_matters": [],
             "last_calls": [],
         }
         person = owner.people.get(choice.person)
         if choice.person:
             body["person"] = {"name": person.name if person else choice.person, "do": choice.do}
-        # the edges open what is sensitive only after the agent confirmed who speaks (topics.without_sensitive)
-        return (
-            body | {"routing": list(choice.why)} | dossier.shown(found, confirmed=True) | _facts(owner, found)
-        )
+        # The values lie in the book of pops; they leave it only after the agent confirmed (acd.topics, HTTP views).
+        known = dossier.shown(found, confirmed=True) | _facts(owner, found)
+        return body | {"routing": list(choice.why)} | known
 
     async def close(self) -> None:
         """Give up what is still asked."""
@@ -261,3 +259,27 @@ def _facts(owner: Project, found: Dossier) -> dict[str, object]:
         facts[words["taxpayer"]] = f"{found.taxpayer_number} {proof}".strip()
     kept = {name: value for name, value in facts.items() if value}
     return {"facts": kept} if kept else {}
+
+
+def form_data(owner: Project) -> dict[str, object]:
+    """Return a project's form as plain data for the agent's page."""
+    fields = [
+        {
+            "name": f.name,
+            "label": f.label,
+            "kind": f.kind,
+            "required": f.required,
+            "max_length": 4_000 if f.kind == "lines" else 300,
+            **({"choices": [list(pair) for pair in f.choices]} if f.choices else {}),
+            **({"prefill": f.prefill} if f.prefill else {}),
+            **({"phrases": list(f.phrases)} if f.phrases else {}),
+        }
+        for f in owner.form.fields
+    ]
+    outcomes = [
+        {"value": value, "label": label, "needs_message": needed}
+        for value, label, needed in owner.form.outcomes
+    ]
+    return {
+        "id": owner.id, "title": owner.name, "language": owner.language, "fields": fields, "outcomes": outcomes,
+    }  # fmt: skip

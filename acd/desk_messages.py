@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from acd.desk.forms import Field, Form, Outcome, default_form, default_outcomes
 from acd.desk.hours import local
 from acd.desk_templates import TemplateRefusedError, one_line, render
 
@@ -30,30 +29,6 @@ class Written:
     body: str
     urgency: str
     call_type: str
-
-
-def form_of(project: Project) -> Form:
-    """Return a project's form as the agent's page draws it; a project without fields has the common one."""
-    if not project.form.fields:
-        return default_form(project.language)
-    fields = tuple(
-        Field(
-            f.name,
-            f.label,
-            "text" if f.kind == "email" else f.kind,
-            required=f.required,
-            choices=f.choices,
-            phrases=f.phrases,
-            prefill=f.prefill,
-        )
-        for f in project.form.fields
-    )
-    outcomes = tuple(
-        Outcome(value, label, needs_message=needed) for value, label, needed in project.form.outcomes
-    )
-    return Form(
-        project.id, project.name, project.language, fields, outcomes or default_outcomes(project.language)
-    )
 
 
 def has_message(project: Project, fields: Mapping[str, str]) -> bool:

@@ -6,28 +6,48 @@ Part of the composition root: configuration, the core's view and stored cards in
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
+from acd import desk_messages
 from acd.clockwork import utc
+from acd.core.card import CallCard
 from acd.core.effects import ShowPop
-from acd.core.ids import AgentId, CallId, EffectId
-from acd.desk.forms import Form, default_form
-from acd.desk.message import About
-from acd.desk_messages import form_of
+from acd.core.events import EndedBy, EndReason
+from acd.core.ids import AgentId, Ani, CallId, Did, EffectId, QueueId, SubscriberId
+from acd.desk.forms import Form, FormError, default_form, from_data
+from acd.desk.message import About, Message, compose
+from acd.desk_dossier import form_data
 
 if TYPE_CHECKING:
     from acd.adapters.http.services import CardQueries
     from acd.adapters.store.sqlite import SqliteStore
     from acd.config import Config
     from acd.core.snapshot import CallView, Snapshot
+    from acd.desk.project import Project
     from acd.pops import Pop, PopBook
+
+log = structlog.get_logger("acd.deskside")
 
 GREETINGS = {
     "ru": ("{firm}, здравствуйте, {agent} слушает", "{firm}, здравствуйте"),
     "en": ("{firm}, good day, {agent} speaking", "{firm}, good day"),
 }
 """With and without the agent's name. Said in the subscriber's name (000-09)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a call, wherever it was found."""
+
+    queue: str = ""
+    subscriber: str = ""
+    card_number: str = ""
+    ani: str = ""
+    did: str = ""
+    entered_at: int | None = None
 
 
 class DeskSide:
@@ -40,12 +60,10 @@ class DeskSide:
         book: PopBook,
         store: SqliteStore,
         cards: CardQueries,
-        more: Callable[[ShowPop], Mapping[str, object]] = lambda _wish: {},
+        project: Callable[[str], Project | None] = lambda _queue: None,
     ) -> None:
-        """`more`: what the secretarial desk adds to a dossier; its keys win."""
-        self._more = more
         self._config, self._snapshot, self._book = config, snapshot, book
-        self._store, self._cards = store, cards
+        self._store, self._cards, self._project = store, cards, project
 
     def language(self, queue: str) -> str:
         """Return the language of a queue's messages."""
@@ -54,11 +72,18 @@ class DeskSide:
         return (entry.language if entry else None) or config.tree.centre.language
 
     def form(self, queue: str) -> Form:
-        """Return the form of this queue's subscriber."""
-        project = self._config().projects.of_queue(queue)
-        if project is not None:
-            return form_of(project)
-        return default_form(self.language(queue))
+        """Return the form of this queue's subscriber: his project's, or the one for everybody."""
+        owner = self._project(queue)
+        language = self.language(queue)
+        if owner is not None and owner.form.fields:
+            data = form_data(owner)
+            if not data["outcomes"]:
+                del data["outcomes"]  # the usual ones
+            try:
+                return from_data(data, id=owner.id, language=language)
+            except FormError as problem:
+                log.warning("form_refused", project=owner.id, why=str(problem)[:500])
+        return default_form(language)
 
     def dossier(self, wish: ShowPop) -> Mapping[str, object]:
         """Return what a pop shows. Pure look-up, no waiting: the ring does not wait for it."""
@@ -73,7 +98,6 @@ class DeskSide:
             "entered_at": live.entered_at if live else None,
             "greeting": self._greeting(wish.queue, name, wish.agent),
             "form": self.form(wish.queue).to_data(),
-            **self._more(wish),
         }
 
     def restore(self, agent: AgentId) -> Pop | None:
@@ -85,16 +109,23 @@ class DeskSide:
         wish = _wish(agent, call)
         return self._book.adopt(wish, self.dossier(wish), view.now)
 
-    async def about(self, agent: AgentId | None, call: CallId) -> tuple[Form, About]:
-        """Return form and head of the message of a call, live or ended. Raises PortError."""
-        queue, number, ani, entered = await self._known_of(call)
-        return self.form(queue), About(
-            subscriber_name=self._firm(queue),
-            card_number=number,
-            taken_at=self._local(entered),
-            agent_name=self._agent_name(agent) if agent is not None else "",
-            ani=ani,
-        )
+    async def message(
+        self, agent: AgentId | None, call: CallId, values: Mapping[str, str]
+    ) -> tuple[Message, str]:
+        """Return the written message of a call, live or ended, and its form's id. Raises PortError.
+
+        A project's own template writes the text; the fields are checked in either case.
+        """
+        known = await self._known_of(call)
+        form = self.form(known.queue)
+        message = compose(form, values, self._about(agent, known))
+        owner = self._project(known.queue)
+        if owner is not None and (owner.form.text or owner.form.subject):
+            written = desk_messages.compose(owner, _card(call, agent, known, message))
+            if written is not None:
+                text = written.body if owner.form.text else message.text
+                message = replace(message, subject=written.subject, text=text)
+        return message, form.id
 
     async def amend(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:
         """Write late fields into a stored card whose call the core no longer knows (after a restart).
@@ -107,21 +138,32 @@ class DeskSide:
         await self._store.write_card(replace(stored.card, fields=fields))
         return True
 
-    async def _known_of(self, call: CallId) -> tuple[str, str, str, int | None]:
-        """(queue, card number, caller's number, entered at): the same from pop, live call and stored card."""
+    # --- inside ----------------------------------------------------------------------------------
+
+    async def _known_of(self, call: CallId) -> _Known:
+        """The same from pop, live call and stored card: preview and save must not differ."""
         shown = self._book.of_call(call)
         if shown is not None:
             wish, entered = shown.wish, shown.dossier.get("entered_at")
-            return wish.queue, wish.card_number, wish.ani, entered if isinstance(entered, int) else None
+            at = entered if isinstance(entered, int) else None
+            return _Known(wish.queue, wish.subscriber, wish.card_number, wish.ani, wish.did, at)
         live = self._live(call)
         if live is not None:
-            return live.queue, live.card_number, live.ani, live.entered_at
+            return _Known(live.queue, live.subscriber, live.card_number, live.ani, live.did, live.entered_at)
         stored = await self._cards.get(call=call)
         if stored is not None:
-            return stored.card.queue, stored.card.number, stored.card.ani, stored.card.entered_at
-        return "", "", "", None
+            card = stored.card
+            return _Known(card.queue, card.subscriber, card.number, card.ani, card.did, card.entered_at)
+        return _Known()
 
-    # --- inside ----------------------------------------------------------------------------------
+    def _about(self, agent: AgentId | None, known: _Known) -> About:
+        return About(
+            subscriber_name=self._firm(known.queue),
+            card_number=known.card_number,
+            taken_at=self._local(known.entered_at),
+            agent_name=self._agent_name(agent) if agent is not None else "",
+            ani=known.ani,
+        )
 
     def _live(self, call: CallId) -> CallView | None:
         return next((c for c in self._snapshot().calls if c.call == call), None)
@@ -159,3 +201,28 @@ def _wish(agent: AgentId, call: CallView) -> ShowPop:
         "waited_ms": call.waited_ms,
     }
     return ShowPop(**values)
+
+
+def _card(call: CallId, agent: AgentId | None, known: _Known, message: Message) -> CallCard:
+    """The card as it will be, as far as a template can see it."""
+    at = known.entered_at or 0
+    return CallCard(
+        call=call,
+        number=known.card_number,
+        subscriber=SubscriberId(known.subscriber),
+        queue=QueueId(known.queue),
+        did=Did(known.did),
+        ani=Ani(known.ani),
+        entered_at=at,
+        answered_at=None,
+        ended_at=at,
+        end_reason=EndReason.HANDLED,
+        ended_by=EndedBy.UNKNOWN,
+        cause=0,
+        wait_ms=0,
+        talk_ms=0,
+        hold_ms=0,
+        acw_ms=0,
+        agent=agent,
+        fields=message.fields,
+    )

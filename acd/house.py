@@ -7,7 +7,7 @@ tasks, `troubles` says in plain words what does not work.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ from acd.adapters.store.sqlite import SqliteStore
 from acd.config_labels import labels_of
 from acd.core.effects import WriteCallCard
 from acd.core.engine import Engine
+from acd.core.events import LiveAgent
 from acd.core.ids import AgentId, CallId
 from acd.core.weighted import WeightedMatcher
 from acd.desk_house import DeskHouse
@@ -48,14 +49,21 @@ from acd.watches import ClockWatch, DiskWatch, DoorWatch
 from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from acd.config import Config
-    from acd.core.events import LiveAgent
+    from acd.core.effects import ShowPop
     from acd.core.snapshot import Snapshot
+    from acd.desk.project import Project
     from acd.ports import Clock
     from acd.wire.ami import AmiFrame
     from agi_scripts.route_did import Numbers
 
 log = structlog.get_logger("acd.house")
+
+CLOSE_S = 5.0
+STORE_CLOSE_S = 15.0
+"""The store writes or spills what waits; see Writer.close."""
 
 MINOR = frozenset({"webhook", "door", "disk", "clock"})
 """Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
@@ -67,6 +75,9 @@ class House:
     def __init__(self, config: Config, clock: Clock) -> None:
         self.config = config
         self.clock = clock
+        self._started_with = config.tree
+        self._kept: dict[AgentId, LiveAgent] | None = None
+        """Agents' status as an earlier life of ours left it; from then on the core knows better."""
         self.engine = Engine(config.policy, WeightedMatcher())
         self.store = SqliteStore(
             config.path(config.tree.store.path),
@@ -76,9 +87,15 @@ class House:
         )
         self.book = PopBook()
         self.desk = self._make_desk()
-        self.page = self._make_page()
-        self.broker = self._make_broker()
-        self.pops = MqttScreenPop(assembly.mqtt_settings(config), clock, self._tell, self.book)
+        self.page = DeskSide(
+            lambda: self.config, self.snapshot, self.book, self.store, Cards(self.store), self._project
+        )
+        self._make_switch_side()
+        self._make_edges()
+
+    def _make_switch_side(self) -> None:
+        """Asterisk: live feed, journal, commands, heartbeat."""
+        config, clock = self.config, self.clock
         self.translator = Translator(self._devices())
         self.gate = NoteGate()
         self.sync = Synchroniser(
@@ -86,6 +103,7 @@ class House:
             self._tell,
             clock,
             known_agents=self._known_agents,
+            on_told=self.gate.mark_event,
             read_calls=self._read_calls,
             read_journal=self._read_journal,
         )
@@ -104,6 +122,8 @@ class House:
         self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released, doubt=self.sync.ask_audit)
         self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect)
         self.watch = LoopWatch(self.sync.suspect)
+        self.broker = self._make_broker()
+        self.pops = MqttScreenPop(assembly.mqtt_settings(config), clock, self._tell, self.book)
         self.runner = Runner(
             self.engine,
             clock,
@@ -111,9 +131,13 @@ class House:
             switch=self.switch,
             pops=self.pops,
             store=self.store,
-            dossier=self.page.dossier,
+            dossier=self._dossier,
             ask_sync=self.sync.ask_audit,
         )
+
+    def _make_edges(self) -> None:
+        """Everything that is neither core nor switch."""
+        config, clock = self.config, self.clock
         self.watches = self._make_watches()
         self.webhook = assembly.webhook(config, self.store, clock)
         self.spool = Spool(
@@ -143,16 +167,15 @@ class House:
             watches["clock"] = ClockWatch(self.clock.wall_drift_ms)
         return watches
 
-    def _make_page(self) -> DeskSide:
-        more = self.desk.pop if self.desk else lambda _wish: {}
-        cards = Cards(self.store)
-        return DeskSide(lambda: self.config, self.snapshot, self.book, self.store, cards, more=more)
-
     def _make_desk(self) -> DeskHouse | None:
         if self.config.tree.projects is None:
             return None
         last_talks = LastTalks(self.store, self.clock, self._numbers)
         return DeskHouse(lambda: self.config, self.store, self.clock, last_talks)
+
+    def _project(self, queue: str) -> Project | None:
+        """The project a queue belongs to, if the centre has projects."""
+        return self.desk.projects().of_queue(queue) if self.desk else None
 
     def _make_door(self) -> Door:
         directory = self.desk or LastTalks(self.store, self.clock, self._numbers)
@@ -234,28 +257,42 @@ class House:
                 group.create_task(work, name=name)
 
     async def close(self) -> None:
-        """Close everything, whatever state it is in."""
+        """Close everything, whatever state it is in: one rung that fails or hangs does not keep the others."""
         if self.webhook is not None:
             self.webhook.stop()
-        await self.agi.close()
         self.ami.close()
-        await self.http.stop()
-        await self.pops.stop()
+        await self._close_one("agi", self.agi.close())
+        await self._close_one("http", self.http.stop())
+        await self._close_one("pops", self.pops.stop())
         if self.broker is not None:
-            await self.broker.stop()
+            await self._close_one("broker", self.broker.stop())
         if self.desk is not None:
-            await self.desk.close()
+            await self._close_one("desk", self.desk.close())
         self.journal.close()
         self.runner.close()
-        await self.store.close()
+        await self._close_one("store", self.store.close(), STORE_CLOSE_S)
+
+    async def _close_one(self, name: str, work: Awaitable[None], limit_s: float = CLOSE_S) -> None:
+        try:
+            async with asyncio.timeout(limit_s):
+                await work
+        except Exception:  # the others must still be closed
+            log.exception("could_not_close", part=name)
 
     def reconfigure(self, config: Config) -> None:
         """Take a new, good configuration: what can change without a restart does."""
+        people = assembly.principals(config)  # may raise ConfigError: then nothing has changed
         self.config = config
         self.translator.set_devices(self._devices())
         if self.broker is not None:
-            self.broker.replace_principals(assembly.principals(config))
-        self.http.replace_principals(assembly.principals(config))
+            self.broker.replace_principals(people)
+        self.http.replace_principals(people)
+
+    def needs_restart(self) -> list[str]:
+        """Sections whose change only a restart takes: connections and places of files."""
+        now, then = self.config.tree, self._started_with
+        names = ("state_dir", "asterisk", "store", "mqtt", "http", "webhook", "log")
+        return [name for name in names if getattr(now, name) != getattr(then, name)]
 
     def _count_cards(self, _fact: object, wishes: Sequence[object]) -> None:
         for wish in wishes:
@@ -265,14 +302,16 @@ class House:
     # --- between the parts -----------------------------------------------------------------------
 
     def _on_event(self, frame: AmiFrame) -> None:
-        self.gate.mark_event(frame)
         self.sync.on_event(frame)
 
     async def _known_agents(self) -> Sequence[LiveAgent]:
         """Status of every configured agent: as kept, else logged out."""
-        kept = {agent.agent: agent for agent in await self.store.load_agents()}
-        from acd.core.events import LiveAgent
-
+        if self._kept is None:
+            try:
+                self._kept = {agent.agent: agent for agent in await self.store.load_agents()}
+            except PortError as refused:  # routing goes on: everybody logs in again
+                log.warning("agents_not_known", reason=str(refused))
+        kept = self._kept or {}
         return [
             kept.get(AgentId(name)) or LiveAgent(AgentId(name), logged_in=False)
             for name in self.config.tree.agents
@@ -290,6 +329,12 @@ class House:
         """A number left for a call back while we were down: a task of the missed-call ledger."""
         at = self.clock.now() if item.at is None else item.at
         await self.store.note_spooled_callback(item.call, item.text("number"), at)
+
+    def _dossier(self, wish: ShowPop) -> Mapping[str, object]:
+        """What the pop shows: the page's own part, then what the subscriber's project knows."""
+        own = self.page.dossier(wish)
+        known = self.desk.pop(wish) if self.desk else {}
+        return {**own, **known, "form": own["form"]}
 
     # --- views -----------------------------------------------------------------------------------
 

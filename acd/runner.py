@@ -122,7 +122,8 @@ class Runner:
     def tell(self, fact: Fact) -> None:
         """Put a fact into the inbox. Never blocks."""
         if len(self._inbox) >= INBOX_LIMIT:
-            raise RuntimeError("inbox full: the loop cannot keep up, restart is safer than a lie")
+            self._break(RuntimeError("inbox full: the loop cannot keep up, restart is safer than a lie"))
+            return
         self._inbox.append(fact)
         if not self._scheduled:
             self._scheduled = True
@@ -134,6 +135,8 @@ class Runner:
 
     def _drain(self) -> None:
         self._scheduled = False
+        if self._broken is not None:
+            return  # a core that broke its word decides nothing more
         try:
             while self._inbox:
                 self._step(self._inbox.popleft())
@@ -170,6 +173,8 @@ class Runner:
 
     def _deadline(self) -> None:
         self._timer = None
+        if self._broken is not None:
+            return
         # the loop's timer may fire a fraction of a millisecond early on our integer timeline
         try:
             if self._timer_due is not None and self.clock.now() >= self._timer_due:
@@ -198,6 +203,8 @@ class Runner:
         self._spawn(send(w), w.effect)
 
     def _show_pop(self, w: wish.ShowPop) -> None:
+        if not self.offering:
+            return  # its offer does not leave either
         dossier = self._dossier(w)
         self._pop_outbox.put(lambda: self._pops.show(w, dossier))
 

@@ -34,15 +34,20 @@ class DoorWatch:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._outside: OrderedDict[CallId, Instant] = OrderedDict()
+        self._through: OrderedDict[CallId, None] = OrderedDict()
+        """Calls lately let in: the journal may bring a lost AcdEnter after all that followed it."""
 
     def observe(self, one: fact.Fact, _wishes: object) -> None:
         """Take every fact of the runner."""
-        if isinstance(one, fact.CallEntered):
+        if isinstance(one, fact.CallEntered) and one.call not in self._through:
             self._outside[one.call] = self._clock.now()
             if len(self._outside) > DOOR_LIMIT:
                 self._outside.popitem(last=False)
         elif isinstance(one, _THROUGH):
             self._outside.pop(one.call, None)
+            self._through[one.call] = None
+            if len(self._through) > DOOR_LIMIT:
+                self._through.popitem(last=False)
         elif isinstance(one, fact.WorldSynced):
             before, now = self._outside, self._clock.now()
             outside = (call.call for call in one.calls if call.stage == "enter")

@@ -190,11 +190,15 @@ TARGETS: dict[str, tuple[Target, tuple[bytes, ...]]] = {
     "ami": (
         fuzz_ami,
         (
-            b"Event: UserEvent\r\nPriority: 3\r\nUniqueid: 1.1\r\nUserEvent: AcdDial\r\nCall: c-1\r\nQueue: q\r\n"
-            b"Agent: a101\r\nMs: 1790000000000\r\nAttempt: 1\r\n\r\n",
+            (
+                b"Event: UserEvent\r\nPriority: 3\r\nUniqueid: 1.1\r\nUserEvent: AcdDial\r\nCall: c-1\r\nQueue: q\r\n"
+                b"Agent: a101\r\nMs: 1790000000000\r\nAttempt: 1\r\n\r\n"
+            ),
             b"Event: Newchannel\r\nChannel: PJSIP/a101-00000001\r\nUniqueid: 2.1\r\nLinkedid: 2.1\r\n\r\n",
-            b"Event: Status\r\nUniqueid: 1.1\r\nVariable: ACD_CALL=c-1\r\nVariable: ACD_STAGE=wait\r\n"
-            b"Variable: ACD_ENTER_MS=1790000000000\r\nVariable: ACD_NEEDS=ru:3.law:1\r\n\r\n",
+            (
+                b"Event: Status\r\nUniqueid: 1.1\r\nVariable: ACD_CALL=c-1\r\nVariable: ACD_STAGE=wait\r\n"
+                b"Variable: ACD_ENTER_MS=1790000000000\r\nVariable: ACD_NEEDS=ru:3.law:1\r\n\r\n"
+            ),
             b"Response: Success\r\nActionID: 1\r\nMessage: x\r\n\r\n",
             "Event: Hangup\r\nUniqueid: 1.1\r\nCause: 16\r\nCallerIDName: Ёж\r\n\r\n".encode(),
         ),
@@ -209,20 +213,24 @@ TARGETS: dict[str, tuple[Target, tuple[bytes, ...]]] = {
     "queue_log": (
         fuzz_queue_log,
         (
-            b"1790000000|c-1|NONE|NONE|ACDENTER|ms=1790000000000|did=7001|ani=+7912\n"
-            b"1790000000|c-1|q|NONE|ACDQUEUED|ms=1790000000100|why=new|enter_ms=1790000000000|card=17\n"
-            b"1790000001|c-1|q|a101|ACDDIAL|ms=1790000001000|attempt=1\n"
-            b"1790000002|c-1|q|a101|ACDANSWER|ms=1790000002000|attempt=1\n"
-            b"1790000009|c-1|q|a101|ACDTALKEND|ms=1790000009000|attempt=1|by=agent|stays=0\n"
-            b"1790000009|c-1|q|a101|ACDEND|ms=1790000009001|cause=16|stage=done|by=agent\n",
+            (
+                b"1790000000|c-1|NONE|NONE|ACDENTER|ms=1790000000000|did=7001|ani=+7912\n"
+                b"1790000000|c-1|q|NONE|ACDQUEUED|ms=1790000000100|why=new|enter_ms=1790000000000|card=17\n"
+                b"1790000001|c-1|q|a101|ACDDIAL|ms=1790000001000|attempt=1\n"
+                b"1790000002|c-1|q|a101|ACDANSWER|ms=1790000002000|attempt=1\n"
+                b"1790000009|c-1|q|a101|ACDTALKEND|ms=1790000009000|attempt=1|by=agent|stays=0\n"
+                b"1790000009|c-1|q|a101|ACDEND|ms=1790000009001|cause=16|stage=done|by=agent\n"
+            ),
             b"1790000000|NONE|NONE|a101|ACDFEATURE|ms=1790000000000|action=pause|reason=7\n",
         ),
     ),
     "cel": (
         fuzz_cel,
         (
-            b'"HANGUP","1790000000.123","7912","s","acd-in","PJSIP/trunk-1","","1.1","1.1","",'
-            b'"{""hangupcause"":16}"',
+            (
+                b'"HANGUP","1790000000.123","7912","s","acd-in","PJSIP/trunk-1","","1.1","1.1","",'
+                b'"{""hangupcause"":16}"'
+            ),
             b'"AcdEnter","1790000000.1","","","","","","1.1","1.1","","{""extra"":""c-1""}"',
         ),
     ),
@@ -242,9 +250,11 @@ TARGETS: dict[str, tuple[Target, tuple[bytes, ...]]] = {
     "card": (
         fuzz_card,
         (
-            b'{"call":"c","number":"1","subscriber":"s","queue":"q","did":"1","ani":"2","entered_at":1,'
-            b'"answered_at":null,"ended_at":2,"end_reason":"abandoned","ended_by":"caller","cause":16,"wait_ms":1,'
-            b'"talk_ms":0,"hold_ms":0,"acw_ms":0,"agent":null,"segments":[],"fields":[],"history":[],"explanation":[]}',
+            (
+                b'{"call":"c","number":"1","subscriber":"s","queue":"q","did":"1","ani":"2","entered_at":1,'
+                b'"answered_at":null,"ended_at":2,"end_reason":"abandoned","ended_by":"caller","cause":16,"wait_ms":1,'
+                b'"talk_ms":0,"hold_ms":0,"acw_ms":0,"agent":null,"segments":[],"fields":[],"history":[],"explanation":[]}'
+            ),
         ),
     ),
 }
@@ -266,7 +276,19 @@ def mutate(chance: random.Random, seeds: tuple[bytes, ...], most: int = 4_096) -
             case 2:
                 data[at:end] = chance.randbytes(end - at)
             case 3:
-                odd = (b"\r\n", b"\n", b"\0", b": ", b"|", b"=", b"\xff", b"9" * 30, b"-1", "Ё".encode(), b"{")
+                odd = (
+                    b"\r\n",
+                    b"\n",
+                    b"\0",
+                    b": ",
+                    b"|",
+                    b"=",
+                    b"\xff",
+                    b"9" * 30,
+                    b"-1",
+                    "Ё".encode(),
+                    b"{",
+                )
                 data[at:at] = chance.choice(odd)
             case 4:
                 data[at:] = b""

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from acd.config_projects import Projects
 from acd.core.ids import CallId
+from acd.desk.project import Form, FormField
 from acd.deskside import DeskSide
 from acd.pops import PopBook
 from tests.adapters.edges_help import ANI, ANN, BOB, CALL, show, snapshot
@@ -37,6 +38,7 @@ def config(language: str = "ru") -> Any:
             queues={"sales": queue},
             agents={"ann": SimpleNamespace(name="Анна")},
             centre=SimpleNamespace(language=language),
+            pops=SimpleNamespace(show_ani=True),
         ),
         zone=ZoneInfo("Europe/Moscow"),
     )
@@ -71,11 +73,14 @@ def test_a_talk_that_outlived_our_restart_gets_its_pop_back():
     assert desk.restore(BOB) is None
 
 
-async def test_the_head_of_the_message_is_the_same_from_pop_live_call_and_stored_card():
+VALUES = {"subject": "Счёт", "disposition": "settled"}
+
+
+async def test_the_message_is_the_same_from_pop_live_call_and_stored_card():
     desk, book = side()
-    live = await desk.about(ANN, CALL)
+    live = await desk.message(ANN, CALL, VALUES)
     book.show(show(), desk.dossier(show()), NOW)
-    shown = await desk.about(ANN, CALL)
+    shown = await desk.message(ANN, CALL, VALUES)
     entered = snapshot().calls[0].entered_at
     other = DeskSide(
         config,
@@ -84,15 +89,44 @@ async def test_the_head_of_the_message_is_the_same_from_pop_live_call_and_stored
         FakeStore(),
         FakeCards([Stored(card(call=CallId("old"), entered_at=entered))]),
     )
-    stored = await other.about(ANN, CallId("old"))
+    stored = await other.message(ANN, CallId("old"), VALUES)
     assert live == shown == stored
-    assert live[1].taken_at == "15.11.2023 01:13"
+    assert live[0].text.startswith("Сообщение для ООО «Ромашка»\nКарточка 1042-7 · 15.11.2023 01:13\n")
 
 
-async def test_a_call_nobody_knows_has_the_default_form_and_an_empty_head():
-    desk, _ = side()
-    _, about = await desk.about(None, CallId("unknown"))
-    assert (about.card_number, about.taken_at, about.agent_name) == ("", "", "")
+async def test_a_call_nobody_knows_has_the_default_form_and_no_head():
+    message, form = await side()[0].message(None, CallId("unknown"), VALUES)
+    assert (form, message.text.split("\n")[0]) == ("default", "Сообщение")
+
+
+def owner(**form: Any) -> Any:
+    fields = (FormField("note", "Что передать", "lines", required=True), FormField("mail", "Почта", "email"))
+    hours = SimpleNamespace(zone=ZoneInfo("Europe/Moscow"))
+    return SimpleNamespace(
+        id="romashka", name="Ромашка", language="ru", hours=hours, form=Form(fields, **form)
+    )
+
+
+async def test_a_projects_form_and_template_write_the_message():
+    """000-10, 000-17: the agreed form of this subscriber, in the preview as in what is kept."""
+    desk = DeskSide(
+        config,
+        snapshot,
+        PopBook(),
+        FakeStore(),
+        FakeCards(),
+        lambda _queue: owner(text="Для вас: {{ note }}", subject="№ {{ card }}"),
+    )
+    assert [field.kind for field in desk.form("sales").fields] == ["lines", "email"]
+    message, form = await desk.message(ANN, CALL, {"note": "Звонили", "disposition": "message"})
+    assert (message.ready, message.text.strip(), message.subject, form) == (
+        True,
+        "Для вас: Звонили",
+        "№ 1042-7",
+        "romashka",
+    )
+    wrong, _ = await desk.message(ANN, CALL, {"mail": "x", "disposition": "message"})
+    assert [(p.field, p.code) for p in wrong.problems] == [("note", "required"), ("mail", "not_an_email")]
 
 
 async def test_late_fields_reach_the_stored_card():

@@ -57,6 +57,7 @@ class Engine:
             "rest": self._agents.rested,
             "max_wait": self._calls.waited_too_long,
             "skip": self._calls.may_be_offered_to_all,
+            "look_again": self._sync.look_again,
         }
 
     def _dispatch_table(self) -> dict[type, Callable[[Any, Instant], None]]:

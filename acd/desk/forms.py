@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-KINDS = ("text", "lines", "phone", "number", "date", "time", "datetime", "choice", "yesno")
+KINDS = ("text", "lines", "phone", "email", "number", "date", "time", "datetime", "choice", "yesno")
 """`text` is one line, `lines` several; `datetime` is local time as YYYY-MM-DDTHH:MM."""
 PREFILLS = ("", "ani", "name", "organisation")
 """What a field starts with: the caller's number or what the dossier knows. A hint the agent confirms."""

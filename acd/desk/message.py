@@ -21,6 +21,7 @@ MAX_TEXT = 16_000
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _PHONE = re.compile(r"^\+?[0-9 ()./-]{2,40}(?:(?:#|доб\.? ?|ext\.? ?)[0-9]{1,6})?$", re.IGNORECASE)
+_EMAIL = re.compile(r"^[^\s@<>(),;:\"]{1,64}@[^\s@<>(),;:\"]{1,190}\.[^\s@<>(),;:\".]{2,63}$")
 _PHONE_DIGITS = range(3, 21)
 _BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 _WORDS = {
@@ -48,7 +49,7 @@ class About:
 class Problem:
     """What keeps a field from being sent.
 
-    `code`: required, too_long, not_a_phone, not_a_number, not_a_date, not_a_time, not_a_choice, too_small,
+    `code`: required, too_long, not_a_phone, not_an_email, not_a_number, not_a_date, not_a_time, not_a_choice, too_small,
     too_large or unknown.
     """
 
@@ -175,6 +176,10 @@ def _phone(_field: Field, value: str, _words: Words, _language: str) -> Read:
     return value, value, "" if good else "not_a_phone"
 
 
+def _email(_field: Field, value: str, _words: Words, _language: str) -> Read:
+    return value, value, "" if _EMAIL.match(value) else "not_an_email"
+
+
 def _number(field: Field, value: str, _words: Words, _language: str) -> Read:
     compact = value.replace(" ", "").replace("\u00a0", "").replace(",", ".")
     try:
@@ -229,6 +234,7 @@ _READERS: dict[str, Callable[[Field, str, Words, str], Read]] = {
     "text": _plain,
     "lines": _plain,
     "phone": _phone,
+    "email": _email,
     "number": _number,
     "date": _date,
     "time": _time,

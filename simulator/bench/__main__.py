@@ -7,6 +7,7 @@ from importlib import import_module
 
 TABLE = {
     "calls": "simulator.bench.calls",
+    "capacity": "simulator.bench.capacity",
     "routing": "simulator.bench.routing",
     "routing-bound": "simulator.bench.routing_bound",
     "decision": "simulator.bench.decision",

@@ -23,6 +23,7 @@ from rich.table import Table
 
 from simulator.centre.driver import PlannedCall
 from simulator.faults import plan as plans
+from simulator.faults.mutate import BREAKS, Break, survivors
 from simulator.faults.plan import Fault, Kind
 from simulator.faults.run import Done, Result, plan_faulty_calls, run
 from simulator.faults.site import Site, make_driver
@@ -141,6 +142,18 @@ def print_result(result: Result, console: Console) -> None:
         console.print(f"[red]{problem}[/red]", markup=True, highlight=False)
 
 
+def try_mutations(console: Console) -> int:
+    """Make every deliberate break and say which ones the tests caught; 0 when all."""
+
+    def tell(one: Break, caught: bool) -> None:
+        verdict = "caught" if caught else "[red]SURVIVED[/red]"
+        console.print(f"{one.name:52} {verdict:9} by {', '.join(one.tests)}", highlight=False)
+
+    left = survivors(BREAKS, tell)
+    console.print(f"{len(BREAKS) - len(left)} of {len(BREAKS)} caught", highlight=False)
+    return 1 if left else 0
+
+
 app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None)
 
 
@@ -160,9 +173,14 @@ def main(
     agents: Annotated[int, typer.Option(min=2, max=500, help="How many agents.")] = 20,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
     keep: Annotated[Path | None, typer.Option(help="Folder for everything the run writes.")] = None,
+    mutations: Annotated[
+        bool, typer.Option("--mutations", help="Break the code itself: do the tests notice?")
+    ] = False,
 ) -> None:
     """Break things while people call, and prove that no call is lost."""
     console = Console()
+    if mutations:
+        raise typer.Exit(try_mutations(console))
     chosen = random.SystemRandom().randrange(1_000_000) if seed is None else seed
     options = Options(calls, kills, rate, chosen, asterisk, minutes, kinds_of(mix), agents, keep)
     result = asyncio.run(faults(options, console))

@@ -71,6 +71,8 @@ def draw(rng: random.Random, kind: Kind, at_s: float) -> Fault:
 
 def kills(count: int, span_s: float, seed: int) -> list[Fault]:
     """`count` kills at uniform moments of the span, and in its middle a daemon that stays dead."""
+    if not count:
+        return []
     rng = random.Random(f"kills {seed}")
     moments = sorted(rng.uniform(0.5, max(1.0, span_s - 2.0)) for _ in range(count))
     plan = [draw(rng, Kind.KILL, at) for at in moments]

@@ -66,6 +66,10 @@ class TcpProxy:
         self._open.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - asyncio runs us as one
+        self._links.add(task)
+        task.add_done_callback(self._links.discard)
         self.connections += 1
         if self.refuse:
             writer.transport.abort()
@@ -79,12 +83,9 @@ class TcpProxy:
         self._writers |= {writer, far_writer}
         keep = self._keep_frames() if self._frames else _keep_all
         ways = (self._pass(reader, far_writer, _keep_all), self._pass(far_reader, writer, keep))
-        tasks = {asyncio.create_task(way) for way in ways}
-        self._links |= tasks
         try:
-            await asyncio.wait(tasks)
+            await asyncio.gather(*ways)
         finally:
-            self._links -= tasks
             self._writers -= {writer, far_writer}
 
     async def _pass(

@@ -110,17 +110,16 @@ class Result:
 
 
 def plan_faulty_calls(
-    site: Site, count: int, rate_per_s: float, seed: int, cancels: bool
+    site: Site, count: int, rate_per_s: float, seed: int, *, cancels: bool
 ) -> list[PlannedCall]:
     """Plan calls; with `cancels`, every tenth caller hangs up within 50 ms of the answer."""
     calls = plan_calls(site.spec, count, rate_per_s, seed, talk_s=(1.0, 3.0))
-    if not cancels:
-        return calls
     rng = random.Random(f"cancels {seed}")
-    return [
-        replace(call, ringing_s=ANSWER_S + rng.uniform(-0.05, 0.05) if rng.random() < 0.1 else LONGEST_S)
-        for call in calls
-    ]
+
+    def ringing_s() -> float:
+        return ANSWER_S + rng.uniform(-0.05, 0.05) if cancels and rng.random() < 0.1 else LONGEST_S
+
+    return [replace(call, ringing_s=ringing_s()) for call in calls]
 
 
 async def run(

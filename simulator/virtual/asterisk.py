@@ -45,10 +45,16 @@ class Session:
         for action in self._parser.feed(data):
             self.switch.act(self, action)
 
-    def reply(self, action: AmiAction, ok: bool, message: str = "", *extra: tuple[str, str]) -> None:
-        """Answer an action."""
+    def accept(self, action: AmiAction, message: str = "", *extra: tuple[str, str]) -> None:
+        """Answer Success."""
+        self._reply("Success", action, message, extra)
+
+    def refuse(self, action: AmiAction, message: str) -> None:
+        """Answer Error."""
+        self._reply("Error", action, message, ())
+
+    def _reply(self, kind: str, action: AmiAction, message: str, extra: tuple[tuple[str, str], ...]) -> None:
         pairs = [("Message", message)] if message else []
-        kind = "Success" if ok else "Error"
         self.wire.respond(encode_response(kind, [*pairs, *extra], action_id=action.get("ActionID")))
 
 
@@ -165,30 +171,31 @@ class Asterisk:
         """Obey one action."""
         name = action.name.lower()
         if not session.user and name != "login":
-            session.reply(action, False, "Permission denied")
+            session.refuse(action, "Permission denied")
             return
         handler = getattr(self, f"_do_{name}", None)
         if handler is None:
-            session.reply(action, False, "Invalid/unknown command")
+            self.world.fault(f"the model does not know the action {action.name}")
+            session.refuse(action, "Invalid/unknown command")
         else:
             handler(session, action)
 
     def _do_login(self, session: Session, action: AmiAction) -> None:
         session.user = action.get("Username")
-        session.reply(action, True, "Authentication accepted")
+        session.accept(action, "Authentication accepted")
         if self.booted:
             self._tell_booted(session)
 
     def _do_ping(self, session: Session, action: AmiAction) -> None:
-        session.reply(action, True, "", ("Ping", "Pong"))
+        session.accept(action, "", ("Ping", "Pong"))
 
     def _do_coresettings(self, session: Session, action: AmiAction) -> None:
-        session.reply(action, True, "", ("AsteriskVersion", VERSION), ("SystemName", SYSTEM))
+        session.accept(action, "", ("AsteriskVersion", VERSION), ("SystemName", SYSTEM))
 
     def _list(
         self, session: Session, action: AmiAction, rows: list[tuple[str, list[tuple[str, str]]]]
     ) -> None:
-        session.reply(action, True, "follows", ("EventList", "start"))
+        session.accept(action, "follows", ("EventList", "start"))
         tag = [("ActionID", action.get("ActionID"))]
         for event, pairs in rows:
             session.wire.respond(encode_event(event, [*tag, *pairs]))
@@ -216,16 +223,24 @@ class Asterisk:
     def _do_setvar(self, session: Session, action: AmiAction) -> None:
         target, name, value = action.get("Channel"), action.get("Variable"), action.get("Value")
         if target and target not in self.channels:
-            session.reply(action, False, "No such channel")
+            session.refuse(action, "No such channel")
             return
         scope = self.channels[target].variables if target else self.globals
         scope[name] = value
-        session.reply(action, True, "Variable Set")
+        session.accept(action, "Variable Set")
+
+    def _do_getvar(self, session: Session, action: AmiAction) -> None:
+        target, name = action.get("Channel"), action.get("Variable")
+        if target and target not in self.channels:
+            session.refuse(action, "No such channel")
+            return
+        scope = self.channels[target].variables if target else self.globals
+        session.accept(action, "", ("Variable", name), ("Value", scope.get(name, "")))
 
     def _do_hangup(self, session: Session, action: AmiAction) -> None:
         channel = self.channels.get(action.get("Channel"))
         if channel is None:
-            session.reply(action, False, "No such channel")
+            session.refuse(action, "No such channel")
             return
         for walk in list(self.walks.values()):
             if walk.channel is channel:
@@ -233,13 +248,13 @@ class Asterisk:
                 walk.hang_up("system")
             elif walk.leg is channel:
                 walk.leg_event("dead")
-        session.reply(action, True, "Channel Hungup")
+        session.accept(action, "Channel Hungup")
 
     def _do_redirect(self, session: Session, action: AmiAction) -> None:
         """Failure modes 5 to 9: no answer of a Redirect is the truth."""
         walk = self.walks.get(action.get("Channel"))
         if walk is None or walk.over:
-            session.reply(action, False, NOT_UP if walk is not None else "Channel does not exist.")
+            session.refuse(action, NOT_UP if walk is not None else "Channel does not exist.")
             return
         if not action.get("Context").startswith("acd-") or action.get("Exten") == "":
             self.world.fault(f"a caller was redirected to {action.get('Context')!r}")
@@ -249,17 +264,17 @@ class Asterisk:
             self.world.count("double_redirects")
             if draw < 0.23:
                 walk.redirect(place)
-            session.reply(action, False, NOT_UP)
+            session.refuse(action, NOT_UP)
         elif draw < odds.lost:
-            session.reply(action, True, "Redirect successful")
+            session.accept(action, "Redirect successful")
         elif draw < odds.lost + odds.refused:
             walk.redirect(place)
-            session.reply(action, False, NOT_UP)
+            session.refuse(action, NOT_UP)
         elif draw < odds.lost + odds.refused + odds.late:
             self.process.later(self._redirects.uniform(0.0, 4.0), walk.redirect, place)
-            session.reply(action, True, "Redirect successful")
+            session.accept(action, "Redirect successful")
         else:
             walk.redirect(place)
             if draw > 1 - odds.doubled:
                 self.process.later(self._redirects.uniform(0.0, 1.5), walk.redirect, place)
-            session.reply(action, True, "Redirect successful")
+            session.accept(action, "Redirect successful")

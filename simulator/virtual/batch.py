@@ -34,15 +34,14 @@ def quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _drop(logger: Any, name: str, event: Any) -> Any:
+def _drop(_logger: Any, _name: str, _event: Any) -> Any:
     raise structlog.DropEvent
 
 
 def run_seed(seed: int, *, trace: bool = False, guard: bool = True) -> SeedResult:
     """Run one seed to its end."""
     with quiet():
-        result = World(seed, trace=trace, guard=guard).run()
-    return result
+        return World(seed, trace=trace, guard=guard).run()
 
 
 def run(

@@ -84,9 +84,9 @@ class Daemon:
         )
         settings = AmiSettings("acd", "secret", interest=EVENTS)
         self.ami = AmiConnection(settings, self._on_event, self.sync.on_state)
-        self.ami._random = Random(chance.random())  # noqa: S311, SLF001 - jitter by the seed
+        self.ami._random = Random(chance.random())  # noqa: SLF001 - jitter by the seed
         self.sync.attach(self.ami)
-        self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released)
+        self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released, doubt=self.sync.ask_audit)
         self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect)
         self.heartbeat.nonce = f"{chance.getrandbits(32):08x}"
         self.watch = LoopWatch(self.sync.suspect)
@@ -111,7 +111,7 @@ class Daemon:
             numbers=lambda: numbers, directory=self, next_card_number=self.store.next_card_number
         )
 
-    async def find(self, ani: Ani, did: Did) -> Mapping[str, object]:  # noqa: ARG002
+    async def find(self, ani: Ani, did: Did, quoted: str = "") -> Mapping[str, object]:  # noqa: ARG002
         """The directory: slow now and then, over the budget even."""
         await asyncio.sleep(self.disk.chance.uniform(0.0, 0.25))
         return {}

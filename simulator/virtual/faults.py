@@ -72,10 +72,10 @@ class Hands:
             "daemon_dead_long": self._daemon_kill,
             "daemon_freeze": self._daemon_freeze,
             "ami_cut": self._ami_cut,
-            "ami_black_hole": lambda f: self._weather("black_hole", True, False),  # noqa: ARG005
+            "ami_black_hole": lambda f: self._weather("black_hole", bad=True, good=False),  # noqa: ARG005
             "ami_refuse": self._ami_refuse,
-            "events_dropped": lambda f: self._weather("drop", f.strength * 0.6, 0.0),
-            "events_doubled": lambda f: self._weather("double", f.strength, 0.0),
+            "events_dropped": lambda f: self._weather("drop", bad=f.strength * 0.6, good=0.0),
+            "events_doubled": lambda f: self._weather("double", bad=f.strength, good=0.0),
             "events_late": self._events_late,
             "actions_late": self._actions_late,
             "redirects_lost": lambda f: self._odds("lost", f.strength),
@@ -100,7 +100,7 @@ class Hands:
         if undo is not None:
             self.world.later(fault.for_s, undo)
 
-    def _weather(self, name: str, bad: object, good: object) -> Callable[[], None]:
+    def _weather(self, name: str, *, bad: object, good: object) -> Callable[[], None]:
         setattr(self.world.weather, name, bad)
         return lambda: setattr(self.world.weather, name, good)
 
@@ -120,7 +120,7 @@ class Hands:
 
     def _ami_refuse(self, fault: Fault) -> Callable[[], None]:
         self._ami_cut(fault)
-        return self._weather("refuse", True, False)
+        return self._weather("refuse", bad=True, good=False)
 
     def _ami_cut(self, fault: Fault) -> None:  # noqa: ARG002
         switch = self.world.switch
@@ -145,8 +145,8 @@ class Hands:
 
     def _phone_gone(self, fault: Fault) -> Callable[[], None]:  # noqa: ARG002
         phone = self.world.phones[self._chance.choice(sorted(self.world.phones))]
-        self.world.register(phone, False)
-        return lambda: self.world.register(phone, True)
+        self.world.register(phone, there=False)
+        return lambda: self.world.register(phone, there=True)
 
     def _leg_dies(self, fault: Fault) -> None:  # noqa: ARG002
         switch = self.world.switch

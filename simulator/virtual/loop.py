@@ -110,7 +110,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Return virtual seconds since the start."""
         return self._virtual_s
 
-    def call_at(
+    def call_at(  # type: ignore[override]  # typeshed ties the callback to its arguments
         self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         """Plan by time, then by serial number."""
@@ -149,16 +149,16 @@ class VirtualLoop(asyncio.BaseEventLoop):
         while heap and heap[0][0] <= self._virtual_s:
             ready.append(heapq.heappop(heap)[2])
         for _ in range(len(ready)):
-            handle = ready.popleft()
-            if handle.cancelled():
-                continue
-            owner = handle._context.get(PROCESS)  # type: ignore[attr-defined]  # noqa: SLF001 - the only way to know
-            if owner is not None and not owner.alive:
-                continue
-            if owner is not None and owner.frozen:
-                owner.park(handle)
-                continue
+            self._run_handle(ready.popleft())
+
+    def _run_handle(self, handle: asyncio.Handle) -> None:
+        if handle.cancelled():
+            return
+        owner = handle._context.get(PROCESS)  # type: ignore[attr-defined]  # noqa: SLF001 - the only way to know
+        if owner is None or (owner.alive and not owner.frozen):
             handle._run()  # noqa: SLF001 - we are the loop
+        elif owner.alive:
+            owner.park(handle)
 
     async def create_connection(self, protocol_factory: Any, *args: Any, **options: Any) -> Any:  # noqa: ARG002
         """Reach the modelled network."""
@@ -172,7 +172,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - killed on purpose
                 with contextlib.suppress(RuntimeError):  # it may want to await in its `finally`
-                    task.get_coro().close()  # type: ignore[union-attr]
+                    task.get_coro().close()
         self._everything.clear()
         self._heap.clear()
         self._ready.clear()

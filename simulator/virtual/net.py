@@ -63,7 +63,7 @@ class Wire(asyncio.Transport):
             delay += self._chance.uniform(0, weather.action_delay_most_s)
         self.server.at(self._in_lane(">", delay), self._at_server, bytes(data))
 
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
+    def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ARG002 - of asyncio.Transport
         """There is no socket."""
         return default
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from acd.core.ids import AgentId
 from agi_scripts import dialplan_vars as var
 
 if TYPE_CHECKING:
@@ -131,9 +132,11 @@ class Walk:
                 handler = table.get(self.place[0])
                 if handler is None:
                     self.world.fault(f"{self.call} fell out of the dialplan at {self.place}")
-                    raise _Gone
+                    break
                 self.place = await handler(self.place[1])
             except _Jump as jump:
+                if self.vars.get(var.ACD_STAGE) == "talk":
+                    self.world.count("talks_torn")
                 self._drop_leg()
                 self.place = jump.place
             except _Gone:
@@ -269,7 +272,7 @@ class Walk:
             return ("acd-wait", "s")
         self.note("AcdDial", attempt=attempt)
         await self._step()
-        phone = self.world.phones[agent]
+        phone = self.world.phones[AgentId(agent)]
         status = await self._ring(phone)
         if status == "ANSWER":
             return await self._talk(phone, attempt)
@@ -374,7 +377,7 @@ class Walk:
         self._set_group("")
         self.note("AcdTransfer", to=to)
         self.vars.update({var.ACD_STAGE: "done", var.ACD_RESULT: "answered"})
-        phone = self.world.phones.get(to)
+        phone = self.world.phones.get(AgentId(to))
         if phone is None:
             return ("acd-fallback", "wish")
         self._set_group(to)

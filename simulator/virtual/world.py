@@ -268,7 +268,7 @@ class World:
         """A caller's channel is gone."""
         self.checks.call_over(walk)
 
-    def register(self, phone: Phone, there: bool) -> None:
+    def register(self, phone: Phone, *, there: bool) -> None:
         """A phone comes or goes; its running legs go on, as RTP does."""
         phone.registered = there
         if self.switch is not None and self.switch.alive:
@@ -298,7 +298,6 @@ class World:
     def run(self) -> SeedResult:
         """Run from boot to the last card."""
         self._streams = {}
-        asyncio.set_event_loop(None)
         try:
             self.loop.run_until_complete(self._outside.spawn(self._day()))
         except Exception as defect:  # noqa: BLE001 - whatever it is, this seed found it
@@ -307,9 +306,7 @@ class World:
             self.loop.dispose()
         for name, number in self.weather_counts().items():
             self.counts[name] += number
-        return SeedResult(
-            self.seed, self.problems, self.counts, self._digest.hexdigest(), self.trace or []
-        )
+        return SeedResult(self.seed, self.problems, self.counts, self._digest.hexdigest(), self.trace or [])
 
     def weather_counts(self) -> dict[str, int]:
         """Anomalies which the last daemon's engine counted."""

@@ -72,6 +72,7 @@ def test_what_was_emptied_is_emptied_on_the_card_too():
     ("kind", "value", "line"),
     [
         ("phone", "8 (495) 123-45-67 доб. 12", "8 (495) 123-45-67 доб. 12"),
+        ("email", "ольга@пример.рф", "ольга@пример.рф"),
         ("number", "1 234,50", "1 234,50"),
         ("date", "2026-11-05", "5 Nov 2026"),
         ("time", "09:30", "09:30"),
@@ -92,6 +93,7 @@ def test_a_date_in_russian():
     ("kind", "value", "code"),
     [
         ("phone", "call me", "not_a_phone"), ("phone", "12", "not_a_phone"), ("phone", "1" * 30, "not_a_phone"),
+        ("email", "a@b", "not_an_email"), ("email", "a b@c.de", "not_an_email"), ("email", "a@b.c,d@e.fg", "not_an_email"),
         ("number", "ten", "not_a_number"), ("number", "1e999", "not_a_number"), ("number", "nan", "not_a_number"),
         ("number", "1_0", "not_a_number"), ("number", "٣", "not_a_number"),
         ("date", "2026-02-30", "not_a_date"), ("date", "tomorrow", "not_a_date"), ("time", "24:00", "not_a_time"),

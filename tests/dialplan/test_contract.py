@@ -79,6 +79,21 @@ def test_every_context_takes_unknown_extensions_back():
             assert "exten => i,1," in part, name[1]
 
 
+def test_an_agent_is_counted_before_dialled_and_let_go_after():
+    """Row 35: two daemons or a replayed command cannot ring one agent for two callers."""
+    dial = TEXT.split("[acd-dial]", 1)[1].split("exten => refused,1", 1)[0]
+    steps = [
+        "Set(GROUP(agent)=${ACD_AGENT})",
+        "GotoIf($[${GROUP_COUNT(${ACD_AGENT}@agent)} > 1]?refused,double)",
+        "Dial(${ACD_DIAL}",
+        "Set(GROUP(agent)=)",
+    ]
+    places = [dial.find(step) for step in steps]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert "Set(GROUP(agent)=${acd_to})" in TEXT.split("[acd-transfer]", 1)[1], "a transfer counts too"
+
+
 def test_each_question_has_a_dead_man():
     """TIMEOUT(absolute) before, T after, reset before anything long (call-control, 6)."""
     lines = TEXT.splitlines()

@@ -8,7 +8,7 @@ from typing import Any
 
 from acd.core.ids import AgentId, CallId
 from acd.desk.forms import Form, default_form, from_data
-from acd.desk.message import About
+from acd.desk.message import About, compose
 from tests.adapters.edges_help import ANN, CALL, FakeClock, show, snapshot
 from tests.adapters.http.http_help import World
 
@@ -26,8 +26,8 @@ class ScriptedDesk:
     def restore(self, agent: AgentId) -> None:
         return None
 
-    async def about(self, agent: AgentId | None, call: CallId) -> Any:
-        return self.form, self.head
+    async def message(self, agent: AgentId | None, call: CallId, values: Any) -> Any:
+        return compose(self.form, values, self.head), self.form.id
 
     async def amend(self, call: CallId, fields: Any) -> bool:
         return False

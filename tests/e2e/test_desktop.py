@@ -242,6 +242,11 @@ async def test_an_incomplete_message_is_not_saved_and_the_cursor_goes_where_it_i
         await expect(page.locator("#field-caller_name")).to_be_focused()
         await expect(page.locator("#field-caller_name")).to_have_attribute("aria-invalid", "true")
         await expect(page.locator("#problem-caller_name")).to_have_text("Нужно заполнить")
+        await page.keyboard.type("Иванов")
+        await expect(page.locator("#problem-caller_name")).to_have_text("")
+        await page.keyboard.press("F2")
+        await expect(page.locator("#field-subject")).to_be_focused()
+        await expect(page.locator("#problem-subject")).to_have_text("Нужно заполнить")
         await page.keyboard.press("F4")
         for _ in range(6):
             await page.keyboard.press("ArrowRight")  # to the last one: a wrong number
@@ -296,6 +301,25 @@ async def test_while_the_socket_is_down_the_page_asks_and_shows_the_call_all_the
         await mine.page.keyboard.press("Control+Enter")
         await mine.idle()
         assert (await fields_with_message(rig))["subject"] == "Счёт"
+
+
+async def test_the_language_may_change_in_mid_word(rig: Rig) -> None:
+    """The page is drawn anew; text, cursor and call stay."""
+    await rig.open({AGENT: Behaviour(rings_s=0.2, talks_s=6.0)})
+    async with desk(rig.spec.http_port) as mine:
+        await mine.log_in(AGENT, rig.spec.agents_token)
+        rig.call(ANI)
+        await mine.phase("talking")
+        page = mine.page
+        await expect(page.locator("#field-caller_name")).to_be_focused()
+        await page.keyboard.type("Ивнов")
+        await page.keyboard.press("ArrowLeft")
+        await page.keyboard.press("ArrowLeft")
+        await page.keyboard.press("ArrowLeft")
+        await page.locator("#desk [data-language=en]").dispatch_event("click")
+        await expect(page.locator("#phase")).to_have_text("Talking")
+        await page.keyboard.type("а")
+        assert await mine.value("caller_name") == "Иванов"
 
 
 async def test_a_caller_who_gives_up_takes_the_pop_with_him(rig: Rig) -> None:

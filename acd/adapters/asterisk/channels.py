@@ -145,10 +145,6 @@ class Translator:
         handler = self._table.get(frame.name)
         return handler(frame) if handler is not None else ()
 
-    def learn(self, frame: AmiFrame) -> None:
-        """Remember what a note says about channels without telling it: the journal told it before."""
-        self._user_event(frame)
-
     # --- notes ---------------------------------------------------------------------------------
 
     def _user_event(self, frame: AmiFrame) -> tuple[Fact, ...]:

@@ -215,6 +215,7 @@ class Synchroniser:
         inbox: where facts go.
         clock: the core's timeline.
         known_agents: the agents' status as our store keeps it; asked at every sync.
+        on_told: hears of each event once its facts were told; one kept back and dropped was not.
         read_calls: tells what the journal knows of calls while we heard nothing; asked before the world is
             told, so that a call which ended meanwhile ends as it really did.
         read_journal: reads the rest of the journal's tail; asked after the replay.
@@ -227,6 +228,7 @@ class Synchroniser:
         clock: Clock,
         *,
         known_agents: Callable[[], Awaitable[Iterable[LiveAgent]]],
+        on_told: Callable[[AmiFrame], None] = lambda _frame: None,
         read_calls: Callable[[], Awaitable[None]] | None = None,
         read_journal: Callable[[], Awaitable[None]] | None = None,
         audit_every_s: float = AUDIT_EVERY_S,
@@ -235,6 +237,7 @@ class Synchroniser:
         self.released = asyncio.Event()
         """Set when heartbeat and Redirects may leave."""
         self._translator, self._inbox, self._clock = translator, inbox, clock
+        self._on_told = on_told
         self._known_agents, self._read_calls, self._read_journal = known_agents, read_calls, read_journal
         self._audit_every_s = audit_every_s
         self._link: Link | None = None
@@ -266,10 +269,6 @@ class Synchroniser:
             self.counters["kept_overflow"] += 1
             self._link.drop("too many events during a resync")
 
-    def on_repeated(self, frame: AmiFrame) -> None:
-        """Take a note whose facts the journal told already: only where the caller is matters now."""
-        self._translator.learn(frame)
-
     def on_state(self, state: str) -> None:
         """Follow the link: lost means unsure at once, up means a resync."""
         if state in (UP, STALLED):
@@ -299,6 +298,7 @@ class Synchroniser:
     def _tell(self, frame: AmiFrame) -> None:
         for fact in self._translator.event(frame):
             self._inbox(fact)
+        self._on_told(frame)
 
     # --- work ------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from acd.adapters.http.routes import CallPath, fill, own_call, services_of
 from acd.adapters.http.services import HttpServices
 from acd.core.ids import AgentId, CallId
 from acd.credentials import Principal
-from acd.desk.message import Message, compose, tidy
+from acd.desk.message import Message, tidy
 from acd.ports import PortError
 
 router = APIRouter(prefix="/api/v1")
@@ -49,10 +49,10 @@ async def _compose(
 ) -> tuple[Message, AgentId | None, str]:
     agent = await own_call(services, who, call)
     try:
-        form, about = await services.desk.about(agent, call)
+        message, form = await services.desk.message(agent, call, body.fields)
     except PortError:
         raise HTTPException(503, "the card store does not answer") from None
-    return compose(form, body.fields, about), agent, form.id
+    return message, agent, form
 
 
 @router.post("/calls/{call}/message/preview")

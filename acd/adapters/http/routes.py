@@ -196,7 +196,8 @@ async def fill_card(request: Request, call: CallPath, body: CardFields, who: Age
 async def own_call(services: HttpServices, who: Principal, call: CallId) -> AgentId | None:
     """Return the agent when the call is its own, now or within the last hour; None for a supervisor.
 
-    HTTP 403 for anybody else's. After our restart only the stored card remembers whose call it was.
+    HTTP 403 for anybody else's, 404 for a call nobody knows. After our restart only the stored card
+    remembers whose call it was.
     """
     if who.role is not Role.AGENT:
         return None
@@ -206,6 +207,9 @@ async def own_call(services: HttpServices, who: Principal, call: CallId) -> Agen
     if live or in_hand or services.pops.may_write_card(agent, call, now):
         return agent
     stored = await _get(services, call=call)
+    if stored is None and services.explain(call) is None:
+        # Just after our restart the card of a call that ended meanwhile is still to be made from the journal.
+        raise HTTPException(404, "nobody knows this call; after a restart try again in a few seconds")
     if stored is not None and stored.card.agent == agent and now - stored.card.ended_at <= CARD_LIFE_MS:
         return agent
     raise HTTPException(403, "not your call")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from acd.desk.forms import default_form
-from acd.desk.message import About
+from acd.desk.message import About, Message, compose
 from acd.snapshot_json import Labels
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from acd.core.instant import Instant
     from acd.core.snapshot import Snapshot
     from acd.credentials import Principal
-    from acd.desk.forms import Form
     from acd.pops import Pop, PopBook
     from acd.ports import Clock, Inbox
 
@@ -82,8 +81,10 @@ class DeskAnswers(Protocol):
     def restore(self, agent: AgentId) -> Pop | None:
         """Make the pop of a talk that outlived our restart anew."""
 
-    async def about(self, agent: AgentId | None, call: CallId) -> tuple[Form, About]:
-        """Return form and head of the message of a call. Raises PortError."""
+    async def message(
+        self, agent: AgentId | None, call: CallId, values: Mapping[str, str]
+    ) -> tuple[Message, str]:
+        """Return the written message of a call and its form's id. Raises PortError."""
 
     async def amend(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:
         """Write fields into a stored card the core no longer knows. Raises PortError."""
@@ -95,8 +96,13 @@ class _NoDesk:
     def restore(self, agent: AgentId) -> Pop | None:  # noqa: ARG002 - the protocol's shape
         return None
 
-    async def about(self, agent: AgentId | None, call: CallId) -> tuple[Form, About]:  # noqa: ARG002
-        return default_form("en"), About()
+    async def message(
+        self,
+        agent: AgentId | None,  # noqa: ARG002
+        call: CallId,  # noqa: ARG002
+        values: Mapping[str, str],
+    ) -> tuple[Message, str]:
+        return compose(default_form("en"), values, About()), "default"
 
     async def amend(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:  # noqa: ARG002
         return False

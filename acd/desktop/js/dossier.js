@@ -41,6 +41,7 @@ function instructions(dossier) {
   if (!found.length) return null;
   return block("instructions", word("instructions"), el("ul", {}, found.map((entry) => el("li", {},
     part(entry, "title") ? el("b", {}, said(part(entry, "title")), " ") : null,
+    part(entry, "call_type") ? el("b", {}, said(part(entry, "call_type")), ": ") : null,
     said(isText(entry) ? entry : part(entry, "text")),
     part(entry, "until") ? el("span", { class: "quiet" }, " ", said(part(entry, "until"))) : null))));
 }
@@ -50,7 +51,10 @@ function caller(pop, dossier, onIdentity) {
   const rows = [
     [word("number"), number ? el("b", { class: "digits" }, said(number)) : el("span", { class: "quiet" }, word("withheld"))],
     [word("caller_name"), part(dossier, "name") ? el("b", {}, said(part(dossier, "name"))) : null],
-    [word("organisation"), part(dossier, "organisation") ? said(part(dossier, "organisation")) : null],
+    [word("organisation"), part(dossier, "organisation") ? organisation(dossier) : null],
+    [word("product"), part(dossier, "product") ? said(part(dossier, "product")) : null],
+    [word("region"), part(dossier, "region") ? said(part(dossier, "region")) : null],
+    [word("connect_to"), part(dossier.person, "name") ? said(part(dossier.person, "name")) : null],
   ].filter(([, shown]) => shown);
   const facts = entries(dossier.facts).map(([name, value]) => [name, said(value)]);
   const held = entries(dossier.sensitive);
@@ -60,6 +64,11 @@ function caller(pop, dossier, onIdentity) {
     el("p", { class: "badge" }, word(pop.identified ? "identity_done" : "unverified")),
     el("dl", {}, [...rows, ...facts, ...locked].flatMap(([name, shown]) => [el("dt", {}, said(name)), el("dd", {}, shown)])),
     held.length && !pop.identified ? identity(onIdentity) : null);
+}
+
+function organisation(dossier) {
+  const name = said(part(dossier, "organisation"));
+  return dossier.organisation_verified === false ? [name, " ", el("span", { class: "quiet note" }, word("org_unverified"))] : name;
 }
 
 /** What opens after the agent made sure who calls. The values are not even in the page before. */
@@ -74,8 +83,9 @@ function matters(dossier) {
   if (!found.length) return null;
   return block("open", word("open_matters"), el("ul", {}, found.map((entry) => el("li", {},
     part(entry, "kind") ? el("span", { class: "tag" }, said(part(entry, "kind"))) : null,
-    linked(entry, isText(entry) ? entry : part(entry, "title")),
+    linked(entry, isText(entry) ? entry : part(entry, "title") || part(entry, "id")),
     part(entry, "state") ? el("span", { class: "state" }, said(part(entry, "state"))) : null,
+    part(entry, "person") ? el("span", { class: "quiet" }, said(part(entry, "person"))) : null,
     part(entry, "due") ? el("span", { class: "quiet" }, said(part(entry, "due"))) : null))));
 }
 
@@ -91,7 +101,7 @@ function calls(dossier) {
   const found = list(dossier.last_calls ?? dossier.calls);
   if (!found.length) return null;
   return block("calls", word("last_calls"), el("ul", {}, found.map((entry) => {
-    const at = Number(entry?.at_ms);
+    const at = Number(entry?.at_ms ?? entry?.at);
     return el("li", {},
       el("span", { class: "quiet digits" }, Number.isFinite(at) && at > 0 ? dayAndTime(at) : said(part(entry, "at"))),
       el("span", {}, said(isText(entry) ? entry : part(entry, "subject") || part(entry, "number"))),

@@ -7,6 +7,7 @@ const CONTROL = {
   text: { tag: "input", type: "text" },
   lines: { tag: "textarea", rows: 3 },
   phone: { tag: "input", type: "tel", inputmode: "tel" },
+  email: { tag: "input", type: "email" },
   number: { tag: "input", type: "text", inputmode: "decimal" },
   date: { tag: "input", type: "date" },
   time: { tag: "input", type: "time" },
@@ -28,6 +29,7 @@ export class CardForm {
     this.form = form;
     this.inputs.clear();
     this.shown.clear();
+    this.tried = false;
     fill(byId("card"), form.fields.map((field) => this.#row(field)));
     fill(byId("outcome-list"), form.outcomes.map((outcome, n) => this.#outcome(outcome, n)));
     byId("form-title").textContent = form.title;
@@ -55,16 +57,17 @@ export class CardForm {
 
   /** Show problems of fields the person has left; all of them when `all`. Returns how many there are. */
   show(problems, all = false) {
+    this.tried ||= all; // what was missing at the last attempt stays marked until it is filled
     const by = new Map(problems.map((problem) => [problem.field, problem.code]));
     for (const [name, input] of this.inputs) {
       const code = by.get(name);
-      const visible = code && (all || (this.shown.has(name) && code !== "required"));
       if (all && code) this.shown.add(name);
+      const visible = code && this.shown.has(name) && (this.tried || code !== "required");
       input.setAttribute("aria-invalid", String(Boolean(visible)));
       const place = byId(`problem-${name}`);
       place.textContent = visible ? (hasWord(`problem_${code}`) ? word(`problem_${code}`) : code) : "";
     }
-    byId("outcomes").classList.toggle("missing", all && by.has("disposition"));
+    byId("outcomes").classList.toggle("missing", this.tried && by.has("disposition"));
     return problems.length;
   }
 
@@ -90,6 +93,18 @@ export class CardForm {
     return [...this.inputs.values()].includes(document.activeElement);
   }
 
+  /** Where the cursor is, to be given to `goto` after the form was drawn anew; null when elsewhere. */
+  place() {
+    const found = [...this.inputs].find(([, input]) => input === document.activeElement);
+    return found ? { name: found[0], start: found[1].selectionStart, end: found[1].selectionEnd } : null;
+  }
+
+  goto({ name, start, end }) {
+    const input = this.inputs.get(name);
+    input?.focus();
+    if (typeof start === "number") input?.setSelectionRange?.(start, end);
+  }
+
   /** Put the n-th ready-made phrase of the field at hand in, at the cursor. */
   phrase(n) {
     const named = [...this.inputs].find(([, input]) => input === document.activeElement)?.[0];
@@ -105,7 +120,9 @@ export class CardForm {
     const at = input.selectionStart ?? input.value.length;
     const before = input.value.slice(0, at);
     const gap = before && !/\s$/.test(before) ? " " : "";
-    input.setRangeText(gap + text, at, input.selectionEnd ?? at, "end");
+    const rest = input.value.slice(input.selectionEnd ?? at);
+    input.value = before + gap + text + rest;
+    if (input.selectionStart !== null) input.setSelectionRange(...Array(2).fill((before + gap + text).length));
     input.focus();
     this.onChange(this.values());
   }

@@ -121,6 +121,7 @@ function onPop(message) {
   const mine = desk.call?.call === message.call;
   if (message.kind === "show") {
     if (message.expires_at_ms <= now()) return;
+    if (mine && !desk.call.past && desk.call.full) { desk.call.at = message.at_ms; return; } // asking was quicker
     openCall({ ...message, full: Boolean(message.dossier) }, "offered", message.at_ms);
     if (!message.dossier) redeem(message);
   } else if (!mine) {
@@ -274,12 +275,13 @@ function phaseStart(phase) {
 function onTyped(fields) {
   const call = desk.call;
   if (!call?.draft.form) return;
+  askPreview();
+  if (JSON.stringify(fields) === JSON.stringify(call.draft.fields)) return; // the cursor left a field, no more
   call.draft.fields = fields;
   drafts.write(call.draft);
   if (drafts.unsaved(call.draft)) call.readyAfter = false;
   if (!drafts.keeps) byId("saved").textContent = word("not_kept");
   else if (drafts.unsaved(call.draft)) byId("saved").textContent = "";
-  askPreview();
 }
 
 let previewTimer = null;
@@ -335,7 +337,7 @@ async function save(ready) {
       byId("saved").textContent = word("incomplete");
       card.focusNext(problem.body.problems);
     } else {
-      byId("saved").textContent = word(problem.status === 403 ? "save_refused" : "save_later");
+      byId("saved").textContent = word({ 403: "save_refused", 0: "save_later" }[problem.status] ?? "save_wait");
       if (problem.status !== 403) keeper.promise(call.draft, ready);
     }
   } finally {
@@ -353,7 +355,8 @@ function onSent(call, fields) {
   if (desk.call?.call !== call) return;
   desk.call.draft.sent = fields;
   byId("saved").textContent = word("saved_at", { time: words.time(now()) });
-  askPreview();
+  if (desk.call.past && !drafts.unsaved(desk.call.draft)) closeCall();
+  else askPreview();
 }
 
 function onStored(draft) {
@@ -426,7 +429,10 @@ function drawCall() {
   byId("waited").textContent = waited >= 1000 ? word("waited", { time: words.span(waited) }) : "";
   if (call.draft.form && call.opened !== call.draft.form) {
     call.opened = call.draft.form;
+    const at = card.place();
     card.open(call.draft.form, call.draft.fields);
+    if (at) card.goto(at);
+    else if (["talking", "wrap_up"].includes(call.phase) && document.activeElement === document.body) card.focusNext();
     askPreview(0);
   } else if (!call.draft.form) {
     card.open({ title: "", fields: [], outcomes: [] }, {});

@@ -335,21 +335,3 @@ async def test_too_many_events_kept_back_end_the_link(server, world, open_centre
     await asyncio.wait_for(centre.sync.released.wait(), 5)
     assert centre.sync.counters["kept_overflow"] >= 1
     assert server.logins == 2
-
-
-async def test_a_note_the_journal_told_first_still_shows_where_the_caller_is(server, world, open_centre):
-    """Else the call could not be redirected until the next audit."""
-    centre = open_centre()
-    await asyncio.wait_for(centre.sync.released.wait(), 5)
-    before = list(centre.log)
-    headers = {
-        "Event": "UserEvent",
-        "UserEvent": "AcdEnter",
-        "Uniqueid": "z.1",
-        "Call": "c9",
-        "Did": "1",
-        "Ani": "",
-    }
-    centre.sync.on_repeated(AmiFrame("Event", "UserEvent", headers))
-    assert centre.log == before
-    assert centre.translator.uniqueid_of("c9") == "z.1"

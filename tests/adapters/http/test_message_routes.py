@@ -10,7 +10,7 @@ import pytest
 from acd.core.events import CardFilled
 from acd.core.ids import AgentId, CallId
 from acd.desk.forms import default_form
-from acd.desk.message import About
+from acd.desk.message import About, compose
 from acd.ports import PortError
 from tests.adapters.edges_help import ANN, CALL, confirm, show
 from tests.adapters.http.http_help import Stored, World, auth, caller, card
@@ -34,10 +34,10 @@ class FakeDesk:
     def restore(self, agent: AgentId) -> None:
         return None
 
-    async def about(self, agent: AgentId | None, call: CallId) -> Any:
+    async def message(self, agent: AgentId | None, call: CallId, values: Any) -> Any:
         if self.broken:
             raise PortError("database is locked", retryable=True)
-        return default_form("en"), About("Acme", "1042-7", agent_name=agent or "")
+        return compose(default_form("en"), values, About("Acme", "1042-7", agent_name=agent or "")), "default"
 
     async def amend(self, call: CallId, fields: Any) -> bool:
         self.amended.append((call, fields))
@@ -125,6 +125,16 @@ async def test_after_our_restart_the_stored_card_says_whose_call_it_was():
         assert (await http.put(path, json={"fields": FIELDS}, headers=auth("bob"))).status_code == 403
         world.cards.stored = [Stored(card(call=CallId("old"), agent=ANN, ended_at=NOW - 3_600_001))]
         assert (await http.put(path, json={"fields": FIELDS}, headers=auth("ann"))).status_code == 403
+
+
+async def test_a_call_nobody_knows_yet_is_not_called_somebody_elses():
+    """Seconds after a restart the card is still to be made from the journal: the page tries again."""
+    world = DeskWorld()
+    world.cards.stored = []
+    async with caller(world) as http:
+        path = "/api/v1/calls/unknown/message"
+        assert (await http.put(path, json={"fields": FIELDS}, headers=auth("ann"))).status_code == 404
+    assert (world.facts, world.desk.amended) == ([], [])
 
 
 async def test_a_card_that_is_not_stored_yet_goes_through_the_core():

@@ -1,0 +1,164 @@
+"""A scenario's centre as configuration of the daemon: queues, skills, agents, numbers.
+
+Several seeds run side by side on one switch: each is a copy of the whole centre with queues, skills and
+agents of its own, so no copy can take another's calls. Eight days are then measured in the time of one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from acd.core.ids import AgentId
+from acd.core.instant import SECOND_MS
+from simulator.agents import agent_ids
+from simulator.centre.config import CentreSpec, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from simulator.scenario import Group, Queue, Scenario
+
+FIRST_DID = 7001
+FIRST_BENCH_DID = 88001
+"""Numbers that lead to app_queue instead."""
+MOST_COPIES = 60
+MOST_TRIES = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Centre:
+    """The scenario in real time, once per seed."""
+
+    scenario: Scenario
+    seeds: tuple[int, ...]
+    policy: str = "recommended"
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.seeds) <= MOST_COPIES or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"1 to {MOST_COPIES} different seeds, not {self.seeds}")
+
+    def queue_id(self, copy: int, queue: int) -> str:
+        """Return the daemon's name of a queue."""
+        return f"c{copy}q{queue}"
+
+    def did(self, copy: int, queue: int) -> str:
+        """Return the number that leads to our router."""
+        return str(FIRST_DID + copy * len(self.scenario.queues) + queue)
+
+    def bench_did(self, copy: int, queue: int) -> str:
+        """Return the number that leads to app_queue."""
+        return str(FIRST_BENCH_DID + copy * len(self.scenario.queues) + queue)
+
+    def agents(self, copy: int) -> dict[AgentId, str]:
+        """Return the daemon's name of every agent of a copy, by the scenario's name."""
+        return {
+            agent: f"c{copy}g{number}n{serial}"
+            for number, group in enumerate(self.scenario.groups)
+            for serial, agent in enumerate(agent_ids(group))
+        }
+
+    @property
+    def devices(self) -> list[str]:
+        """All agents of all copies: their phones have the same names."""
+        return [name for copy in range(len(self.seeds)) for name in self.agents(copy).values()]
+
+
+def ani(copy: int, tries: int, serial: int) -> str:
+    """Return the number a caller calls from: its own for every attempt.
+
+    Raises:
+        ValueError: more callers or attempts than there are numbers.
+    """
+    if copy >= MOST_COPIES or tries >= MOST_TRIES or serial >= 100_000:
+        raise ValueError(f"no number left for caller {serial}, attempt {tries}, of copy {copy}")
+    return f"+79{copy:02d}{tries:02d}{serial:05d}"
+
+
+def write_centre(spec: CentreSpec, centre: Centre) -> Path:
+    """Write the daemon's configuration; return its folder."""
+    folder = write(spec)
+    scenario, copies = centre.scenario, range(len(centre.seeds))
+    queues: dict[str, Any] = {}
+    numbers: dict[str, Any] = {}
+    agents: dict[str, Any] = {}
+    skills: set[str] = set()
+    for copy in copies:
+        for number, queue in enumerate(scenario.queues):
+            queues[centre.queue_id(copy, number)] = _queue(centre, copy, number, queue)
+            numbers[centre.did(copy, number)] = centre.queue_id(copy, number)
+            skills |= {need for need, _ in needs_of(scenario, copy, number)}
+        names = centre.agents(copy)
+        for group in scenario.groups:
+            held = skills_of(scenario, copy, group)
+            skills |= set(held)
+            for own in agent_ids(group):
+                agents[names[own]] = {
+                    "name": f"{own} of copy {copy + 1}",
+                    "device": names[own],
+                    "skills": dict(held),
+                    "rna_limit": group.rna_limit,
+                    "reserve": group.reserve,
+                }
+    files: dict[str, dict[str, Any]] = {
+        "queues.yaml": {"queue_defaults": {"announcements": None}, "queues": queues},
+        "skills.yaml": {"skills": {skill: {"display_name": skill} for skill in sorted(skills)}},
+        "agents.yaml": {"agents": agents},
+        "numbers.yaml": {"numbers": numbers},
+        "conf.d/99-extra.yaml": {
+            "routing": {"weights": {"policy": centre.policy, **dict(scenario.weights)}},
+            **spec.extra,
+        },
+    }
+    for name, content in files.items():
+        text = yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def _skill(copy: int, name: str) -> str:
+    return f"c{copy}-{name}".replace(".", "_")[:32]
+
+
+def needs_of(scenario: Scenario, copy: int, queue: int) -> list[tuple[str, int]]:
+    """Return the skills a queue asks for; one of its copy always, so that copies never mix."""
+    asked = scenario.queues[queue]
+    needs = [(_skill(copy, skill), level) for skill, level in asked.needs]
+    if asked.served_by:
+        needs.append((_skill(copy, f"serves-q{queue}"), 1))
+    return needs or [(f"c{copy}", 1)]
+
+
+def skills_of(scenario: Scenario, copy: int, group: Group) -> dict[str, int]:
+    """Return the skills of a group's agents."""
+    held = {_skill(copy, skill): level for skill, level in group.skills}
+    for number, queue in enumerate(scenario.queues):
+        if group.name in queue.served_by:
+            held[_skill(copy, f"serves-q{number}")] = 1
+    held[f"c{copy}"] = 1
+    return held
+
+
+def _queue(centre: Centre, copy: int, number: int, queue: Queue) -> dict[str, Any]:
+    return {
+        "subscriber": f"c{copy}s{_subscriber(centre.scenario, queue)}",
+        "display_name": f"{queue.name} {copy + 1}",
+        "promise": {"share": queue.share, "threshold_s": queue.threshold_ms / SECOND_MS},
+        "needs": [
+            {"skill": skill, "min_level": level} for skill, level in needs_of(centre.scenario, copy, number)
+        ],
+        "priority": queue.priority,
+        "ring_timeout_s": queue.ring_timeout_ms / SECOND_MS,
+        "wrap_up_s": queue.wrap_up_limit_ms / SECOND_MS if queue.wrap_up.mean_ms > 0 else 0,
+        "max_wait_s": min(queue.max_wait_ms / SECOND_MS, 86_400),
+        "max_waiting": min(queue.max_waiting, 10_000),
+        "short_abandon_s": min(queue.short_abandon_ms / SECOND_MS, 60),
+        "expected_talk_s": min(max(queue.talk.mean_ms / SECOND_MS, 0.001), 86_400),
+    }
+
+
+def _subscriber(scenario: Scenario, queue: Queue) -> int:
+    names = list(dict.fromkeys(one.subscriber for one in scenario.queues))
+    return names.index(queue.subscriber)

@@ -1,0 +1,58 @@
+"""What agents tell our router: log in, pause, resume, done, log out, over its HTTP interface, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import httpx
+
+from simulator.centre.daemon import Api
+
+if TYPE_CHECKING:
+    from simulator.centre.config import CentreSpec
+
+MOST_WAITING = 10_000
+WORKERS = 4
+
+
+class RouterDesks:
+    """Implements simulator.load.world.Desks. What one agent says is heard in order."""
+
+    pauses_unanswered = True
+
+    def __init__(self, spec: CentreSpec) -> None:
+        self._api = Api(spec)
+        self._orders: list[asyncio.Queue[tuple[str, str, str]]] = [
+            asyncio.Queue(MOST_WAITING) for _ in range(WORKERS)
+        ]
+        self._tasks = [asyncio.create_task(self._work(orders)) for orders in self._orders]
+        self.refused = 0
+        """Orders the daemon did not take."""
+
+    def say(self, agent: str, action: str, reason: str = "") -> None:
+        """Send one order; returns at once."""
+        # the same agent always has the same worker, so a pause never overtakes a login
+        self._orders[sum(agent.encode()) % WORKERS].put_nowait((agent, action, reason))
+
+    async def _work(self, orders: asyncio.Queue[tuple[str, str, str]]) -> None:
+        while True:
+            agent, action, reason = await orders.get()
+            try:
+                await self._api.post(f"/agents/{agent}/{action}", {"reason": reason} if reason else None)
+            except httpx.HTTPError:
+                self.refused += 1
+            finally:
+                orders.task_done()
+
+    async def settle(self) -> None:
+        """Wait until everything said is heard."""
+        for orders in self._orders:
+            await orders.join()
+
+    async def close(self) -> None:
+        """Stop."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._api.close()

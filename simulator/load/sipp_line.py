@@ -1,0 +1,352 @@
+"""Callers and phones that speak SIP to a real Asterisk: SIPp, moved from here call by call.
+
+SIPp knows neither who a caller will reach nor when he gives up. So its two scenarios only follow: they log
+every step, and a tiny SIP request with the call's own Call-ID tells a call to answer, refuse or hang up.
+Thus real phones behave by the very draws of the virtual engine.
+
+What differs from virtual time: a step is heard of up to POLL_S late (books use SIPp's own stamps), a call
+starts within about 15 ms of its plan, and there is no speech on the lines but the PBX's own music.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simulator.centre.config import free_port
+from simulator.lab.agents import Agent
+from simulator.lab.instance import TRUNK_HOST, Lab, Ports
+from simulator.load.appqueue import write_app_queue
+from simulator.sipp import SippError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from simulator.centre.config import CentreSpec
+    from simulator.load.centre import Centre
+    from simulator.load.world import LiveWorld, Made
+
+HERE = Path(__file__).parent
+POLL_S = 0.008
+LONGEST_S = 7_200
+CREATE_PER_S = 1_000
+"""So many calls SIPp makes ready in a second; each then sleeps until its own start."""
+LEAD_S = 1.5
+"""SIPp's own start-up, before the run begins."""
+RTP_PORTS = 2_000
+BENCH_STRATEGY = "leastrecent"
+
+
+class Puppets:
+    """One SIPp process and its log."""
+
+    def __init__(self, scenario: str, host: str, sip_port: int, folder: Path, *, port: int = 0) -> None:
+        self.host, self.folder = host, folder
+        self.port = port or _free_udp(host)
+        self._scenario, self._sip_port = scenario, sip_port
+        self.process: subprocess.Popen[bytes] | None = None
+        self._read = 0
+        self._rest = b""
+
+    def start(self, lines: Sequence[str] = (), *options: str) -> None:
+        """Begin. Raises SippError when SIPp is not installed."""
+        sipp = shutil.which("sipp")
+        if not sipp:
+            raise SippError("SIPp is not installed: apt-get install sip-tester")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [sipp, f"127.0.0.1:{self._sip_port}", "-sf", str(HERE / self._scenario)]
+        if lines:  # SIPp refuses an empty file
+            plan = self.folder / "plan.csv"
+            plan.write_text("SEQUENTIAL\n" + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+            command += ["-inf", str(plan)]
+        command += ["-i", self.host, "-p", str(self.port), "-mi", self.host, "-mp", str(_free_udp(self.host))]
+        command += ["-trace_logs", "-log_file", str(self._log), "-nostdin", "-timeout", f"{LONGEST_S}s"]
+        with (self.folder / "screen.txt").open("wb") as out:
+            self.process = subprocess.Popen(
+                [*command, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                cwd=self.folder,
+                start_new_session=True,
+            )
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "events.log"
+
+    @property
+    def running(self) -> bool:
+        """The process has not ended."""
+        return self.process is not None and self.process.poll() is None
+
+    def screen(self) -> str:
+        """What SIPp printed, for an error message."""
+        path = self.folder / "screen.txt"
+        return path.read_text(encoding="utf-8", errors="replace")[-1500:] if path.exists() else ""
+
+    def news(self) -> Iterator[tuple[str, dict[str, str], float]]:
+        """Yield (event, fields, epoch seconds) of every whole line written since the last time."""
+        try:
+            with self._log.open("rb") as file:
+                file.seek(self._read)
+                data = file.read()
+        except FileNotFoundError:
+            return
+        self._read += len(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            words = line.decode("utf-8", "replace").split()
+            if words[:1] == ["acd"] and len(words) > 4:
+                yield words[1], dict(w.split("=", 1) for w in words[2:-3] if "=" in w), float(words[-1])
+
+    def stop(self) -> None:
+        """End it. A kill: asked nicely, SIPp waits for its calls."""
+        if self.process is not None and self.running:
+            self.process.kill()
+            self.process.wait(5)
+
+
+class SippLine:
+    """Implements simulator.load.world.Line on a lab of our own."""
+
+    engine = "real"
+
+    def __init__(self) -> None:
+        self.lab: Lab | None = None
+        self._phones: Puppets | None = None
+        self._callers: list[Puppets] = []
+        self._folder = Path()
+        self._world_of: Callable[[str], LiveWorld] | None = None
+        self._wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._serial = itertools.count(1)
+        self._runs = itertools.count(1)
+        self._caller_at: dict[str, tuple[Puppets, str]] = {}
+        """By number: where the caller's leg is, once accepted."""
+        self._leaving: set[str] = set()
+        """Wish to hang up, but are not yet accepted."""
+        self._phone_of: dict[str, str] = {}
+        """By number: Call-ID of the phone that talks."""
+        self._ringing: dict[str, tuple[str, str, int]] = {}
+        """By Call-ID of a phone: number, agent, planned milliseconds of ringing (-1: for ever)."""
+        self._due: list[asyncio.TimerHandle] = []
+        self._task: asyncio.Task[None] | None = None
+        self.did_of: Callable[[str], str] = str
+        """Turns our router's number into the one to dial (app_queue's)."""
+        self.accepted: set[str] = set()
+        """Callers the PBX has taken."""
+
+    @property
+    def version(self) -> str:
+        """Asterisk's version."""
+        return f"Asterisk {self.lab.describe()['version']}" if self.lab else ""
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Processes to watch besides the daemon, by name."""
+        found = {"asterisk": self.lab.pid if self.lab else 0}
+        for name, puppets in (
+            ("sipp phones", self._phones),
+            ("sipp callers", next(iter(self._callers), None)),
+        ):
+            if puppets is not None and puppets.process is not None and puppets.running:
+                found[name] = puppets.process.pid
+        return found
+
+    async def open(self, spec: CentreSpec, centre: Centre, strategy: str = BENCH_STRATEGY) -> None:
+        """Start Asterisk and the phones; fill in ports, secrets and journal; give app_queue the same centre."""
+        self._folder = spec.directory / "sipp"
+        port = free_port(udp=True)
+        ports = replace(
+            Ports.free(agi=spec.agi_port, rtp_first=20_000 + 40 * (port % 800)), rtp_count=RTP_PORTS
+        )
+        lab = Lab(
+            f"load{uuid.uuid4().hex[:8]}",
+            agents=[Agent(device, contact=f"sip:{device}@127.0.0.1:{port}") for device in centre.devices],
+            ports=ports,
+            settings={"record": "0"},
+            die_with_parent=True,
+        )
+        self.lab = lab
+        await asyncio.to_thread(lab.up)
+        spec.ami_port, spec.ami_user, spec.ami_secret = lab.ports.ami, lab.router_user, lab.router_secret
+        spec.queue_log, spec.cel = lab.queue_log, lab.cel_csv
+        self._phones = Puppets("phones.xml", "127.0.0.1", lab.ports.sip, self._folder / "phones", port=port)
+        self._phones.start()
+        await self._listening(self._phones)
+        await asyncio.to_thread(write_app_queue, lab, centre, strategy)
+
+    async def _listening(self, puppets: Puppets) -> None:
+        end = time.monotonic() + 5
+        while time.monotonic() < end and puppets.running:
+            if not _bindable(puppets.host, puppets.port):
+                return
+            await asyncio.sleep(0.02)
+        raise SippError(f"SIPp does not listen on {puppets.port}:\n{puppets.screen()}")
+
+    def start(self, calls: Sequence[Made], world_of: Callable[[str], LiveWorld], begun_s: float) -> None:
+        """Hand SIPp all calls known beforehand, each to start at its own time, and follow what it sees."""
+        self._world_of = world_of
+        self._caller_at.clear()
+        ready_s = time.time()
+        ordered = sorted(calls, key=lambda call: call.start_ms)
+        lines = []
+        for place, call in enumerate(ordered):
+            made_s = ready_s + place / CREATE_PER_S
+            pause = max(0, round(1000 * (begun_s - made_s)) + call.start_ms)
+            lines.append(f"{call.ani};{self.did_of(call.did)};{pause}")
+        if lines:
+            self._spawn(lines)
+        if self._task is None:
+            self._task = asyncio.create_task(self._follow())
+
+    def _spawn(self, lines: list[str]) -> None:
+        assert self.lab is not None  # noqa: S101 - open() comes first
+        folder = self._folder / f"callers{next(self._runs)}"
+        puppets = Puppets("callers.xml", TRUNK_HOST, self.lab.ports.sip, folder)
+        count = str(len(lines))
+        puppets.start(
+            lines, "-m", count, "-l", count, "-r", str(CREATE_PER_S), "-rate_max", str(CREATE_PER_S)
+        )
+        self._callers.append(puppets)
+
+    async def end_run(self) -> None:
+        """Stop this run's callers; phones and Asterisk stay for the next."""
+        for puppets in self._callers:
+            puppets.stop()
+        self._callers.clear()
+        self._ringing.clear()
+        self._phone_of.clear()
+        self._leaving.clear()
+
+    async def close(self) -> None:
+        """Stop SIPp and Asterisk."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        for handle in self._due:
+            handle.cancel()
+        await self.end_run()
+        if self._phones is not None:
+            self._phones.stop()
+        self._wire.close()
+        if self.lab is not None:
+            await asyncio.to_thread(self.lab.down)
+
+    # --- deeds ------------------------------------------------------------------------------------
+
+    def place(self, call: Made) -> None:
+        """Retries get a SIPp of their own: nobody knows beforehand who will give up."""
+        if not call.first:
+            self._spawn([f"{call.ani};{self.did_of(call.did)};0"])
+
+    def hang_up(self, number: str) -> None:
+        """The caller hangs up, or does so once the PBX has taken the call."""
+        leg = self._caller_at.pop(number, None)
+        if leg is None:
+            self._leaving.add(number)
+        else:
+            puppets, call_id = leg
+            self._command("INFO", puppets, call_id)
+
+    def end_talk(self, number: str) -> None:
+        """The agent hangs up."""
+        call_id = self._phone_of.pop(number, None)
+        self._caller_at.pop(number, None)
+        if call_id is not None and self._phones is not None:
+            self._command("INFO", self._phones, call_id)
+
+    def _command(self, method: str, puppets: Puppets, call_id: str) -> None:
+        request = command(method, puppets, call_id, next(self._serial))
+        self._wire.sendto(request, (puppets.host, puppets.port))
+
+    # --- what the phones saw ------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        """Read the logs as they grow. Ends when cancelled by close()."""
+        while True:
+            for puppets in list(self._callers):
+                for event, fields, at_s in puppets.news():
+                    self._caller_event(puppets, event, fields, at_s)
+            if self._phones is not None:
+                for event, fields, at_s in self._phones.news():
+                    self._phone_event(event, fields, at_s)
+            await asyncio.sleep(POLL_S)
+
+    def _caller_event(self, puppets: Puppets, event: str, fields: dict[str, str], at_s: float) -> None:
+        number = fields["ani"]
+        if self._world_of is None:
+            return
+        world = self._world_of(number)
+        if event == "INVITE":
+            world.entered(number, at_s)
+        elif event == "ACCEPTED":
+            self.accepted.add(number)
+            self._caller_at[number] = puppets, fields["cid"]
+            if number in self._leaving:
+                self._leaving.discard(number)
+                self.hang_up(number)
+        elif event == "REFUSED":
+            world.gone(number, at_s, "refused")
+        elif event == "ENDED":
+            world.gone(number, at_s, "overflowed")
+
+    def _phone_event(self, event: str, fields: dict[str, str], at_s: float) -> None:
+        number, agent, call_id = fields["ani"], fields["agent"], fields["cid"]
+        if self._world_of is None:
+            return
+        world = self._world_of(number)
+        if event == "INVITE":
+            does = world.rang(number, agent, at_s)
+            self._ringing[call_id] = number, agent, -1 if does.after_ms is None else does.after_ms
+            if does.after_ms is not None:
+                delay = at_s + does.after_ms / 1000 - time.time()
+                method = "INFO" if does.refuses else "MESSAGE"
+                self._later(delay, method, call_id)
+        elif event == "ANSWER":
+            self._ringing.pop(call_id, None)
+            self._phone_of[number] = call_id
+            world.answered(number, agent, at_s)
+        elif event in ("CANCELLED", "BUSY"):
+            planned = self._ringing.pop(call_id, ("", "", 0))[2]
+            world.offer_over(number, agent, at_s, unanswered=event == "CANCELLED" and planned < 0)
+
+    def _later(self, delay: float, method: str, call_id: str) -> None:
+        assert self._phones is not None  # noqa: S101 - it told us of the ringing
+        loop = asyncio.get_running_loop()
+        handle = loop.call_later(max(0.0, delay), self._command, method, self._phones, call_id)
+        self._due = [one for one in self._due if not one.cancelled() and one.when() > loop.time()]
+        self._due.append(handle)
+
+
+def command(method: str, puppets: Puppets, call_id: str, serial: int) -> bytes:
+    """Return the request that moves one call of a SIPp: MESSAGE = answer, INFO = hang up or refuse."""
+    return (
+        f"{method} sip:puppet@{puppets.host}:{puppets.port} SIP/2.0\r\n"
+        f"Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKload{serial}\r\n"
+        f"From: <sip:load@127.0.0.1>;tag=load{serial}\r\nTo: <sip:puppet@{puppets.host}>\r\n"
+        f"Call-ID: {call_id}\r\nCSeq: {serial} {method}\r\nMax-Forwards: 1\r\nContent-Length: 0\r\n\r\n"
+    ).encode("ascii")
+
+
+def _free_udp(host: str) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def _bindable(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,115 @@
+"""Callers and phones on the stand-in, in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simulator.standin import Phone, StandIn
+from simulator.standin.dialplan import Caller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from simulator.centre.config import CentreSpec
+    from simulator.load.centre import Centre
+    from simulator.load.world import LiveWorld, Made
+    from simulator.standin.dialplan import CallTask
+
+SECRET = "stand-in-secret"  # noqa: S105 - guards a loopback port for the length of a run
+
+
+class StandInLine:
+    """Implements simulator.load.world.Line. Phones and callers are moved as the worlds say."""
+
+    engine = "stand-in"
+
+    def __init__(self) -> None:
+        self.switch: StandIn | None = None
+        self._world_of: Callable[[str], LiveWorld] | None = None
+        self._tasks: dict[str, CallTask] = {}
+        self._ani_of: dict[str, str] = {}
+
+    @property
+    def version(self) -> str:
+        """What switch this is."""
+        return f"stand-in of {self.switch.version}" if self.switch else ""
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Processes to watch besides the daemon: none, the stand-in lives in this one."""
+        return {}
+
+    async def open(self, spec: CentreSpec, centre: Centre) -> None:
+        """Start the stand-in; fill in the spec's ports and secrets."""
+        self.switch = StandIn(
+            spec.directory / "asterisk",
+            agi=("127.0.0.1", spec.agi_port),
+            users={"acd": SECRET},
+            phones=[Phone(device, device, answer_after_s=None) for device in centre.devices],
+            ring_s=max(queue.ring_timeout_ms for queue in centre.scenario.queues) / 1000,
+        )
+        self.switch.listener_hook = self._heard
+        spec.ami_port = await self.switch.start(spec.ami_port)
+        spec.ami_secret = SECRET
+        spec.queue_log = Path(self.switch.queue_log.path)
+
+    def start(self, calls: Sequence[Made], world_of: Callable[[str], LiveWorld], begun_s: float) -> None:
+        """Remember whom to tell; calls are placed one by one."""
+        del calls, begun_s
+        self._world_of = world_of
+
+    async def close(self) -> None:
+        """Stop the stand-in."""
+        if self.switch is not None:
+            await self.switch.stop()
+
+    # --- deeds ------------------------------------------------------------------------------------
+
+    def place(self, call: Made) -> None:
+        """A call arrives from the trunk."""
+        assert self.switch is not None  # noqa: S101 - open() comes first
+        task = self.switch.place_call(Caller(call.did, call.ani, "Client", patience_s=None, talk_s=None))
+        self._tasks[call.ani] = task
+        self._ani_of[task.call] = call.ani
+
+    def hang_up(self, number: str) -> None:
+        """The caller hangs up."""
+        task = self._tasks.pop(number, None)
+        if task is not None:
+            task.hang_up("caller")
+
+    def end_talk(self, number: str) -> None:
+        """The agent hangs up."""
+        task = self._tasks.pop(number, None)
+        if task is not None:
+            task.hang_up("agent")
+
+    # --- what the switch did ------------------------------------------------------------------------
+
+    def _heard(self, kind: str, fields: dict[str, str]) -> None:
+        number = self._ani_of.get(fields["call"])
+        if number is None or self._world_of is None or self.switch is None:
+            return
+        world, agent, at_s = self._world_of(number), fields["agent"], int(fields["ms"]) / 1000
+        if kind == "AcdDial":
+            does, phone = world.rang(number, agent, at_s), self.switch.phones[agent]
+            # the dialplan looks at the phone right after this note
+            phone.dial_status = "BUSY" if does.refuses else ""
+            phone.answer_after_s = None if does.after_ms is None else does.after_ms / 1000
+        elif kind == "AcdAnswer":
+            world.answered(number, agent, at_s)
+        elif kind == "AcdDialEnd":
+            unanswered = fields["status"] == "NOANSWER"
+            world.offer_over(number, agent, at_s, unanswered=unanswered)
+        elif kind in ("AcdFallback", "AcdRefused"):
+            outcome = "refused" if kind == "AcdRefused" else "overflowed"
+            self.switch_ends(world, number, at_s, outcome)
+        elif kind == "AcdEnd":
+            world.gone(number, at_s, "failed")
+            self._tasks.pop(number, None)
+
+    def switch_ends(self, world: LiveWorld, number: str, at_s: float, outcome: str) -> None:
+        """The dialplan took the caller out of the line: the books close here, and the caller hangs up."""
+        world.gone(number, at_s, outcome)
+        self.hang_up(number)
