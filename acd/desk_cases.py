@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from acd.adapters.store import desk_store
+from acd.adapters.store import case_store, desk_store
 from acd.core.instant import MINUTE_MS, SECOND_MS, Duration
 from acd.desk import case as machine
 from acd.desk.case import Case, CaseError, Event, State
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import aiosqlite
 
     from acd.adapters.helpdesk import HelpDesk, TicketState
-    from acd.adapters.store.desk_store import Ticket
+    from acd.adapters.store.case_store import Ticket
     from acd.adapters.store.sqlite import SqliteStore
     from acd.ports import Clock
 
@@ -56,7 +56,7 @@ class CaseDesk:
         """Let something happen to a case; None when there is none. Raises CaseError, PortError."""
 
         async def job(db: aiosqlite.Connection) -> Case | CaseError | None:
-            held = await desk_store.case(db, number)
+            held = await case_store.case(db, number)
             if held is None:
                 return None
             try:
@@ -73,13 +73,13 @@ class CaseDesk:
 
     async def _save(self, db: aiosqlite.Connection, before: Case, after: Case) -> None:
         now = self._clock.now()
-        await desk_store.save_case(db, after, len(before.history))
+        await case_store.save_case(db, after, len(before.history))
         events = {entry.event for entry in after.history[len(before.history) :]}
         if events & {Event.ASKED_CLIENT.value, Event.TAKEN.value, Event.RESOLVED.value}:
             await desk_store.stop_clock(db, after.project, Operation.FIRST_REPLY, after.number, now)
         if not after.is_open:
             await desk_store.stop_clock(db, after.project, Operation.TICKET_RESOLVED, after.number, now)
-        await desk_store.wake_sync(db, after.number, now)
+        await case_store.wake_sync(db, after.number, now)
 
     # --- help desks ------------------------------------------------------------------------------
 
@@ -95,12 +95,12 @@ class CaseDesk:
     async def turn(self) -> None:
         """Talk about every case whose time has come. Raises PortError of the store."""
         now = self._clock.now()
-        for ticket in await self._store.writer.do(lambda db: desk_store.to_sync(db, now)):
+        for ticket in await self._store.writer.do(lambda db: case_store.to_sync(db, now)):
             await self._talk(ticket)
 
     async def _talk(self, ticket: Ticket) -> None:
         number = ticket.number
-        case = await self._store.writer.do(lambda db: desk_store.case(db, number))
+        case = await self._store.writer.do(lambda db: case_store.case(db, number))
         helpdesk = self._helpdesks.get(ticket.helpdesk)
         if case is None:
             return
@@ -133,7 +133,7 @@ class CaseDesk:
 
         async def job(db: aiosqlite.Connection) -> None:
             name, following, state = answer.ticket if answer else "", told, answer.state if answer else None
-            fresh = await desk_store.case(db, ticket.number)
+            fresh = await case_store.case(db, ticket.number)
             if fresh is None:
                 return
             changed_here = fresh.state is not seen.state
@@ -143,7 +143,7 @@ class CaseDesk:
                 following = after.state.value
                 self.counters["heard"] += 1
             at = self._clock.now() if changed_here else next_at
-            await desk_store.synced(
+            await case_store.synced(
                 db, ticket.number, ticket=name, told_state=following, next_at=at, error=error
             )
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from acd.adapters.store import desk_store
+from acd.adapters.store import case_store, desk_store
 from acd.core.instant import HOUR_MS
 from acd.desk.case import CaseError, Event
 from acd.desk.hours import local
@@ -83,7 +83,7 @@ class DeskPublic:
 
     async def case_of(self, number: str) -> dict[str, object] | None:
         """Return the case a number leads to: its own, or that of any card that hangs on it (003-05)."""
-        found = await self._store.writer.do(lambda db: desk_store.case(db, number), urgent=True)
+        found = await self._store.writer.do(lambda db: case_store.case(db, number), urgent=True)
         return case_data(found) if found else None
 
     async def change_case(
@@ -129,7 +129,7 @@ class DeskPublic:
         number = self._links.read("case", token)
         if number is None:
             return None
-        case = await self._store.writer.do(lambda db: desk_store.case(db, number))
+        case = await self._store.writer.do(lambda db: case_store.case(db, number))
         if case is None or case.number != number:
             return None
         owner = self._projects().good.get(case.project)
@@ -155,7 +155,7 @@ class DeskPublic:
             return None
         since = now - FIRM_DAYS * DAY_MS
         messages = await self._store.writer.do(lambda db: desk_store.messages(db, name, since))
-        cases = await self._store.writer.do(lambda db: desk_store.cases(db, name))
+        cases = await self._store.writer.do(lambda db: case_store.cases(db, name))
         language = self._language(name)
         words = WORDS[language]
         zone = owner.hours.zone

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from acd.adapters.store import desk_store
+from acd.adapters.store import case_store, desk_store
 from acd.adapters.store.sqlite import SqliteStore
 from acd.desk.case import Case, CaseError, Event, State
 from acd.desk.operations import DEFAULT_TARGETS, Operation, start
@@ -27,7 +27,7 @@ class Rig:
         case = Case(number, "servis", self.clock.now(), None, "Broken screen", calls=("c1",))
 
         async def job(db) -> None:
-            await desk_store.open_case(db, case, helpdesk, self.clock.now())
+            await case_store.open_case(db, case, helpdesk, self.clock.now())
             for operation in (Operation.TICKET_RESOLVED, Operation.FIRST_REPLY):
                 clock = start("servis", operation, number, self.clock.now(), DEFAULT_TARGETS[operation])
                 await desk_store.start_clock(db, clock)
@@ -39,7 +39,7 @@ class Rig:
         await self.desk.turn()
 
     async def case(self, number: str = "123459") -> Case:
-        found = await self.store.writer.do(lambda db: desk_store.case(db, number))
+        found = await self.store.writer.do(lambda db: case_store.case(db, number))
         assert found is not None
         return found
 

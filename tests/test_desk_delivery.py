@@ -18,7 +18,7 @@ import pytest
 
 from acd.adapters.sms import HttpCourier, sms_body, webhook_body
 from acd.adapters.smtp import SmtpCourier, SmtpSettings, compose
-from acd.adapters.store import desk_store, directory_store, retention
+from acd.adapters.store import case_store, desk_store, directory_store, retention
 from acd.adapters.store.sqlite import SqliteStore
 from acd.core.card import CallCard
 from acd.core.events import EndedBy, EndReason
@@ -317,7 +317,7 @@ async def test_an_unsettled_call_becomes_a_case_with_a_page_and_the_quoted_numbe
 ) -> None:
     """003-05, 003-08, 003-09, 001-22."""
     await rig.write(disposition="ticket", caller_email="olga@client.example", caller_name="Olga")
-    (case,) = await rig.store.writer.do(lambda db: desk_store.cases(db, "law"))
+    (case,) = await rig.store.writer.do(lambda db: case_store.cases(db, "law"))
     assert (case.subject, case.owner, case.client, case.state) == (
         "Help",
         "a101",
@@ -328,12 +328,12 @@ async def test_an_unsettled_call_becomes_a_case_with_a_page_and_the_quoted_numbe
     mail = next(m for m in rig.mail.mails if m["To"] == "olga@client.example")
     assert f"/case/{case.number}." in mail.get_content()
     await rig.write("c2", disposition="settled", case=f" {case.number[:2]} {case.number[2:]} ")
-    (again,) = await rig.store.writer.do(lambda db: desk_store.cases(db, "law"))
+    (again,) = await rig.store.writer.do(lambda db: case_store.cases(db, "law"))
     assert again.calls == ("c1", "c2")
     assert [e.event for e in again.history] == ["opened", "client_answered"]
     second = await rig.store.get(call="c2")
     assert second is not None
-    found = await rig.store.writer.do(lambda db: desk_store.case(db, second.card.number))
+    found = await rig.store.writer.do(lambda db: case_store.case(db, second.card.number))
     assert found == again, "any card's number of the case leads to it"
     public = DeskPublic(rig.store, rig.clock, rig.links, lambda: rig)  # type: ignore[arg-type, return-value]
     page = await public.case(rig.links.url("case", case.number).rpartition("/")[2])

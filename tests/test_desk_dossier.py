@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from acd.adapters.store import desk_store, directory_store
+from acd.adapters.store import case_store, directory_store
 from acd.adapters.store.sqlite import SqliteStore
 from acd.config import load
 from acd.core.effects import ShowPop
@@ -162,7 +162,7 @@ async def test_a_quoted_number_and_an_open_case_bring_the_responsible_agent(
 ) -> None:
     """003-05: no retelling. A quoted case is found from any telephone."""
     case = Case("123459", "servis", 1, None, "Broken screen", owner="a107", client=ANI)
-    await store.writer.do(lambda db: desk_store.open_case(db, case, "", 1))
+    await store.writer.do(lambda db: case_store.open_case(db, case, "", 1))
     dossiers = made(store, tmp_path, servis)
     assert (await dossiers.find(ANI, "7012"))["sticky"] == "a107"  # type: ignore[arg-type]
     assert (await dossiers.find("+79990000000", "7012"))["sticky"] == ""  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from acd.config_projects import Projects
 from acd.core.ids import CallId
 from acd.desk.project import Form, FormField
 from acd.deskside import DeskSide
@@ -32,6 +33,7 @@ class FakeStore:
 def config(language: str = "ru") -> Any:
     queue = SimpleNamespace(display_name="ООО «Ромашка»", language=None)
     return SimpleNamespace(
+        projects=Projects(),
         tree=SimpleNamespace(
             queues={"sales": queue},
             agents={"ann": SimpleNamespace(name="Анна")},

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from acd import numberfacts
-from acd.adapters.store import audit, desk_store, directory_store
+from acd.adapters.store import audit, case_store, desk_store, directory_store
 from acd.cli.cards import (
     CONFIG,
     FOUND_PROBLEMS,
@@ -214,7 +214,7 @@ def cases(
     """List the cases of a project that somebody still has to finish."""
     from acd import desk_public
 
-    found = _run(_read(config, db, lambda c: desk_store.cases(c, project, only_open=not everything)))
+    found = _run(_read(config, db, lambda c: case_store.cases(c, project, only_open=not everything)))
     if as_json:
         _print_json([desk_public.case_data(one) for one in found])
         return

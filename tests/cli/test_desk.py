@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from acd.adapters.store import desk_store, directory_store
+from acd.adapters.store import case_store, desk_store, directory_store
 from acd.adapters.store.sqlite import SqliteStore
 from acd.cli.main import app
 from acd.core.card import CallCard
@@ -118,7 +118,7 @@ def test_cases_deliveries_and_a_subscribers_link(config: Path) -> None:
     from acd.desk.delivery import Delivery
 
     async def job(db) -> None:
-        await desk_store.open_case(db, Case("123459", "servis", NOW, None, "Screen"), "", NOW)
+        await case_store.open_case(db, Case("123459", "servis", NOW, None, "Screen"), "", NOW)
         await desk_store.add(db, Delivery("c1", 1, "servis", 0, "email", "a@b.example", NOW, NOW), "rule 1")
 
     card = make_card("c1")

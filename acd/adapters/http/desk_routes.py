@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from acd.adapters.http.services import PublicDesk, PublicPage
 
 router = APIRouter(include_in_schema=False)
+cases = APIRouter(prefix="/api/v1")
 
 TokenPath = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}\.[0-9a-f]{32}$")]
 NumberPath = Annotated[str, Path(pattern=r"^[0-9-]{5,20}$")]
@@ -90,7 +91,7 @@ class CaseChange(BaseModel):
     public: bool = False
 
 
-@router.get("/api/v1/cases/{number}", include_in_schema=True)
+@cases.get("/cases/{number}")
 async def case_of(request: Request, number: NumberPath, _who: AgentOrSupervisor) -> Response:
     """The case a client's quoted number leads to (003-05): its own number, or that of any of its cards."""
     try:
@@ -102,7 +103,7 @@ async def case_of(request: Request, number: NumberPath, _who: AgentOrSupervisor)
     return views.answer({"v": 1, **found})
 
 
-@router.post("/api/v1/cases/{number}/{event}", include_in_schema=True)
+@cases.post("/cases/{number}/{event}")
 async def change_case(
     request: Request,
     number: NumberPath,
