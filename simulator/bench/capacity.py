@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import random
+import signal
 import socket
 import sqlite3
 import tempfile
@@ -32,10 +33,12 @@ from simulator.centre.config import CentreSpec, free_port, write
 from simulator.centre.daemon import Api, DaemonProcess
 from simulator.centre.oracle import percentile
 from simulator.lab.agents import Agent
+from simulator.lab.errors import LabError
 from simulator.lab.instance import TRUNK_HOST, Lab, Ports
 from simulator.load.ramp import Ramp, peak, saturated
 from simulator.load.sipp_line import Puppets, command
 from simulator.load.usage import sample, shares
+from simulator.sipp import SippError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -299,6 +302,9 @@ class _Seen:
 
 async def measure(size: Size, told: Callable[[str], None]) -> dict[str, object]:
     """Search the highest good rate of both routers in turn; return the report."""
+    me = asyncio.current_task()
+    if me is not None:  # asked to end, we still stop the daemon, Asterisk and the phones we started
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
     bench = Bench(size)
     ramps = {n: Ramp(size.start_per_s, size.growth, size.fine, most=400.0) for n in (THEIRS, OURS)}
     steps: dict[str, list[Step]] = {name: [] for name in ramps}
@@ -410,9 +416,15 @@ def main(argv: list[str]) -> int:
         SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console
     ) as bar:
         task = bar.add_task("starting Asterisk, phones and the daemon", total=None)
-        report = asyncio.run(
-            measure(QUICK if options.quick else Size(), lambda text: bar.update(task, description=text))
-        )
+        size = QUICK if options.quick else Size()
+        try:
+            report = asyncio.run(measure(size, lambda text: bar.update(task, description=text)))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            console.print("bench capacity: stopped; everything started is stopped too")
+            return 130
+        except (LabError, SippError, RuntimeError, OSError) as error:
+            console.print(f"bench capacity: {error}", style="red", markup=False, soft_wrap=True)
+            return 2
     _print(report, Console(width=None if os.isatty(1) else 180))
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
