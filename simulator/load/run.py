@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Told (calls over, calls drawn)."""
+READY_S = 60.0
 SETTLE_S = 15.0
 TAIL_S = 600.0
 """After the last first call: the longest until everybody is served, else they are counted as lost."""
@@ -123,7 +124,7 @@ class Session:
         daemon.start()
         desks: RouterDesks | None = None
         try:
-            await daemon.ready()
+            await daemon.ready(READY_S)
             desks = RouterDesks(self.spec)
             pid = daemon.process.pid if daemon.process else 0
             found, worlds = await self._day(desks, {"daemon": pid})
