@@ -15,6 +15,7 @@ from acd.adapters.mqtt import MqttSettings
 from acd.adapters.store.retention import RetentionRules
 from acd.adapters.webhook import WebhookWorker
 from acd.credentials import Principal, Role, hash_token
+from acd.retention_files import FACT_LOGS, RECORDINGS, KeptFiles
 
 if TYPE_CHECKING:
     from acd.adapters.asterisk.link import AmiSettings
@@ -119,3 +120,12 @@ def retention_rules(config: Config) -> RetentionRules:
     """How long what is kept."""
     keep = config.tree.retention
     return RetentionRules(cards_days=keep.cards_days)
+
+
+def kept_files(config: Config) -> tuple[KeptFiles, ...]:
+    """Which files are removed by age: rotated fact logs and recordings."""
+    tree, keep = config.tree, config.tree.retention
+    return (
+        KeptFiles(config.path(tree.store.fact_log), FACT_LOGS, keep.facts_days),
+        KeptFiles(config.path(tree.recording.directory), RECORDINGS, keep.recordings_days),
+    )
