@@ -109,6 +109,8 @@ class Engine:
         floor = self._floor
         floor.out = []
         self._handlers[type(fact)](fact, now)
+        if floor.leaving:
+            floor.drop_lines()
         if floor.synced and (floor.dirty or (self._check is not None and self._check <= now)):
             floor.dirty = False
             matcher = floor.matcher
