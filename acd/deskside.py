@@ -30,17 +30,18 @@ GREETINGS = {
 
 
 class DeskSide:
-    """Answers for the page. Asks for configuration and snapshot anew each time."""
+    """Answers for the page. Asks for configuration and views anew each time."""
 
     def __init__(
         self,
         config: Callable[[], Config],
         snapshot: Callable[[], Snapshot],
+        call_view: Callable[[CallId], CallView | None],
         book: PopBook,
         store: SqliteStore,
         cards: CardQueries,
     ) -> None:
-        self._config, self._snapshot, self._book = config, snapshot, book
+        self._config, self._snapshot, self._live, self._book = config, snapshot, call_view, book
         self._store, self._cards = store, cards
 
     def language(self, queue: str) -> str:
@@ -114,9 +115,6 @@ class DeskSide:
         return "", "", "", None
 
     # --- inside ----------------------------------------------------------------------------------
-
-    def _live(self, call: CallId) -> CallView | None:
-        return next((c for c in self._snapshot().calls if c.call == call), None)
 
     def _firm(self, queue: str) -> str:
         entry = self._config().tree.queues.get(queue)

@@ -35,14 +35,19 @@ def config(language: str = "ru") -> Any:
             queues={"sales": queue},
             agents={"ann": SimpleNamespace(name="Анна")},
             centre=SimpleNamespace(language=language),
+            pops=SimpleNamespace(show_ani=True),
         ),
         zone=ZoneInfo("Europe/Moscow"),
     )
 
 
+def live(call: str) -> Any:
+    return next((c for c in snapshot().calls if c.call == call), None)
+
+
 def side(language: str = "ru", store: Any = None) -> tuple[DeskSide, PopBook]:
     book = PopBook()
-    made = DeskSide(lambda: config(language), snapshot, book, store or FakeStore(), FakeCards())
+    made = DeskSide(lambda: config(language), snapshot, live, book, store or FakeStore(), FakeCards())
     return made, book
 
 
@@ -78,6 +83,7 @@ async def test_the_head_of_the_message_is_the_same_from_pop_live_call_and_stored
     other = DeskSide(
         config,
         lambda: snapshot(agents=("bob",)),
+        lambda _call: None,
         PopBook(),
         FakeStore(),
         FakeCards([Stored(card(call=CallId("old"), entered_at=entered))]),

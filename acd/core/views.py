@@ -33,7 +33,7 @@ def take_snapshot(floor: Floor, now: Instant) -> Snapshot:
     return Snapshot(
         now=now,
         synced=floor.synced,
-        calls=tuple(_call_view(floor, call, now) for call in floor.calls.values()),
+        calls=tuple(call_view(floor, call, now) for call in floor.calls.values()),
         agents=tuple(_agent_view(agent, now) for agent in floor.agents.values()),
         queues=tuple(
             _queue_view(id_, line, waiting.get(id_, 0), longest.get(id_, 0), talking.get(id_, 0))
@@ -43,7 +43,13 @@ def take_snapshot(floor: Floor, now: Instant) -> Snapshot:
     )
 
 
-def _call_view(floor: Floor, call: Call, now: Instant) -> CallView:
+def waiting_in(floor: Floor, queue: QueueId) -> int:
+    """How many calls of this queue wait or are being offered, as `QueueView.waiting` says."""
+    return sum(call.queue == queue and call.state in _IN_LINE for call in floor.calls.values())
+
+
+def call_view(floor: Floor, call: Call, now: Instant) -> CallView:
+    """Look at one live call."""
     moments = (call.answered_at, call.left_at, now)
     waited_to = next(moment for moment in moments if moment is not None)
     return CallView(
