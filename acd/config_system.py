@@ -136,7 +136,7 @@ class Ami(Section):
 
     host: Host = Field(default="127.0.0.1", description="Where Asterisk's manager listens")
     port: Port = Field(default=5038, description="Its port")
-    user: Account = Field(default="acd", description="Manager user (config/asterisk/manager.conf)")
+    user: Account = Field(default="acd-router", description="Manager user (config/asterisk/manager.conf)")
     secret: SecretReference = Field(
         default=SecretReference(file=Path("secrets/ami")), description="Its secret"
     )

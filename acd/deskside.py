@@ -51,18 +51,19 @@ class _Known:
 
 
 class DeskSide:
-    """Answers for the page. Asks for configuration and snapshot anew each time."""
+    """Answers for the page. Asks for configuration and views anew each time."""
 
     def __init__(
         self,
         config: Callable[[], Config],
         snapshot: Callable[[], Snapshot],
+        call_view: Callable[[CallId], CallView | None],
         book: PopBook,
         store: SqliteStore,
         cards: CardQueries,
         project: Callable[[str], Project | None] = lambda _queue: None,
     ) -> None:
-        self._config, self._snapshot, self._book = config, snapshot, book
+        self._config, self._snapshot, self._live, self._book = config, snapshot, call_view, book
         self._store, self._cards, self._project = store, cards, project
 
     def language(self, queue: str) -> str:
@@ -164,9 +165,6 @@ class DeskSide:
             agent_name=self._agent_name(agent) if agent is not None else "",
             ani=known.ani,
         )
-
-    def _live(self, call: CallId) -> CallView | None:
-        return next((c for c in self._snapshot().calls if c.call == call), None)
 
     def _firm(self, queue: str) -> str:
         entry = self._config().tree.queues.get(queue)

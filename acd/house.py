@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from acd.config import Config
     from acd.core.effects import ShowPop
-    from acd.core.snapshot import Snapshot
+    from acd.core.snapshot import CallView, Snapshot
     from acd.desk.project import Project
     from acd.ports import Clock
     from acd.wire.ami import AmiFrame
@@ -172,7 +172,9 @@ class House:
 
     def _make_page(self) -> DeskSide:
         cards = Cards(self.store)
-        return DeskSide(lambda: self.config, self.snapshot, self.book, self.store, cards, self._project)
+        return DeskSide(
+            lambda: self.config, self.snapshot, self.call_view, self.book, self.store, cards, self._project
+        )
 
     def _project(self, queue: str) -> Project | None:
         """The project a queue belongs to, if the centre has projects."""
@@ -342,6 +344,10 @@ class House:
     def snapshot(self) -> Snapshot:
         """The centre now."""
         return self.engine.snapshot(self.clock.now())
+
+    def call_view(self, call: CallId) -> CallView | None:
+        """One call now, without looking at all the others."""
+        return self.engine.call_view(call, self.clock.now())
 
     def explain(self, call: str) -> Sequence[str] | None:
         """Why this agent, why it waits; None for an unknown call."""

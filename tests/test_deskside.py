@@ -44,9 +44,13 @@ def config(language: str = "ru") -> Any:
     )
 
 
+def live(call: str) -> Any:
+    return next((c for c in snapshot().calls if c.call == call), None)
+
+
 def side(language: str = "ru", store: Any = None) -> tuple[DeskSide, PopBook]:
     book = PopBook()
-    made = DeskSide(lambda: config(language), snapshot, book, store or FakeStore(), FakeCards())
+    made = DeskSide(lambda: config(language), snapshot, live, book, store or FakeStore(), FakeCards())
     return made, book
 
 
@@ -85,6 +89,7 @@ async def test_the_message_is_the_same_from_pop_live_call_and_stored_card():
     other = DeskSide(
         config,
         lambda: snapshot(agents=("bob",)),
+        lambda _call: None,
         PopBook(),
         FakeStore(),
         FakeCards([Stored(card(call=CallId("old"), entered_at=entered))]),
