@@ -182,7 +182,14 @@ class House:
 
     def _make_door(self) -> Door:
         directory = self.desk or LastTalks(self.store, self.clock, self._numbers)
-        return Door(lambda: self.config, self.snapshot, self.clock, directory, self.store.next_card_number)
+        return Door(
+            lambda: self.config,
+            self.call_view,
+            self.engine.waiting,
+            self.clock,
+            directory,
+            self.store.next_card_number,
+        )
 
     def _numbers(self) -> Numbers:
         return self.door.numbers()
