@@ -98,6 +98,7 @@ class Dossiers:
             "name": found.name or found.organisation,
             "priority": choice.priority,
             "needs": dict(choice.needs),
+            "queue": choice.queue,
             "sticky": sticky or ("" if choice.person else str(last.get("agent") or "")),
         }
 

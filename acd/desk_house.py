@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("acd.desk")
 
+TROUBLES = frozenset(
+    {"desk_email", "desk_sms", "desk_webhook", "desk_helpdesk", "desk_undelivered", "desk_projects"}
+)
+"""Names of what `troubles` tells; calls are routed as ever."""
 SWEEP_S = 30.0
 DAY_MS = 24 * HOUR_MS
 LINKS_SECRET = "secrets/desk-links"  # noqa: S105 - a file's name
@@ -127,7 +131,12 @@ class DeskHouse:
         if self._project_of(did) is None:
             return await self._fallback.find(ani, did)
         number = cardnumber.parse(quoted) if cardnumber.is_card_number(quoted) else ""
-        return await self.dossiers.find(ani, did, number)
+        found = dict(await self.dossiers.find(ani, did, number))
+        if found.get("queue") and found["queue"] not in self._config().tree.queues:
+            self.cards.counters["unknown_departments"] += 1
+            log.error("department_unknown", queue=found["queue"], did=did)
+            found["queue"] = ""
+        return found
 
     def pop(self, wish: ShowPop) -> Mapping[str, object]:
         """Return what the desk adds to a pop."""
@@ -211,12 +220,14 @@ class DeskHouse:
     def troubles(self) -> dict[str, str]:
         """Return what does not work, in plain words."""
         found = {f"desk_{channel}": text for channel, text in self.worker.last_error.items() if text}
-        found |= {f"helpdesk_{name}": text for name, text in self.cases.last_error.items() if text}
+        unheard = [f"{name}: {text}" for name, text in self.cases.last_error.items() if text]
+        if unheard:
+            found["desk_helpdesk"] = "; ".join(unheard)
         if self.worker.undelivered:
             found["desk_undelivered"] = f"{self.worker.undelivered} deliveries reached nobody"
         broken = [one.name for one in self.projects().loaded.values() if one.problems]
         if broken:
-            found["projects"] = f"broken project files: {', '.join(broken)}"
+            found["desk_projects"] = f"broken project files: {', '.join(broken)}"
         return found
 
     def gauges(self) -> dict[str, float]:

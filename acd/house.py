@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from acd import assembly, clockwork, numberfacts
+from acd import assembly, clockwork, desk_house, numberfacts
 from acd.adapters.asterisk.channels import EVENTS, Translator
 from acd.adapters.asterisk.connection import UP, AmiConnection
 from acd.adapters.asterisk.fastagi import FastAgiServer, Route
@@ -65,7 +65,7 @@ CLOSE_S = 5.0
 STORE_CLOSE_S = 15.0
 """The store writes or spills what waits; see Writer.close."""
 
-MINOR = frozenset({"webhook", "door", "disk", "clock"})
+MINOR = frozenset({"webhook", "door", "disk", "clock"}) | desk_house.TROUBLES
 """Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
 
 

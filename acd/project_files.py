@@ -355,6 +355,7 @@ def _routing(file: ProjectFile) -> Iterator[RoutingRule]:
             when_open=None if r.when.hours is None else r.when.hours == "open",
             product=r.when.product,
             needs=tuple(r.needs.items()),
+            queue=r.queue,
             person=r.person,
             priority=r.priority,
             otherwise=r.otherwise,

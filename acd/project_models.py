@@ -245,6 +245,9 @@ class RoutingEntry(Section):
     name: Name = Field(description="Shown in the explanation")
     when: Condition = Field(default=Condition(), description="Conditions; all must hold")
     needs: dict[Identifier, Level] = Field(default_factory=dict, description="Skill: level")
+    queue: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{0,32}$")] = Field(
+        default="", description="Another department's queue"
+    )
     person: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{0,32}$")] = Field(
         default="", description="Person id, or `responsible`"
     )

@@ -7,7 +7,7 @@ before that leaves the verdict empty and the dialplan on its default branch.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from acd.core.ids import Ani, Did, QueueId, SkillId
 from acd.ports import Directory
@@ -74,11 +74,18 @@ class EnterQuestion:
         if route.verdict == "queue":
             quoted = await self._quoted(session, route.plan)
             identity = await identify_subscriber.ask(self.directory, ani, did, quoted=quoted)
-            pairs = decide(route.plan, identity, self._card_number())
+            pairs = decide(self._department(route.plan, identity), identity, self._card_number())
         else:
             pairs = ((var.ACD_QUEUE, route.plan.queue), (var.ACD_SUBSCRIBER, route.plan.subscriber))
         answer = [*pairs, (var.ACD_VERDICT, route.verdict)]
         await session.set_all([(name, plain(value, 200)) for name, value in answer])
+
+    def _department(self, plan: NumberPlan, identity: Identity) -> NumberPlan:
+        """Return the plan with the department's queue, unless that one is closed or full."""
+        queue = identity.queue
+        if queue is None or queue == plan.queue or not self.is_open(queue):
+            return plan
+        return plan if self.waiting(queue) >= plan.max_waiting else replace(plan, queue=queue)
 
     @staticmethod
     async def _quoted(session: AgiSession, plan: NumberPlan) -> str:

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from acd.core.ids import AgentId, Ani, Did, SkillId
+from acd.core.ids import AgentId, Ani, Did, QueueId, SkillId
 from acd.ports import Directory
 
 BUDGET_S: Final = 0.5
 """The outer guard; the desk's own budget (`desk.dossier_budget_ms`) is shorter and keeps what is known by then."""
 NAME_LENGTH: Final = 40
+QUEUE_LENGTH: Final = 32
 MAX_PRIORITY: Final = 100.0
 
 _UNSAFE: Final = frozenset('"<>\\$;,|&{}()[]`')
@@ -29,6 +30,8 @@ class Identity:
     """Multiplier on the number's own priority."""
     needs: tuple[tuple[SkillId, int], ...] = ()
     sticky: AgentId | None = None
+    queue: QueueId | None = None
+    """Another waiting line than the number's own: the department for what is open (002-11)."""
     known: bool = False
 
 
@@ -53,7 +56,7 @@ def display_name(subscriber: str, client: str) -> str:
 
 
 def decide(dossier: Mapping[str, object]) -> Identity:
-    """Read a dossier. Keys: name, priority, needs (skill → level), sticky. What does not fit is left out."""
+    """Read a dossier. Keys: name, priority, needs (skill → level), sticky, queue. What does not fit is left out."""
     name = dossier.get("name")
     sticky = dossier.get("sticky")
     return Identity(
@@ -61,8 +64,14 @@ def decide(dossier: Mapping[str, object]) -> Identity:
         priority=_priority(dossier.get("priority")),
         needs=_needs(dossier.get("needs")),
         sticky=AgentId(sticky) if isinstance(sticky, str) and sticky.isascii() and sticky.isalnum() else None,
+        queue=_queue(dossier.get("queue")),
         known=bool(dossier),
     )
+
+
+def _queue(value: object) -> QueueId | None:
+    good = isinstance(value, str) and value.isascii() and value.replace("_", "").replace("-", "").isalnum()
+    return QueueId(str(value)) if good and len(str(value)) <= QUEUE_LENGTH else None
 
 
 def _priority(value: object) -> float:

@@ -93,7 +93,7 @@ async def test_an_open_order_leads_to_the_one_who_has_it_before_anyone_answers(
     await store.writer.do(lambda db: directory_store.put(db, "matters", [order]))
     dossiers = made(store, tmp_path, servis)
     found = await dossiers.find(ANI, "7012")  # type: ignore[arg-type]
-    assert found == {"name": "Ольга", "priority": 1.0, "needs": {}, "sticky": "104"}
+    assert found == {"name": "Ольга", "priority": 1.0, "needs": {}, "queue": "", "sticky": "104"}
     assert await dossiers.find(ANI, "7099") == {}  # type: ignore[arg-type]
     pop = dossiers.pop(wish())
     assert pop["greeting"] == "Сервисный центр «Точка», добрый день!"

@@ -13,7 +13,7 @@ import pytest
 from acd.adapters.store import audit, directory_store
 from acd.adapters.store.sqlite import SqliteStore
 from acd.config import Config, load
-from acd.desk_house import DeskHouse
+from acd.desk_house import TROUBLES, DeskHouse
 from acd.desk_public import firm_thing
 from tests.fakes.ports import FakeClock
 from tests.test_project_files import CONFIG, MINIMAL
@@ -70,7 +70,8 @@ async def test_every_version_in_force_is_kept_and_audited_and_a_broken_one_repla
     rig.write(MINIMAL + "retention_days: nonsense\n")
     rig.config = load(rig.folder)
     assert rig.house.projects().good["alfa"].name == "Beta"
-    assert "alfa" in rig.house.troubles()["projects"]
+    assert "alfa" in rig.house.troubles()["desk_projects"]
+    assert set(rig.house.troubles()) <= TROUBLES, "everything is shown, nothing takes our being ready"
     assert (await rig.store.writer.do(audit.verify)).ok
     rows = await rig.store.writer.do(lambda db: db.execute_fetchall("SELECT what, object FROM audit"))
     assert ("project in force", "alfa version 2") in [tuple(row) for row in rows]

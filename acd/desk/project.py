@@ -66,6 +66,8 @@ class RoutingRule:
     when_open: bool | None = None
     product: str = ""
     needs: tuple[tuple[str, int], ...] = ()
+    queue: str = ""
+    """Another department's waiting line; empty: the project's own."""
     person: str = ""
     """Person id, or `responsible`: the one of the open matter, or the client's own manager."""
     priority: float = 1.0
@@ -164,6 +166,8 @@ class Choice:
     """What routing decided before anyone answers."""
 
     needs: tuple[tuple[str, int], ...] = ()
+    queue: str = ""
+    """Department: another waiting line than the number's own; the first one named wins."""
     person: str = ""
     agent: str = ""
     """Ring this agent first."""
@@ -188,6 +192,7 @@ def choose(
         choice = replace(
             choice,
             needs=tuple(needs.items()),
+            queue=choice.queue or rule.queue,
             priority=min(100.0, choice.priority * rule.priority),
             why=(*choice.why, f"rule {rule.name}"),
         )
@@ -297,6 +302,7 @@ def dry_run(
     choice = choose(project, dossier, at, busy)
     needs = ", ".join(f"{skill} ≥ {level}" for skill, level in choice.needs) or "as the queue"
     who = f", person {choice.person}" if choice.person else ""
+    who += f", queue {choice.queue}" if choice.queue else ""
     steps.append(Step("routing", f"{choice.do}: needs {needs}{who}, priority × {choice.priority:g}"))
     steps += [Step("because", reason) for reason in choice.why]
     if project.ask_card:

@@ -134,3 +134,22 @@ async def test_a_line_that_asks_for_an_earlier_card_finds_by_it_and_rubbish_asks
         assert session.prompts == ["ask-card"]
         assert session.variables["ACD_STICKY"] == sticky
     assert asked == [("+7912", "+7495", "123459"), ("+7912", "+7495", ""), ("+7912", "+7495", "")]
+
+
+async def test_what_is_open_leads_to_another_department_unless_that_is_closed_or_full():
+    """002-11: type and status of current orders decide to which department the call goes."""
+
+    class Complaints:
+        async def find(self, ani, did):
+            return {"queue": ani}
+
+    for wanted, taken, limits in (
+        ("complaints", "complaints", {}),
+        ("complaints", "sales", {"is_open": lambda queue: queue == "sales"}),
+        ("complaints", "sales", {"waiting": lambda queue: 10**6 if queue == "complaints" else 0}),
+        ("bad queue;", "sales", {}),
+    ):
+        session = FakeSession("call-1", "+7495", wanted)
+        await question(directory=Complaints(), **limits)(session)
+        assert session.variables["ACD_QUEUE"] == taken
+        assert session.variables["ACD_SUBSCRIBER"] == "romashka"
