@@ -9,20 +9,26 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from acd.adapters.asterisk.fastagi import FastAgiServer, Route
 from acd.adapters.broker import BrokerSettings
 from acd.adapters.http.services import HttpSettings
 from acd.adapters.mqtt import MqttSettings
+from acd.adapters.store.outbox import Outbox
 from acd.adapters.store.retention import RetentionRules
 from acd.adapters.webhook import WebhookWorker
+from acd.core.instant import HOUR_MS
 from acd.credentials import Principal, Role, hash_token
 from acd.retention_files import FACT_LOGS, RECORDINGS, KeptFiles
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from acd.adapters.asterisk.fastagi import Script
     from acd.adapters.asterisk.link import AmiSettings
     from acd.adapters.store.sqlite import SqliteStore
     from acd.config import Config
     from acd.config_system import Tls
-    from acd.ports import Clock
+    from acd.ports import Clock, Inbox
 
 SUPERVISOR = "supervisor"
 """The principal of the configured HTTP token: `bin/acd`, wallboards, supervisors."""
@@ -50,6 +56,17 @@ def ami_settings(config: Config, interest: frozenset[str] | None = None) -> AmiS
         action_timeout_s=ami.action_timeout_s,
         silence_s=ami.silence_s,
         interest=interest,
+    )
+
+
+def agi_server(config: Config, scripts: Mapping[str, Script], inbox: Inbox) -> FastAgiServer:
+    """The server for the dialplan's questions, with its limits; not yet listening."""
+    agi = config.tree.asterisk.agi
+    return FastAgiServer(
+        {path: Route(script, agi.answer_within_ms / 1000) for path, script in scripts.items()},
+        inbox,
+        max_connections=agi.max_sessions,
+        header_deadline_s=agi.header_timeout_s,
     )
 
 
@@ -112,7 +129,9 @@ def webhook(config: Config, store: SqliteStore, clock: Clock) -> WebhookWorker |
     if hook is None:
         return None
     token = config.secret(hook.token, "webhook.token").get_secret_value() if hook.token else ""
-    outbox: Any = store.outbox  # its message type is what the worker's protocol describes
+    outbox: Any = Outbox(
+        store.writer, dead_after_ms=hook.give_up_after_h * HOUR_MS
+    )  # its message type is what the worker's protocol describes
     return WebhookWorker(outbox, clock, hook.url, token=token, timeout_s=hook.timeout_s)
 
 

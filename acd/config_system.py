@@ -126,9 +126,6 @@ class Tls(Section):
 
     enabled: Flag = Field(default=False, description="Speak TLS")
     ca_file: Path | None = Field(default=None, description="Certificates to trust instead of the system's")
-    server_name: Host | None = Field(
-        default=None, description="Name expected in the certificate, if not the host"
-    )
 
 
 class Ami(Section):
@@ -144,15 +141,6 @@ class Ami(Section):
     action_timeout_s: Seconds = Field(default=5.0, description="An action without answer fails after this")
     silence_s: Seconds = Field(
         default=3.0, description="No byte for this long after a ping: the link is dead"
-    )
-
-
-class CallbackUser(Section):
-    """A second manager user that may originate calls (callbacks)."""
-
-    user: Account = Field(default="acd-callback", description="Manager user with the originate right")
-    secret: SecretReference = Field(
-        default=SecretReference(file=Path("secrets/ami-callback")), description="Its secret"
     )
 
 
@@ -179,9 +167,6 @@ class Asterisk(Section):
     """The switch."""
 
     ami: Ami = Field(default=Ami(), description="Manager connection")
-    callback: CallbackUser | None = Field(
-        default=None, description="Manager user for callbacks; absent = no callbacks"
-    )
     agi: Agi = Field(default=Agi(), description="FastAGI server")
     journal: Journal = Field(default=Journal(), description="Asterisk's journal files")
     pstn_trunk: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")] | None = Field(
@@ -197,7 +182,6 @@ class Store(Section):
 
     path: Path = Field(default=Path("acd.db"), description="SQLite file")
     fact_log: Path = Field(default=Path("facts"), description="Directory of the fact log")
-    busy_timeout_s: Seconds = Field(default=5.0, description="Wait this long for a locked database")
 
 
 class Mqtt(Section):
@@ -214,9 +198,6 @@ class Mqtt(Section):
     )
     ca_file: Path | None = Field(
         default=None, description="Certificates to trust for mqtts instead of the system's"
-    )
-    topic: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")] = Field(
-        default="acd", description="First topic level"
     )
 
 
@@ -256,15 +237,11 @@ class Webhook(Section):
 
 
 class Recording(Section):
-    """Conversations on disk."""
+    """Conversations on disk. Asterisk writes them (`ACD_RECORD` of the dialplan)."""
 
-    enabled: Flag = Field(default=False, description="Record talks; say so to callers where the law wants it")
-    directory: Path = Field(default=Path("recordings"), description="Where; file names are call ids only")
-    format: Literal["wav", "wav49", "gsm", "sln", "alaw", "ulaw"] = Field(
-        default="wav", description="Asterisk format"
-    )
-    notice: Annotated[str, Field(pattern=r"^[0-9A-Za-z_/.-]{1,120}$")] | None = Field(
-        default=None, description="Sound that announces recording"
+    directory: Path = Field(
+        default=Path("/var/spool/asterisk/monitor"),
+        description="Asterisk's monitor folder; overdue recordings are removed from it",
     )
 
 
@@ -282,10 +259,6 @@ class Pops(Section):
     show_ani: Flag = Field(default=True, description="Show the caller's number")
     expire_s: Seconds = Field(
         default=60.0, description="A pop that could not be delivered by then is dropped"
-    )
-    lookup_ms: Milliseconds = Field(default=250, description="Time for finding who calls; then: unknown")
-    name_max: Annotated[Whole, Field(ge=10, le=80)] = Field(
-        default=40, description="Longest display name on the phone"
     )
 
 

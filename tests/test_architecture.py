@@ -189,3 +189,14 @@ def test_the_mirror_every_core_and_wire_module_has_its_own_test_file() -> None:
             if path.stem == "__init__" or name in without_logic:
                 continue
             assert (ROOT / "tests" / room / f"test_{path.stem}.py").exists(), f"no test file for {name}"
+
+
+def test_no_adapter_waits_with_wait_for():
+    """Before Python 3.12 wait_for can swallow a cancellation, and what should end runs on: asyncio.timeout."""
+    found = [
+        f"{path.name}:{number}"
+        for path in (ROOT / "acd" / "adapters").rglob("*.py")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if "asyncio.wait_for(" in line
+    ]
+    assert not found
