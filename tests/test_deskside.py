@@ -117,6 +117,7 @@ async def test_a_projects_form_and_template_write_the_message():
     desk = DeskSide(
         config,
         snapshot,
+        lambda call: next((c for c in snapshot().calls if c.call == call), None),
         PopBook(),
         FakeStore(),
         FakeCards(),
