@@ -91,6 +91,10 @@ def test_an_agent_is_counted_before_dialled_and_let_go_after():
     places = [dial.find(step) for step in steps]
     assert -1 not in places
     assert places == sorted(places)
+    leg = TEXT.split("exten => fallback,1", 1)[1].split("exten => i", 1)[0]
+    assert "Set(GROUP(agent)=${a})" in leg, "a member of the fallback queue counts"
+    assert "> 1]?SoftHangup" in leg, "and is let alone while an offer of ours rings"
+    assert "Queue(acd-fallback,cb(acd-agent-leg^fallback^1)" in TEXT
     assert "Set(GROUP(agent)=${acd_to})" in TEXT.split("[acd-transfer]", 1)[1], "a transfer counts too"
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from simulator.lab import Lab
-from simulator.sipp import Agents, Answer, Callers, CallPlan, OfferPlan
+from simulator.sipp import Agents, Answer, Callers, CallPlan, Leg, OfferPlan
 
 from tests.dialplan.driver import Daemon, Event, as_journal, daemon, journal
 from tests.lab_fixture import agents_port, lab  # noqa: F401 - the fixture is used by name
@@ -44,6 +45,33 @@ def test_dead_daemon_means_fallback_within_twelve_seconds(lab: Lab, tmp_path: Pa
             assert end["Stage"] == "done"
             assert len(phones.records()) >= 1
         assert [as_journal(note) for note in acd.ami.notes(queued["Call"])] == journal(lab, queued["Call"])
+
+
+def test_a_phone_that_the_fallback_rings_is_not_rung_for_an_offer(lab: Lab, tmp_path: Path):
+    """Row 35: a daemon just back offers callers while others still are in the fallback."""
+    ringing = Agents(lab.ports.sip, [OfferPlan(2_500, 300)], tmp_path / "a", port=agents_port(lab))
+    with daemon(lab) as acd, ringing as phones, one_caller(lab, tmp_path / "1"):
+        first = acd.ami.wait_for("AcdQueued")
+        acd.redirect(first, "acd-fallback", "wish")
+        rung = until(phones.records)[0]
+        with one_caller(lab, tmp_path / "2"):
+            second = acd.ami.wait_for("AcdQueued", count=2)
+            acd.offer(second, rung.agent)
+            refused = acd.ami.wait_for("AcdDialEnd", Call=second["Call"])
+            assert refused["Status"] == "DOUBLE"
+            assert acd.ami.wait_for("AcdFallbackAnswer", Call=first["Call"])["Agent"] == rung.agent
+            acd.ami.wait_for("AcdEnd", Call=first["Call"])
+            acd.hang_up(second["Call"])
+        assert {leg.ani for leg in phones.records() if leg.agent == rung.agent} == {rung.ani}
+
+
+def until(look: Callable[[], list[Leg]]) -> list[Leg]:
+    """Return what was seen once there is something."""
+    end = time.monotonic() + 5
+    while not (seen := look()):
+        assert time.monotonic() < end, "no phone rang"
+        time.sleep(0.02)
+    return seen
 
 
 def test_nobody_in_the_fallback_means_a_voice_message(lab: Lab, tmp_path: Path):
@@ -118,9 +146,7 @@ def test_callback_offer_is_taken_from_the_waiting_loop(lab: Lab, tmp_path: Path)
     """The daemon sets ACD_OFFER_CALLBACK; a caller who does not press stays in line, at the same place."""
     with daemon(lab) as acd, one_caller(lab, tmp_path) as caller:
         queued = acd.ami.wait_for("AcdQueued")
-        acd.ami.action(
-            Action="Setvar", Channel=queued["Uniqueid"], Variable="ACD_OFFER_CALLBACK", Value="1"
-        )
+        acd.ami.action(Action="Setvar", Channel=queued["Uniqueid"], Variable="ACD_OFFER_CALLBACK", Value="1")
         assert acd.agi
         wait_exten(acd, queued, "offer")
         # no digit: back in the loop, where the announcement question is asked again
