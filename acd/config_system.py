@@ -149,7 +149,9 @@ class Agi(Section):
 
     host: Host = Field(default="127.0.0.1", description="Address to listen on")
     port: Port = Field(default=4573, description="Port to listen on; ACD_AGI in the dialplan names it")
-    answer_within_ms: Milliseconds = Field(default=300, description="Every question is answered within this")
+    answer_within_ms: Milliseconds = Field(
+        default=1200, description="Every question is answered within this; the dialplan goes on after 1.5 s"
+    )
     header_timeout_s: Seconds = Field(default=2.0, description="A peer that has not asked by then is dropped")
     max_sessions: Annotated[Whole, Field(ge=1, le=10_000)] = Field(
         default=500, description="More are refused"

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from acd import assembly, clockwork, desk_house, numberfacts
+from acd import assembly, clockwork, desk_house, numberfacts, retention_files
 from acd.adapters.asterisk.channels import EVENTS, Translator
 from acd.adapters.asterisk.connection import UP, AmiConnection
-from acd.adapters.asterisk.fastagi import FastAgiServer, Route
 from acd.adapters.asterisk.journal import JournalTailer
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
@@ -35,6 +34,7 @@ from acd.core.effects import WriteCallCard
 from acd.core.engine import Engine
 from acd.core.events import LiveAgent
 from acd.core.ids import AgentId, CallId
+from acd.core.instant import HOUR_MS
 from acd.core.weighted import WeightedMatcher
 from acd.desk_house import DeskHouse
 from acd.deskside import DeskSide
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("acd.house")
 
+DAY_MS = 24 * HOUR_MS
 CLOSE_S = 5.0
 STORE_CLOSE_S = 15.0
 """The store writes or spills what waits; see Writer.close."""
@@ -124,7 +125,12 @@ class House:
         self.runner = Runner(
             self.engine,
             clock,
-            FactLog(config.path(config.tree.store.fact_log) / "facts.jsonl"),
+            FactLog(
+                config.path(config.tree.store.fact_log) / "facts.jsonl",
+                max_age_ms=config.tree.retention.facts_days
+                * DAY_MS
+                // 2,  # rotated files live the other half
+            ),
             switch=self.switch,
             pops=self.pops,
             store=self.store,
@@ -140,10 +146,10 @@ class House:
         self.spool = Spool(
             config.path(config.tree.asterisk.spool), {"CallbackChosen": self._spooled_callback}
         )
+        self.removed_files = retention_files.FileCounters()
         self.hours = clockwork.Hours(lambda: self.config, clock, self._tell)
         self.door = self._make_door()
-        routes = {path: Route(script) for path, script in self.door.routes().items()}
-        self.agi = FastAgiServer(routes, self._tell)
+        self.agi = assembly.agi_server(config, self.door.routes(), self._tell)
         self.http = HttpServer(self._services(), assembly.http_settings(config))
         self.runner.observe(self._count_cards)
 
@@ -255,6 +261,9 @@ class House:
             "journal": self.journal.run(),
             "http": self.http.run(),
             "spool": self.spool.run(),
+            "old files": retention_files.run_daily(
+                lambda: assembly.kept_files(self.config), self.clock, self.removed_files
+            ),
             "retention": run_daily(self.store.writer, assembly.retention_rules(self.config), self.clock),
             "snapshots": clockwork.publish_snapshots(self.snapshot, self.pops),
         }
