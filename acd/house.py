@@ -49,10 +49,8 @@ from acd.watches import ClockWatch, DiskWatch, DoorWatch
 from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
 
     from acd.config import Config
-    from acd.core.effects import ShowPop
     from acd.core.snapshot import Snapshot
     from acd.desk.project import Project
     from acd.ports import Clock
@@ -88,7 +86,13 @@ class House:
         self.book = PopBook()
         self.desk = self._make_desk()
         self.page = DeskSide(
-            lambda: self.config, self.snapshot, self.book, self.store, Cards(self.store), self._project
+            lambda: self.config,
+            self.snapshot,
+            self.book,
+            self.store,
+            Cards(self.store),
+            self._project,
+            more=self.desk.pop if self.desk else lambda _wish: {},
         )
         self._make_switch_side()
         self._make_edges()
@@ -131,7 +135,7 @@ class House:
             switch=self.switch,
             pops=self.pops,
             store=self.store,
-            dossier=self._dossier,
+            dossier=self.page.dossier,
             ask_sync=self.sync.ask_audit,
         )
 
@@ -329,12 +333,6 @@ class House:
         """A number left for a call back while we were down: a task of the missed-call ledger."""
         at = self.clock.now() if item.at is None else item.at
         await self.store.note_spooled_callback(item.call, item.text("number"), at)
-
-    def _dossier(self, wish: ShowPop) -> Mapping[str, object]:
-        """What the pop shows: the page's own part, then what the subscriber's project knows."""
-        own = self.page.dossier(wish)
-        known = self.desk.pop(wish) if self.desk else {}
-        return {**own, **known, "form": own["form"]}
 
     # --- views -----------------------------------------------------------------------------------
 
