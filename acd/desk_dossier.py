@@ -19,6 +19,7 @@ from stdnum.ru import inn
 
 from acd.adapters.store import case_store, directory_store
 from acd.adapters.store.cards import CardFilter
+from acd.core.instant import HOUR_MS
 from acd.desk import dossier, project
 from acd.desk.dossier import Dossier, Matter
 from acd.ports import PortError
@@ -40,6 +41,7 @@ log = structlog.get_logger("acd.desk")
 
 LATE_LIMIT_S = 3.0
 """A source later than its budget may still fill the pop for so long; then it is given up."""
+STICKY_MS = 24 * HOUR_MS
 REMEMBERED = 2_000
 LAST_CALLS = 5
 FACT_WORDS = {
@@ -93,14 +95,20 @@ class Dossiers:
         found = await self.gather(owner, ani, quoted)
         choice = project.choose(owner, found, self._clock.now(), self._busy(owner.id))
         sticky = choice.agent if choice.person else self._case_owner(owner, found)
-        last = found.last_calls[0] if found.last_calls else {}
+        last = self._last_talk(found)
         return {
             "name": found.name or found.organisation,
             "priority": choice.priority,
             "needs": dict(choice.needs),
             "queue": choice.queue,
-            "sticky": sticky or ("" if choice.person else str(last.get("agent") or "")),
+            "sticky": sticky or ("" if choice.person else last),
         }
+
+    def _last_talk(self, found: Dossier) -> str:
+        """Return the agent of the last talk, when it is not long ago (002-08)."""
+        since = self._clock.now() - STICKY_MS
+        talks = (c for c in found.last_calls if c["end"] == "handled" and int(str(c["at_ms"])) >= since)
+        return next((str(call["agent"]) for call in talks), "")
 
     @staticmethod
     def _case_owner(owner: Project, found: Dossier) -> str:

@@ -62,7 +62,10 @@ class DeskSide:
         store: SqliteStore,
         cards: CardQueries,
         project: Callable[[str], Project | None] = lambda _queue: None,
+        more: Callable[[ShowPop], Mapping[str, object]] = lambda _wish: {},
     ) -> None:
+        """`more`: what the subscriber's project and sources know; its keys win, but the form is the page's."""
+        self._more = more
         self._config, self._snapshot, self._live, self._book = config, snapshot, call_view, book
         self._store, self._cards, self._project = store, cards, project
 
@@ -98,6 +101,7 @@ class DeskSide:
             "card_number": wish.card_number,
             "entered_at": live.entered_at if live else None,
             "greeting": self._greeting(wish.queue, name, wish.agent),
+            **self._more(wish),
             "form": self.form(wish.queue).to_data(),
         }
 

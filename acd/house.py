@@ -49,10 +49,7 @@ from acd.watches import ClockWatch, DiskWatch, DoorWatch
 from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from acd.config import Config
-    from acd.core.effects import ShowPop
     from acd.core.snapshot import CallView, Snapshot
     from acd.desk.project import Project
     from acd.ports import Clock
@@ -87,7 +84,8 @@ class House:
             normalise=partial(numberfacts.normalise, home_region=config.tree.centre.region),
         )
         self.book = PopBook()
-        self.desk, self.page = self._make_desk(), self._make_page()
+        self.desk = self._make_desk()
+        self.page = self._make_page()
         self._make_switch_side()
         self._make_edges()
 
@@ -134,7 +132,7 @@ class House:
             switch=self.switch,
             pops=self.pops,
             store=self.store,
-            dossier=self._dossier,
+            dossier=self.page.dossier,
             ask_sync=self.sync.ask_audit,
         )
 
@@ -178,8 +176,16 @@ class House:
 
     def _make_page(self) -> DeskSide:
         cards = Cards(self.store)
+        more = self.desk.pop if self.desk else lambda _wish: {}
         return DeskSide(
-            lambda: self.config, self.snapshot, self.call_view, self.book, self.store, cards, self._project
+            lambda: self.config,
+            self.snapshot,
+            self.call_view,
+            self.book,
+            self.store,
+            cards,
+            self._project,
+            more=more,
         )
 
     def _project(self, queue: str) -> Project | None:
@@ -348,12 +354,6 @@ class House:
         """A number left for a call back while we were down: a task of the missed-call ledger."""
         at = self.clock.now() if item.at is None else item.at
         await self.store.note_spooled_callback(item.call, item.text("number"), at)
-
-    def _dossier(self, wish: ShowPop) -> Mapping[str, object]:
-        """What the pop shows: the page's own part, then what the subscriber's project knows."""
-        own = self.page.dossier(wish)
-        known = self.desk.pop(wish) if self.desk else {}
-        return {**own, **known, "form": own["form"]}
 
     # --- views -----------------------------------------------------------------------------------
 

@@ -365,7 +365,7 @@ async def test_a_hanging_courier_holds_up_neither_others_nor_the_end(rig: Rig) -
     await rig.write()
     running = asyncio.create_task(rig.worker.run())
     async with asyncio.timeout(5):
-        while not rig.mail.mails:
+        while "sent" not in await rig.states():
             await asyncio.sleep(0.02)
     running.cancel()
     async with asyncio.timeout(

@@ -18,6 +18,7 @@ from acd.desk.case import Case
 from acd.desk.project import Project, Source
 from acd.desk_dossier import Dossiers
 from acd.ports import PortError
+from tests.adapters.store.support import make_card
 from tests.fakes.ports import FakeClock
 
 CONFIG = Path(__file__).parents[1] / "config"
@@ -176,3 +177,17 @@ async def test_a_pop_without_a_dossier_has_the_projects_part(
     pop = made(store, tmp_path, servis).pop(wish("+70000000000"))
     assert (pop["open_matters"], pop["last_calls"]) == ([], [])
     assert pop["greeting"]
+
+
+async def test_the_agent_of_a_talk_long_ago_is_not_asked_first(
+    store: SqliteStore, tmp_path: Path, servis: Project
+) -> None:
+    """002-08: stick to the person, within a day."""
+    now = 1_795_000_000_000
+    dossiers = made(store, tmp_path, servis)
+    for call, age_h, sticky in (("c1", 25, ""), ("c2", 23, "anna")):
+        entered = now - age_h * 3_600_000
+        card = make_card(call, subscriber="servis", queue="servis", ani=ANI, agent="anna", entered_at=entered)
+        await store.write_card(card)
+        assert (await dossiers.find(ANI, "7012"))["sticky"] == sticky  # type: ignore[arg-type]
+    assert [c["number"] for c in dossiers.pop(wish())["last_calls"]]  # type: ignore[attr-defined]
