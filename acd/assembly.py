@@ -106,6 +106,11 @@ def http_settings(config: Config) -> HttpSettings:
     )
 
 
+def agent_hash_file(config: Config, agent: str) -> Path:
+    """Where `acd agent-password` keeps an agent's hash when the configuration names no other place."""
+    return config.state_dir / "secrets" / "agents" / agent
+
+
 def principals(config: Config) -> tuple[Principal, ...]:
     """Everybody who may knock at broker and HTTP: the daemon, the supervisor's token, each agent."""
     tree = config.tree
@@ -120,6 +125,8 @@ def principals(config: Config) -> tuple[Principal, ...]:
             location = f"agents.{name}.password_hash"
             stored = config.secret(agent.password_hash, location).get_secret_value()
             found.append(Principal(name, Role.AGENT, stored))
+        elif (kept := agent_hash_file(config, name)).exists():
+            found.append(Principal(name, Role.AGENT, kept.read_text(encoding="ascii").strip()))
     return tuple(found)
 
 
