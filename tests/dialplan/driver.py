@@ -56,7 +56,9 @@ class Ami:
         """Send and wait for the reply."""
         action_id = self.send(**headers)
         with self._condition:
-            assert self._condition.wait_for(lambda: action_id in self.replies, timeout), f"no reply to {headers}"
+            assert self._condition.wait_for(lambda: action_id in self.replies, timeout), (
+                f"no reply to {headers}"
+            )
             return self.replies[action_id]
 
     def notes(self, call: str = "", name: str = "") -> list[Event]:

@@ -34,7 +34,11 @@ def names(notes: list[Event]) -> list[str]:
 
 def test_one_answered_call_is_told_twice_in_the_same_words(lab: Lab, tmp_path: Path):
     """Every note stands in queue_log and came as UserEvent, same order and fields (001-21)."""
-    with daemon(lab) as acd, some_agents(lab, tmp_path) as phones, one_caller(lab, tmp_path, name="Иван") as caller:
+    with (
+        daemon(lab) as acd,
+        some_agents(lab, tmp_path) as phones,
+        one_caller(lab, tmp_path, name="Иван") as caller,
+    ):
         queued = acd.ami.wait_for("AcdQueued")
         call = queued["Call"]
         assert (queued["Why"], queued["Did"], queued["Subscriber"]) == ("new", "74951234567", "s1")
@@ -50,7 +54,9 @@ def test_one_answered_call_is_told_twice_in_the_same_words(lab: Lab, tmp_path: P
         assert (talk["By"], talk["Stays"]) == ("agent", "0")
         assert (end["Stage"], end["By"], end["Cause"]) == ("done", "agent", "16")
         [leg] = phones.records()
-        assert (leg.agent, leg.call) == ("a1", call), "the phone is shown our id, not the trunk's forged header"
+        assert (leg.agent, leg.call) == ("a1", call), (
+            "the phone is shown our id, not the trunk's forged header"
+        )
         [seen] = caller.records()
         assert seen.ani == leg.ani
         assert 0 < seen.at("OFFERED") <= seen.at("ENDED")

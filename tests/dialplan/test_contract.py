@@ -13,7 +13,10 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "dialplan").glob("*.conf"))
 # comments go: a name in prose proves nothing
 TEXT = "\n".join(
-    line for path in FILES for line in path.read_text(encoding="utf-8").splitlines() if not line.lstrip().startswith(";")
+    line
+    for path in FILES
+    for line in path.read_text(encoding="utf-8").splitlines()
+    if not line.lstrip().startswith(";")
 )
 GLOBALS = (ROOT / "config" / "asterisk" / "acd-globals.conf").read_text(encoding="utf-8")
 NAMES = {value for name, value in vars(dialplan_vars).items() if name.startswith("ACD_")}
@@ -26,7 +29,9 @@ def test_every_variable_is_in_the_contract_and_the_reverse():
 
 
 def test_constants_are_spelled_like_their_values():
-    assert all(getattr(dialplan_vars, name) == name for name in vars(dialplan_vars) if name.startswith("ACD_"))
+    assert all(
+        getattr(dialplan_vars, name) == name for name in vars(dialplan_vars) if name.startswith("ACD_")
+    )
 
 
 def test_every_context_is_in_the_contract_and_the_reverse():
@@ -64,7 +69,9 @@ def test_every_global_of_the_sample_is_in_the_contract():
     assert set(re.findall(r"^(ACD_[A-Z_]+) =", GLOBALS, re.MULTILINE)) <= NAMES
 
 
-@pytest.mark.parametrize("word", ["System", "TrySystem", "SHELL", "EVAL", "CURL", "FILE", "Exec", "TryExec", "AGIEXECFULL", "ENV"])
+@pytest.mark.parametrize(
+    "word", ["System", "TrySystem", "SHELL", "EVAL", "CURL", "FILE", "Exec", "TryExec", "AGIEXECFULL", "ENV"]
+)
 def test_dangerous_words_are_absent(word: str):
     """Security row 3: no variable ever reaches a shell, an evaluation or a file name of its choice."""
     assert not re.search(rf"\b{word}\(", TEXT)

@@ -49,7 +49,9 @@ def test_hostile_display_name_forges_nothing(lab: Lab, tmp_path: Path, name: str
         acd.offer(queued, "a1")
         acd.ami.wait_for("AcdEnd", Call=queued["Call"])
         check_honest(acd.ami, lab, queued["Call"])
-        assert [leg.call for leg in phones.records() if leg.ani == plan.ani] == [queued["Call"]]
+        assert [leg.call for leg in phones.records() if leg.call] == [
+            queued["Call"]
+        ]  # "": an INVITE left over
 
 
 @pytest.mark.parametrize("number", HOSTILE_NUMBERS.values(), ids=HOSTILE_NUMBERS.keys())
@@ -94,7 +96,13 @@ def check_honest(ami: Ami, lab: Lab, call: str) -> None:
 @pytest.mark.parametrize(
     "action",
     [
-        {"Action": "Originate", "Channel": "Local/s@acd-in", "Application": "Wait", "Data": "1", "Async": "true"},
+        {
+            "Action": "Originate",
+            "Channel": "Local/s@acd-in",
+            "Application": "Wait",
+            "Data": "1",
+            "Async": "true",
+        },
         {"Action": "Command", "Command": "core show version"},
         {"Action": "Setvar", "Variable": "FILE(/tmp/acd-forged)", "Value": "x"},
         {"Action": "Getvar", "Variable": "SHELL(id)"},
@@ -120,7 +128,10 @@ def test_callback_user_can_originate_and_nothing_else(lab: Lab):
     """The second user is no second router."""
     ami = Ami(lab.ports.ami, lab.callback_user, lab.callback_secret)
     try:
-        for action in ({"Action": "Setvar", "Variable": "ACD_HEARTBEAT", "Value": "x"}, {"Action": "CoreShowChannels"}):
+        for action in (
+            {"Action": "Setvar", "Variable": "ACD_HEARTBEAT", "Value": "x"},
+            {"Action": "CoreShowChannels"},
+        ):
             assert ami.action(**action)["Response"] == "Error"
         # dangerous applications need the system class
         reply = ami.action(
@@ -134,5 +145,14 @@ def test_callback_user_can_originate_and_nothing_else(lab: Lab):
 def test_nothing_dangerous_is_loaded(lab: Lab):
     """Security row 24: autoload is off and only what we use is there."""
     modules = lab.console("module show")
-    for name in ("app_system", "func_shell", "func_env", "res_ari", "func_curl", "app_originate", "pbx_spool", "res_config"):
+    for name in (
+        "app_system",
+        "func_shell",
+        "func_env",
+        "res_ari",
+        "func_curl",
+        "app_originate",
+        "pbx_spool",
+        "res_config",
+    ):
         assert name not in modules
