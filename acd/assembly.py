@@ -9,19 +9,26 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from acd.adapters.asterisk.fastagi import FastAgiServer, Route
 from acd.adapters.broker import BrokerSettings
 from acd.adapters.http.services import HttpSettings
 from acd.adapters.mqtt import MqttSettings
+from acd.adapters.store.outbox import Outbox
 from acd.adapters.store.retention import RetentionRules
 from acd.adapters.webhook import WebhookWorker
+from acd.core.instant import HOUR_MS
 from acd.credentials import Principal, Role, hash_token
+from acd.retention_files import FACT_LOGS, RECORDINGS, KeptFiles
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from acd.adapters.asterisk.fastagi import Script
     from acd.adapters.asterisk.link import AmiSettings
     from acd.adapters.store.sqlite import SqliteStore
     from acd.config import Config
     from acd.config_system import Tls
-    from acd.ports import Clock
+    from acd.ports import Clock, Inbox
 
 SUPERVISOR = "supervisor"
 """The principal of the configured HTTP token: `bin/acd`, wallboards, supervisors."""
@@ -49,6 +56,17 @@ def ami_settings(config: Config, interest: frozenset[str] | None = None) -> AmiS
         action_timeout_s=ami.action_timeout_s,
         silence_s=ami.silence_s,
         interest=interest,
+    )
+
+
+def agi_server(config: Config, scripts: Mapping[str, Script], inbox: Inbox) -> FastAgiServer:
+    """The server for the dialplan's questions, with its limits; not yet listening."""
+    agi = config.tree.asterisk.agi
+    return FastAgiServer(
+        {path: Route(script, agi.answer_within_ms / 1000) for path, script in scripts.items()},
+        inbox,
+        max_connections=agi.max_sessions,
+        header_deadline_s=agi.header_timeout_s,
     )
 
 
@@ -88,6 +106,11 @@ def http_settings(config: Config) -> HttpSettings:
     )
 
 
+def agent_hash_file(config: Config, agent: str) -> Path:
+    """Where `acd agent-password` keeps an agent's hash when the configuration names no other place."""
+    return config.state_dir / "secrets" / "agents" / agent
+
+
 def principals(config: Config) -> tuple[Principal, ...]:
     """Everybody who may knock at broker and HTTP: the daemon, the supervisor's token, each agent."""
     tree = config.tree
@@ -102,6 +125,8 @@ def principals(config: Config) -> tuple[Principal, ...]:
             location = f"agents.{name}.password_hash"
             stored = config.secret(agent.password_hash, location).get_secret_value()
             found.append(Principal(name, Role.AGENT, stored))
+        elif (kept := agent_hash_file(config, name)).exists():
+            found.append(Principal(name, Role.AGENT, kept.read_text(encoding="ascii").strip()))
     return tuple(found)
 
 
@@ -111,7 +136,9 @@ def webhook(config: Config, store: SqliteStore, clock: Clock) -> WebhookWorker |
     if hook is None:
         return None
     token = config.secret(hook.token, "webhook.token").get_secret_value() if hook.token else ""
-    outbox: Any = store.outbox  # its message type is what the worker's protocol describes
+    outbox: Any = Outbox(
+        store.writer, dead_after_ms=hook.give_up_after_h * HOUR_MS
+    )  # its message type is what the worker's protocol describes
     return WebhookWorker(outbox, clock, hook.url, token=token, timeout_s=hook.timeout_s)
 
 
@@ -119,3 +146,12 @@ def retention_rules(config: Config) -> RetentionRules:
     """How long what is kept."""
     keep = config.tree.retention
     return RetentionRules(cards_days=keep.cards_days)
+
+
+def kept_files(config: Config) -> tuple[KeptFiles, ...]:
+    """Which files are removed by age: rotated fact logs and recordings."""
+    tree, keep = config.tree, config.tree.retention
+    return (
+        KeptFiles(config.path(tree.store.fact_log), FACT_LOGS, keep.facts_days),
+        KeptFiles(config.path(tree.recording.directory), RECORDINGS, keep.recordings_days),
+    )

@@ -298,12 +298,10 @@ def _end(call: _Call, at: Instant) -> None:
         _close_leg(call, at, OfferOutcome.CALLER_GONE.value)
     call.ended_at = at
     if call.final is None:
-        if talking:
-            call.final = EndReason.HANDLED
-        elif call.in_fallback:
+        if call.in_fallback and not talking:
             call.final = EndReason.FALLBACK
-        else:
-            call.final = EndReason.ABANDONED
+        else:  # abandoned is only who never spoke to an agent, as in core/cards.py
+            call.final = EndReason.ABANDONED if call.answered_at is None else EndReason.HANDLED
     call.history.append((at, "ended", call.final.value))
 
 

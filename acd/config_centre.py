@@ -156,14 +156,14 @@ NumberEntry: TypeAlias = Annotated[Number_, BeforeValidator(_short_form)]
 class Announcements(Section):
     """What a waiting caller hears, and when."""
 
-    first_after_s: Seconds = Field(default=20.0, description="First announcement")
-    every_s: Annotated[Number, Field(ge=5, le=3_600)] = Field(default=30.0, description="Then in this rhythm")
+    every_s: Annotated[Number, Field(ge=5, le=3_600)] = Field(
+        default=30.0, description="Announcements come in this rhythm"
+    )
     say_position: Flag = Field(default=True, description="Say the place in line")
     say_wait: Flag = Field(default=True, description="Say the expected wait in minutes")
     callback_after_s: Seconds | None = Field(
         default=None, description="Offer a callback after this wait; absent = never"
     )
-    comfort: tuple[Sound, ...] = Field(default=(), description="Sounds played in turn between the figures")
 
 
 _TECHNOLOGY = re.compile(r"^(PJSIP|Local)/")

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
-from acd.config_system import Host, Milliseconds, Port, Seconds, SecretReference
+from acd.config_system import Host, Milliseconds, Port, Seconds, SecretReference, is_loopback
 from acd.strict_yaml import Flag, Section
+
+
+def _not_in_clear(url: str) -> str:
+    host = urlsplit(url).hostname or ""
+    if not url.startswith("https://") and not is_loopback(host):
+        raise ValueError("messages leave this machine encrypted: write https://")
+    return url
+
+
+Address: TypeAlias = Annotated[str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_not_in_clear)]
 
 
 class Smtp(Section):
@@ -25,11 +36,17 @@ class Smtp(Section):
     )
     timeout_s: Seconds = Field(default=20.0, description="One attempt")
 
+    @model_validator(mode="after")
+    def _not_in_clear(self) -> Smtp:
+        if self.encryption == "none" and not is_loopback(self.host):
+            raise ValueError("mail to another machine is encrypted: write encryption: starttls or tls")
+        return self
+
 
 class SmsGateway(Section):
     """An HTTP gateway: one POST with JSON `to`, `text`, `key` per message."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] = Field(description="Receives the POST")
+    url: Address = Field(description="Receives the POST")
     token: SecretReference | None = Field(default=None, description="Sent as bearer token")
     timeout_s: Seconds = Field(default=10.0, description="One attempt")
 
@@ -38,7 +55,7 @@ class HelpDesk(Section):
     """A help desk that gets cases as tickets."""
 
     kind: Literal["webhook", "zammad"] = Field(description="How it is spoken to")
-    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] = Field(description="Its address")
+    url: Address = Field(description="Its address")
     token: SecretReference | None = Field(default=None, description="Bearer token, or Zammad access token")
     group: Annotated[str, Field(max_length=80)] = Field(
         default="Users", description="Zammad: group of new tickets"

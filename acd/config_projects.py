@@ -6,16 +6,16 @@ is replaced by its last good version, or left out, and the mistakes come out as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from acd import project_files
 from acd.desk.project import Project
-from acd.project_files import Loaded
+from acd.project_files import Loaded, load_all, overlay
 from acd.strict_yaml import ConfigError, Document, Problem, merge
 
 T = TypeVar("T")
@@ -72,10 +72,10 @@ class Projects:
         kept = (state / KEPT).resolve()
         centre = data.get("centre")
         zone = str(centre.get("time_zone", "Europe/Moscow")) if isinstance(centre, dict) else "Europe/Moscow"
-        found = project_files.load_all(folder, kept, zone, spoilt.replaced, spoilt.left_out)
-        good = [one for one in found.values() if one.project is not None]
-        for one in good:
-            document = _lay(document, project_files.overlay(one))
+        found = load_all(folder, kept, zone, spoilt.replaced, spoilt.left_out)
+        layers = [overlay(one) for one in found.values() if one.project is not None]
+        if layers:
+            document = _lay(document, _together(layers))
         return document, Projects(folder, kept, MappingProxyType(found), spoilt.problems)
 
     @property
@@ -84,18 +84,26 @@ class Projects:
         own = (problem for one in self.loaded.values() for problem in one.problems)
         return tuple(dict.fromkeys((*self.blamed, *own)))
 
-    @property
+    @cached_property
     def good(self) -> dict[str, Project]:
         """Return the projects in force, by id."""
         return {name: one.project for name, one in self.loaded.items() if one.project is not None}
 
     def of_queue(self, queue: str) -> Project | None:
         """Return the project of a queue."""
-        return next((p for p in self.good.values() if p.queue == queue), None)
+        return self._by_queue.get(queue)
 
     def of_subscriber(self, subscriber: str) -> Project | None:
         """Return the (first) project of a subscriber."""
-        return next((p for p in self.good.values() if p.subscriber == subscriber), None)
+        return self._by_subscriber.get(subscriber)
+
+    @cached_property
+    def _by_queue(self) -> dict[str, Project]:
+        return {project.queue: project for project in reversed(self.good.values())}
+
+    @cached_property
+    def _by_subscriber(self) -> dict[str, Project]:
+        return {project.subscriber: project for project in reversed(self.good.values())}
 
     def zone(self, queue: str) -> ZoneInfo | None:
         """Return the time zone of a queue's project."""
@@ -113,6 +121,17 @@ class Projects:
             if one.project is not None and typical & {mark.file for mark in one.document.values.values()}
         }
         return BrokenProjectsError(problems, frozenset(guilty)) if guilty else ConfigError(problems)
+
+
+def _together(layers: Sequence[Document]) -> Document:
+    """Return the sections of all projects as one layer: a hundred projects are joined as quickly as one."""
+    whole = Document("projects", {"queues": {}, "numbers": {}})
+    for layer in layers:
+        for section in ("queues", "numbers"):
+            whole.data[section].update(layer.data[section])
+        whole.values.update(layer.values)
+        whole.keys.update(layer.keys)
+    return whole
 
 
 def _lay(document: Document, over: Document) -> Document:

@@ -126,9 +126,6 @@ class Tls(Section):
 
     enabled: Flag = Field(default=False, description="Speak TLS")
     ca_file: Path | None = Field(default=None, description="Certificates to trust instead of the system's")
-    server_name: Host | None = Field(
-        default=None, description="Name expected in the certificate, if not the host"
-    )
 
 
 class Ami(Section):
@@ -136,7 +133,7 @@ class Ami(Section):
 
     host: Host = Field(default="127.0.0.1", description="Where Asterisk's manager listens")
     port: Port = Field(default=5038, description="Its port")
-    user: Account = Field(default="acd", description="Manager user (config/asterisk/manager.conf)")
+    user: Account = Field(default="acd-router", description="Manager user (config/asterisk/manager.conf)")
     secret: SecretReference = Field(
         default=SecretReference(file=Path("secrets/ami")), description="Its secret"
     )
@@ -147,21 +144,14 @@ class Ami(Section):
     )
 
 
-class CallbackUser(Section):
-    """A second manager user that may originate calls (callbacks)."""
-
-    user: Account = Field(default="acd-callback", description="Manager user with the originate right")
-    secret: SecretReference = Field(
-        default=SecretReference(file=Path("secrets/ami-callback")), description="Its secret"
-    )
-
-
 class Agi(Section):
     """FastAGI server for the dialplan's short questions."""
 
     host: Host = Field(default="127.0.0.1", description="Address to listen on")
     port: Port = Field(default=4573, description="Port to listen on; ACD_AGI in the dialplan names it")
-    answer_within_ms: Milliseconds = Field(default=300, description="Every question is answered within this")
+    answer_within_ms: Milliseconds = Field(
+        default=1200, description="Every question is answered within this; the dialplan goes on after 1.5 s"
+    )
     header_timeout_s: Seconds = Field(default=2.0, description="A peer that has not asked by then is dropped")
     max_sessions: Annotated[Whole, Field(ge=1, le=10_000)] = Field(
         default=500, description="More are refused"
@@ -179,9 +169,6 @@ class Asterisk(Section):
     """The switch."""
 
     ami: Ami = Field(default=Ami(), description="Manager connection")
-    callback: CallbackUser | None = Field(
-        default=None, description="Manager user for callbacks; absent = no callbacks"
-    )
     agi: Agi = Field(default=Agi(), description="FastAGI server")
     journal: Journal = Field(default=Journal(), description="Asterisk's journal files")
     pstn_trunk: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")] | None = Field(
@@ -197,7 +184,6 @@ class Store(Section):
 
     path: Path = Field(default=Path("acd.db"), description="SQLite file")
     fact_log: Path = Field(default=Path("facts"), description="Directory of the fact log")
-    busy_timeout_s: Seconds = Field(default=5.0, description="Wait this long for a locked database")
 
 
 class Mqtt(Section):
@@ -214,9 +200,6 @@ class Mqtt(Section):
     )
     ca_file: Path | None = Field(
         default=None, description="Certificates to trust for mqtts instead of the system's"
-    )
-    topic: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")] = Field(
-        default="acd", description="First topic level"
     )
 
 
@@ -256,15 +239,11 @@ class Webhook(Section):
 
 
 class Recording(Section):
-    """Conversations on disk."""
+    """Conversations on disk. Asterisk writes them (`ACD_RECORD` of the dialplan)."""
 
-    enabled: Flag = Field(default=False, description="Record talks; say so to callers where the law wants it")
-    directory: Path = Field(default=Path("recordings"), description="Where; file names are call ids only")
-    format: Literal["wav", "wav49", "gsm", "sln", "alaw", "ulaw"] = Field(
-        default="wav", description="Asterisk format"
-    )
-    notice: Annotated[str, Field(pattern=r"^[0-9A-Za-z_/.-]{1,120}$")] | None = Field(
-        default=None, description="Sound that announces recording"
+    directory: Path = Field(
+        default=Path("/var/spool/asterisk/monitor"),
+        description="Asterisk's monitor folder; overdue recordings are removed from it",
     )
 
 
@@ -282,10 +261,6 @@ class Pops(Section):
     show_ani: Flag = Field(default=True, description="Show the caller's number")
     expire_s: Seconds = Field(
         default=60.0, description="A pop that could not be delivered by then is dropped"
-    )
-    lookup_ms: Milliseconds = Field(default=250, description="Time for finding who calls; then: unknown")
-    name_max: Annotated[Whole, Field(ge=10, le=80)] = Field(
-        default=40, description="Longest display name on the phone"
     )
 
 

@@ -9,6 +9,7 @@ close. Each rung has a time limit; callers wait on in the dialplan whatever happ
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Iterable
@@ -45,6 +46,7 @@ def run(directory: Path, overrides: Iterable[str] = ()) -> int:
     except ConfigError as wrong:
         print(wrong, file=sys.stderr)  # noqa: T201 - before logging exists
         return EXIT_CONFIG
+    os.umask(0o077)  # cards, facts and voice hold people's numbers: nobody else reads them
     telemetry.setup(level=config.tree.log.level, human=config.tree.log.format == "text")
     for warning in config.warnings:
         log.warning("config_warning", where=f"{warning.file}:{warning.line}", message=warning.message)

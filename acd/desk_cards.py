@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from acd.adapters.store import cards, desk_store
+from acd.adapters.store import cards, case_store, desk_store
 from acd.core.instant import HOUR_MS, Duration, Instant
 from acd.desk import operations, project
 from acd.desk.case import Case as DeskCase
@@ -169,7 +169,7 @@ class DeskCards:
         """Open a case, or hang the call on the one that was quoted; return a case only when it is new."""
         fields = dict(card.fields)
         quoted = "".join(c for c in fields.get("case", "") if c.isdigit())
-        held = await desk_store.case(db, quoted) if quoted else None
+        held = await case_store.case(db, quoted) if quoted else None
         if held is not None and held.project == owner.id:
             if card.call not in held.calls:
                 await self._called_again(db, held, card, now)
@@ -177,7 +177,7 @@ class DeskCards:
         if fields.get("disposition", "") not in owner.cases.dispositions or not card.number:
             return None
         case = self._new_case(owner, card, fields, now)
-        if not await desk_store.open_case(db, case, owner.cases.helpdesk, now):
+        if not await case_store.open_case(db, case, owner.cases.helpdesk, now):
             return None
         await self._start(db, owner, Operation.TICKET_RESOLVED, case.number, now)
         await self._start(db, owner, Operation.FIRST_REPLY, case.number, now)
@@ -206,14 +206,14 @@ class DeskCards:
 
     @staticmethod
     async def _called_again(db: aiosqlite.Connection, held: DeskCase, card: CallCard, now: Instant) -> None:
-        await desk_store.link_call(db, held.number, card.call)
+        await case_store.link_call(db, held.number, card.call)
         try:
             changed = happen(
                 held, Event.CLIENT_ANSWERED, now, card.agent or "", text=f"call, card {card.number}"
             )
         except CaseError:
             return
-        await desk_store.save_case(db, changed, len(held.history))
+        await case_store.save_case(db, changed, len(held.history))
 
     async def _tell_client(
         self, db: aiosqlite.Connection, owner: Project, case: DeskCase, now: Instant

@@ -36,6 +36,8 @@ log = structlog.get_logger("acd.desk")
 
 POLL_S = 0.25
 TROUBLE_PAUSE_S = 1.0
+STOP_S = 2.0
+"""What is under way may finish for so long at the end."""
 LANES = 4
 LIMIT_S = 60.0
 """No attempt lasts longer, whatever a courier does."""
@@ -79,6 +81,8 @@ class DeliveryWorker:
                     pause_s = TROUBLE_PAUSE_S
                 await asyncio.sleep(pause_s)
         finally:
+            if self._under_way:  # what was taken meanwhile is noted, else it would be sent once more
+                await asyncio.wait(set(self._under_way.values()), timeout=STOP_S)
             for task in self._under_way.values():
                 task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import structlog
 from stdnum.ru import inn
 
-from acd.adapters.store import desk_store, directory_store
+from acd.adapters.store import case_store, directory_store
 from acd.adapters.store.cards import CardFilter
+from acd.core.instant import HOUR_MS
 from acd.desk import dossier, project
 from acd.desk.dossier import Dossier, Matter
 from acd.ports import PortError
@@ -40,8 +41,19 @@ log = structlog.get_logger("acd.desk")
 
 LATE_LIMIT_S = 3.0
 """A source later than its budget may still fill the pop for so long; then it is given up."""
+STICKY_MS = 24 * HOUR_MS
 REMEMBERED = 2_000
 LAST_CALLS = 5
+FACT_WORDS = {
+    "ru": {
+        "product": "Продукт", "region": "Регион", "taxpayer": "ИНН", "verified": "(проверен)",
+        "unverified": "(не проверен)",
+    },
+    "en": {
+        "product": "Product", "region": "Region", "taxpayer": "Taxpayer number", "verified": "(verified)",
+        "unverified": "(unverified)",
+    },
+}  # fmt: skip
 
 
 def verified(data: Mapping[str, object]) -> dict[str, object]:
@@ -83,13 +95,20 @@ class Dossiers:
         found = await self.gather(owner, ani, quoted)
         choice = project.choose(owner, found, self._clock.now(), self._busy(owner.id))
         sticky = choice.agent if choice.person else self._case_owner(owner, found)
-        last = found.last_calls[0] if found.last_calls else {}
+        last = self._last_talk(found)
         return {
             "name": found.name or found.organisation,
             "priority": choice.priority,
             "needs": dict(choice.needs),
-            "sticky": sticky or ("" if choice.person else str(last.get("agent") or "")),
+            "queue": choice.queue,
+            "sticky": sticky or ("" if choice.person else last),
         }
+
+    def _last_talk(self, found: Dossier) -> str:
+        """Return the agent of the last talk, when it is not long ago (002-08)."""
+        since = self._clock.now() - STICKY_MS
+        talks = (c for c in found.last_calls if c["end"] == "handled" and int(str(c["at_ms"])) >= since)
+        return next((str(call["agent"]) for call in talks), "")
 
     @staticmethod
     def _case_owner(owner: Project, found: Dossier) -> str:
@@ -176,8 +195,8 @@ class Dossiers:
         number = self._normalise(ani) if ani else ""
 
         async def job(db: aiosqlite.Connection) -> list[Case]:
-            held = await desk_store.cases(db, owner.id, client=number, limit=10) if number else []
-            named = await desk_store.case(db, quoted) if quoted else None
+            held = await case_store.cases(db, owner.id, client=number, limit=10) if number else []
+            named = await case_store.case(db, quoted) if quoted else None
             if named is not None and named.project == owner.id:
                 held = [named, *(one for one in held if one.number != named.number)]
             return held
@@ -190,8 +209,8 @@ class Dossiers:
             fields = dict(stored.card.fields)
             calls.append(
                 {
-                    "at": stored.card.entered_at,
-                    "card": stored.card.number,
+                    "at_ms": stored.card.entered_at,
+                    "number": stored.card.number,
                     "agent": stored.card.agent or "",
                     "end": stored.card.end_reason.value,
                     "subject": dossier.text(fields.get("subject", "")),
@@ -229,7 +248,8 @@ class Dossiers:
         if choice.person:
             body["person"] = {"name": person.name if person else choice.person, "do": choice.do}
         # The values lie in the book of pops; they leave it only after the agent confirmed (acd.topics, HTTP views).
-        return body | {"routing": list(choice.why)} | dossier.shown(found, confirmed=True)
+        known = dossier.shown(found, confirmed=True) | _facts(owner, found)
+        return body | {"routing": list(choice.why)} | known
 
     async def close(self) -> None:
         """Give up what is still asked."""
@@ -237,6 +257,17 @@ class Dossiers:
             task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _facts(owner: Project, found: Dossier) -> dict[str, object]:
+    """Return what the page lists beside the name: product, region, and whether the organisation is proven."""
+    words = FACT_WORDS.get(owner.language, FACT_WORDS["en"])
+    facts = {words["product"]: found.product, words["region"]: found.region}
+    if found.organisation:
+        proof = words["verified" if found.verified else "unverified"]
+        facts[words["taxpayer"]] = f"{found.taxpayer_number} {proof}".strip()
+    kept = {name: value for name, value in facts.items() if value}
+    return {"facts": kept} if kept else {}
 
 
 def form_data(owner: Project) -> dict[str, object]:

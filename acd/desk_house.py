@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from acd import numberfacts, project_files
+from acd import cardnumber, numberfacts, project_files
 from acd.adapters.directory import HttpDirectory
+from acd.adapters.helpdesk import HelpDesk, WebhookHelpDesk, ZammadHelpDesk
 from acd.adapters.sms import HttpCourier, sms_body, webhook_body
 from acd.adapters.smtp import SmtpCourier, SmtpSettings
 from acd.adapters.store import desk_store, directory_store
+from acd.core.instant import HOUR_MS
 from acd.desk_calendars import Calendars
 from acd.desk_cards import DeskCards, Reconciler
+from acd.desk_cases import CaseDesk
 from acd.desk_delivery import DeliveryWorker
 from acd.desk_dossier import Dossiers
 from acd.desk_links import Links, read_secret
@@ -36,7 +39,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("acd.desk")
 
+TROUBLES = frozenset(
+    {"desk_email", "desk_sms", "desk_webhook", "desk_helpdesk", "desk_undelivered", "desk_projects"}
+)
+"""Names of what `troubles` tells; calls are routed as ever."""
 SWEEP_S = 30.0
+DAY_MS = 24 * HOUR_MS
 LINKS_SECRET = "secrets/desk-links"  # noqa: S105 - a file's name
 
 
@@ -53,6 +61,21 @@ def couriers(config: Config, clock: Clock) -> dict[str, Courier]:
     if desk.sms is not None:
         token = config.secret(desk.sms.token, "desk.sms.token").get_secret_value() if desk.sms.token else ""
         found["sms"] = HttpCourier(sms_body, url=desk.sms.url, token=token, timeout_s=desk.sms.timeout_s)
+    return found
+
+
+def helpdesks(config: Config, clock: Clock) -> dict[str, HelpDesk]:
+    """Return the configured help desks. Raises ConfigError for a secret that cannot be read."""
+    found: dict[str, HelpDesk] = {}
+    for name, entry in config.tree.desk.helpdesks.items():
+        where = f"desk.helpdesks.{name}.token"
+        token = config.secret(entry.token, where).get_secret_value() if entry.token else ""
+        if entry.kind == "zammad":
+            found[name] = ZammadHelpDesk(
+                entry.url, token, group=entry.group, customer=entry.customer, now_ms=clock.now
+            )
+        else:
+            found[name] = WebhookHelpDesk(entry.url, token)
     return found
 
 
@@ -84,8 +107,10 @@ class DeskHouse:
         self.cards = DeskCards(self.projects, self.links, normalise)
         self.couriers = couriers(now, clock)
         self.worker = DeliveryWorker(self.projects, store, clock, self.couriers, self.links)
-        self.public = DeskPublic(store, clock, self.links, self.projects)
+        self.cases = CaseDesk(store, clock, helpdesks(now, clock), self._poll_ms)
+        self.public = DeskPublic(store, clock, self.links, self.projects, self.cases)
         store.watchers.append(self.cards.watch)
+        self._expire_at = 0
 
     def projects(self) -> Projects:
         """Return the projects in force."""
@@ -95,13 +120,23 @@ class DeskHouse:
         found = self._config().route(did)
         return self.projects().of_queue(found[1].queue) if found else None
 
+    def _poll_ms(self, helpdesk: str) -> int:
+        entry = self._config().tree.desk.helpdesks.get(helpdesk)
+        return round((entry.poll_s if entry else 60.0) * 1000)
+
     # --- the door and the pop --------------------------------------------------------------------
 
     async def find(self, ani: Ani, did: Did, quoted: str = "") -> Mapping[str, object]:
         """The Directory port: projects' dossiers, else what our own cards know."""
         if self._project_of(did) is None:
             return await self._fallback.find(ani, did)
-        return await self.dossiers.find(ani, did, quoted)
+        number = cardnumber.parse(quoted) if cardnumber.is_card_number(quoted) else ""
+        found = dict(await self.dossiers.find(ani, did, number))
+        if found.get("queue") and found["queue"] not in self._config().tree.queues:
+            self.cards.counters["unknown_departments"] += 1
+            log.error("department_unknown", queue=found["queue"], did=did)
+            found["queue"] = ""
+        return found
 
     def pop(self, wish: ShowPop) -> Mapping[str, object]:
         """Return what the desk adds to a pop."""
@@ -114,6 +149,7 @@ class DeskHouse:
         return {
             "deliveries": self.worker.run(),
             "calendars": self.calendars.run(),
+            "cases": self.cases.run(),
             "desk": self._care(),
         }
 
@@ -129,6 +165,7 @@ class DeskHouse:
                     kept = current
                 await reconciler.sweep(self._clock.now())
                 await self._warn()
+                await self._expire()
             except PortError as error:
                 log.warning("desk_store_refuses", reason=str(error))
             await asyncio.sleep(SWEEP_S if kept is self.projects() else 1.0)
@@ -157,9 +194,22 @@ class DeskHouse:
                 due_at=clock.due_at,
             )  # fmt: skip
 
+    async def _expire(self) -> None:
+        """Once a day: remove what each project keeps no longer."""
+        now = self._clock.now()
+        if now < self._expire_at:
+            return
+        for project in self.projects().good.values():
+            before = now - project.retention_days * DAY_MS
+            await self._store.writer.do(
+                lambda db, p=project.id, b=before: desk_store.expire(db, p, b)  # type: ignore[misc]
+            )
+        self._expire_at = now + DAY_MS
+
     async def close(self) -> None:
         """Close connections."""
         await self.dossiers.close()
+        await self.cases.close()
         await self.http.close()
         for courier in self.couriers.values():
             if isinstance(courier, HttpCourier):
@@ -170,16 +220,24 @@ class DeskHouse:
     def troubles(self) -> dict[str, str]:
         """Return what does not work, in plain words."""
         found = {f"desk_{channel}": text for channel, text in self.worker.last_error.items() if text}
+        unheard = [f"{name}: {text}" for name, text in self.cases.last_error.items() if text]
+        if unheard:
+            found["desk_helpdesk"] = "; ".join(unheard)
         if self.worker.undelivered:
             found["desk_undelivered"] = f"{self.worker.undelivered} deliveries reached nobody"
         broken = [one.name for one in self.projects().loaded.values() if one.problems]
         if broken:
-            found["projects"] = f"broken project files: {', '.join(broken)}"
+            found["desk_projects"] = f"broken project files: {', '.join(broken)}"
         return found
 
     def gauges(self) -> dict[str, float]:
         """Return figures for the metrics; no personal data."""
         figures = {"desk_undelivered": float(self.worker.undelivered)}
-        for source in (self.worker.counters, self.cards.counters, self.dossiers.counters):
+        for source in (
+            self.cases.counters,
+            self.worker.counters,
+            self.cards.counters,
+            self.dossiers.counters,
+        ):
             figures |= {f"desk_{name}": float(value) for name, value in source.items()}
         return figures

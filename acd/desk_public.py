@@ -9,16 +9,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from acd.adapters.store import desk_store
+from acd.adapters.store import case_store, desk_store
+from acd.core.instant import HOUR_MS
+from acd.desk.case import CaseError, Event
 from acd.desk.hours import local
 from acd.desk_delivery import acknowledge
 
 if TYPE_CHECKING:
     from acd.adapters.store.sqlite import SqliteStore
     from acd.config_projects import Projects
+    from acd.desk.case import Case
+    from acd.desk_cases import CaseDesk
     from acd.desk_links import Links
     from acd.ports import Clock
 
+DAY_MS = 24 * HOUR_MS
+FIRM_DAYS = 31
+"""A subscriber's page shows the messages of so many days."""
 WORDS = {
     "ru": {
         "title": "Сообщение № {number}", "ask": "Подтвердить получение", "done": "Получение подтверждено: {who}",
@@ -37,6 +44,19 @@ WORDS = {
 }  # fmt: skip
 
 
+def case_data(case: Case) -> dict[str, object]:
+    """Return a case as plain data for agents, supervisors and exports."""
+    return {
+        "number": case.number, "project": case.project, "state": case.state.value, "subject": case.subject,
+        "owner": case.owner, "client": case.client, "client_name": case.client_name,
+        "client_email": case.client_email, "ticket": case.ticket, "opened_at": case.opened_at,
+        "deadline": case.deadline, "resolved_at": case.resolved_at, "calls": list(case.calls),
+        "history": [
+            {"at": e.at, "who": e.who, "event": e.event, "text": e.text, "public": e.public} for e in case.history
+        ],
+    }  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A page as plain text parts; the HTTP edge makes escaped HTML of it."""
@@ -51,9 +71,32 @@ class DeskPublic:
     """Answers for the HTTP edge. All raise PortError when the database refuses."""
 
     def __init__(
-        self, store: SqliteStore, clock: Clock, links: Links, projects: Callable[[], Projects]
+        self,
+        store: SqliteStore,
+        clock: Clock,
+        links: Links,
+        projects: Callable[[], Projects],
+        cases: CaseDesk | None = None,
     ) -> None:
         self._store, self._clock, self._links, self._projects = store, clock, links, projects
+        self._cases = cases
+
+    async def case_of(self, number: str) -> dict[str, object] | None:
+        """Return the case a number leads to: its own, or that of any card that hangs on it (003-05)."""
+        found = await self._store.writer.do(lambda db: case_store.case(db, number), urgent=True)
+        return case_data(found) if found else None
+
+    async def change_case(
+        self, number: str, event: str, who: str, text: str, *, public: bool
+    ) -> dict[str, object] | str | None:
+        """Let something happen to a case; a text says why it cannot, None: there is none."""
+        if self._cases is None:
+            return None
+        try:
+            found = await self._cases.change(number, Event(event), who, text=text, public=public)
+        except CaseError as error:
+            return str(error)
+        return case_data(found) if found else None
 
     def _language(self, project: str) -> str:
         owner = self._projects().good.get(project)
@@ -86,7 +129,7 @@ class DeskPublic:
         number = self._links.read("case", token)
         if number is None:
             return None
-        case = await self._store.writer.do(lambda db: desk_store.case(db, number))
+        case = await self._store.writer.do(lambda db: case_store.case(db, number))
         if case is None or case.number != number:
             return None
         owner = self._projects().good.get(case.project)
@@ -98,3 +141,34 @@ class DeskPublic:
                 when = f"{local(entry.at, owner.hours.zone):%d.%m.%Y %H:%M} " if owner else ""
                 lines.append(f"{when}{words.get(entry.event, entry.event)}")
         return Page(words["case"].format(number=case.number), tuple(lines), "", language)
+
+    async def firm(self, token: str) -> Page | None:
+        """Show a subscriber its own messages and open cases. None: not our token, or one that has run out.
+
+        The token names project and last day (`romashka~20800`, days since 1970) and opens nothing else.
+        """
+        thing = self._links.read("firm", token)
+        name, _, day = (thing or "").partition("~")
+        owner = self._projects().good.get(name)
+        now = self._clock.now()
+        if owner is None or not day.isdigit() or now > (int(day) + 1) * DAY_MS:
+            return None
+        since = now - FIRM_DAYS * DAY_MS
+        messages = await self._store.writer.do(lambda db: desk_store.messages(db, name, since))
+        cases = await self._store.writer.do(lambda db: case_store.cases(db, name))
+        language = self._language(name)
+        words = WORDS[language]
+        zone = owner.hours.zone
+        lines = [
+            f"{words['case'].format(number=c.number)}: {c.subject}. {words['state']}: {words[c.state.value]}"
+            for c in cases
+        ]
+        lines += [
+            f"{local(m.created_at, zone):%d.%m.%Y %H:%M} № {m.number} {m.subject}\n{m.body}" for m in messages
+        ]
+        return Page(owner.name, tuple(lines), "", language)
+
+
+def firm_thing(project: str, now: int, days: int) -> str:
+    """Return what a subscriber's link stands for: the project, and the last day on which it opens."""
+    return f"{project}~{now // DAY_MS + days}"

@@ -51,18 +51,22 @@ class _Known:
 
 
 class DeskSide:
-    """Answers for the page. Asks for configuration and snapshot anew each time."""
+    """Answers for the page. Asks for configuration and views anew each time."""
 
     def __init__(
         self,
         config: Callable[[], Config],
         snapshot: Callable[[], Snapshot],
+        call_view: Callable[[CallId], CallView | None],
         book: PopBook,
         store: SqliteStore,
         cards: CardQueries,
         project: Callable[[str], Project | None] = lambda _queue: None,
+        more: Callable[[ShowPop], Mapping[str, object]] = lambda _wish: {},
     ) -> None:
-        self._config, self._snapshot, self._book = config, snapshot, book
+        """`more`: what the subscriber's project and sources know; its keys win, but the form is the page's."""
+        self._more = more
+        self._config, self._snapshot, self._live, self._book = config, snapshot, call_view, book
         self._store, self._cards, self._project = store, cards, project
 
     def language(self, queue: str) -> str:
@@ -97,6 +101,7 @@ class DeskSide:
             "card_number": wish.card_number,
             "entered_at": live.entered_at if live else None,
             "greeting": self._greeting(wish.queue, name, wish.agent),
+            **self._more(wish),
             "form": self.form(wish.queue).to_data(),
         }
 
@@ -164,9 +169,6 @@ class DeskSide:
             agent_name=self._agent_name(agent) if agent is not None else "",
             ani=known.ani,
         )
-
-    def _live(self, call: CallId) -> CallView | None:
-        return next((c for c in self._snapshot().calls if c.call == call), None)
 
     def _firm(self, queue: str) -> str:
         entry = self._config().tree.queues.get(queue)

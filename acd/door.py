@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from acd.adapters.asterisk.fastagi import Script
     from acd.adapters.store.sqlite import SqliteStore
     from acd.config import Config
-    from acd.core.snapshot import Snapshot
+    from acd.core.snapshot import CallView
     from acd.ports import Clock
 
 STICKY_MS = 24 * 3_600_000
@@ -31,6 +31,7 @@ def number_plan(config: Config) -> Numbers:
     plans: dict[Did, NumberPlan] = {}
     for did, entry in config.numbers.items():
         queue = config.queue(QueueId(entry.queue))
+        project = config.projects.of_queue(entry.queue)
         plans[did] = NumberPlan(
             queue=QueueId(entry.queue),
             subscriber=SubscriberId(queue.subscriber),
@@ -40,22 +41,24 @@ def number_plan(config: Config) -> Numbers:
             music=queue.music,
             ring_s=max(1, round(queue.ring_timeout_s)),
             max_waiting=queue.max_waiting,
+            ask_card=project.ask_card if project and config.tree.desk.case_numbers_keyed else "",
         )
     return plans
 
 
 class Door:
-    """Answers the two questions; asks for configuration and snapshot anew each time."""
+    """Answers the two questions; asks for configuration and views anew each time."""
 
     def __init__(
         self,
         config: Callable[[], Config],
-        snapshot: Callable[[], Snapshot],
+        call_view: Callable[[CallId], CallView | None],
+        waiting: Callable[[QueueId], int],
         clock: Clock,
         directory: Directory,
         next_card_number: Callable[[], str],
     ) -> None:
-        self._config, self._snapshot, self._clock = config, snapshot, clock
+        self._config, self._call_view, self._waiting, self._clock = config, call_view, waiting, clock
         self._directory, self._next_card_number = directory, next_card_number
         self._plans: tuple[Config | None, Numbers] = (None, {})
         self._offered: set[CallId] = set()
@@ -80,11 +83,8 @@ class Door:
             self._plans = (config, number_plan(config))
         return self._plans[1]
 
-    def _waiting(self, queue: QueueId) -> int:
-        return next((q.waiting for q in self._snapshot().queues if q.queue == queue), 0)
-
     def _view(self, call: CallId) -> WaitView | None:
-        view = next((c for c in self._snapshot().calls if c.call == call), None)
+        view = self._call_view(call)
         if view is None or view.state != "waiting":
             return None
         config = self._config()
@@ -108,8 +108,8 @@ class Door:
         )
 
     def _remember_offer(self, call: CallId) -> None:
-        live = {c.call for c in self._snapshot().calls}
-        self._offered = (self._offered & live) | {call}
+        if call not in self._offered:
+            self._offered = {c for c in self._offered if self._call_view(c) is not None} | {call}
 
 
 class LastTalks:
@@ -118,7 +118,7 @@ class LastTalks:
     def __init__(self, store: SqliteStore, clock: Clock, numbers: Callable[[], Numbers]) -> None:
         self._store, self._clock, self._numbers = store, clock, numbers
 
-    async def find(self, ani: Ani, did: Did) -> Mapping[str, object]:
+    async def find(self, ani: Ani, did: Did, quoted: str = "") -> Mapping[str, object]:  # noqa: ARG002 - cases are the desk's
         """Return name and sticky agent from the last card of this caller with this subscriber."""
         from acd.adapters.store.cards import CardFilter
         from agi_scripts.route_did import find

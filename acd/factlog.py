@@ -10,6 +10,7 @@ Appending is a buffered write; a task of the runner flushes. One JSON line per f
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import enum
 import json
@@ -24,6 +25,10 @@ from acd.core import events
 from acd.core.events import Fact
 from acd.core.instant import Instant
 
+TORN_LIMIT = 1 << 20
+"""No line is longer."""
+REOPEN_EVERY = 100
+"""After a failure the file is tried again at every so many facts, not at each: a broken disk is slow."""
 MAX_BYTES = 64 * 1024 * 1024
 """One file; then it is rotated once (`.1`), so the log never holds more than two of these."""
 
@@ -100,12 +105,19 @@ def read(path: Path) -> Iterator[tuple[int, Instant, Fact]]:
 
 
 class FactLog:
-    """The log being written. With no path it only numbers facts."""
+    """The log being written. With no path it only numbers facts.
 
-    def __init__(self, path: Path | None) -> None:
+    `max_age_ms`: a file whose first fact is older is rotated too, so that its lines have an end.
+    """
+
+    def __init__(self, path: Path | None, *, max_age_ms: int | None = None) -> None:
         self._path = path
+        self._max_age_ms = max_age_ms
         self._stream: IO[str] | None = None
         self._size = 0
+        self._begun: Instant | None = None
+        self._retry_at = 0
+        """Serial from which a broken file is tried again."""
         self.serial = 0
         self.failed = ""
         """Why writing stopped (disk full), in plain words; routing goes on without the log."""
@@ -114,31 +126,58 @@ class FactLog:
             self._open(path)
 
     def _open(self, path: Path) -> None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        _drop_torn_line(descriptor)
         self._stream = os.fdopen(descriptor, "a", encoding="utf-8", buffering=1 << 16)
-        self._size = path.stat().st_size
+        self._size = os.fstat(descriptor).st_size
+        self._begun = _begun(path)
 
     def append(self, fact: Fact, now: Instant) -> int:
         """Number the fact and write it to the buffer. Never raises: see `failed`."""
         self.serial += 1
-        if self._stream is not None:
-            line = to_line(self.serial, now, fact)
-            self._write(line + "\n")
+        if self._path is None or (self._stream is None and self.serial < self._retry_at):
+            return self.serial
+        try:
+            if self._stream is None:
+                self._open(self._path)
+            elif self._is_full(now):
+                self._rotate(self._path, now)
+            if self._stream is not None:
+                line = to_line(self.serial, now, fact) + "\n"
+                self._stream.write(line)
+                self._size += len(line)
+                self._begun = now if self._begun is None else self._begun
+        except (OSError, ValueError) as wrong:  # ValueError: the stream was closed under us
+            self._fail(wrong)
         return self.serial
 
-    def _write(self, text: str) -> None:
-        if self._stream is None or self._path is None:
-            return
+    def _is_full(self, now: Instant) -> bool:
+        if self._size > MAX_BYTES:
+            return True
+        return (
+            self._max_age_ms is not None and self._begun is not None and now - self._begun > self._max_age_ms
+        )
+
+    def _rotate(self, path: Path, now: Instant) -> None:
+        stream, self._stream = self._stream, None  # whatever fails from here on, a later fact opens anew
+        if stream is not None:
+            stream.close()
         try:
-            self._stream.write(text)
-            self._size += len(text)
-            if self._size > MAX_BYTES:
-                self._stream.close()
-                self._path.replace(self._path.with_name(self._path.name + ".1"))
-                self._open(self._path)
-            self.failed = ""
+            path.replace(path.with_name(path.name + ".1"))
         except OSError as wrong:
-            self.failed = f"fact log not written: {wrong.strerror}"
+            self._open(path)
+            self._size, self._begun = 0, now  # go on in the old file; the next try comes when it is due again
+            self.failed = f"fact log not rotated: {wrong.strerror}"
+        else:
+            self._open(path)
+
+    def _fail(self, wrong: Exception) -> None:
+        self.failed = f"fact log not written: {getattr(wrong, 'strerror', None) or wrong}"
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            with contextlib.suppress(OSError, ValueError):
+                stream.close()
+        self._retry_at = self.serial + REOPEN_EVERY
 
     def flush(self) -> None:
         """Hand the buffer to the operating system. Called by a task, off the decision path."""
@@ -146,15 +185,35 @@ class FactLog:
             return
         try:
             self._stream.flush()
-        except OSError as wrong:
-            self.failed = f"fact log not written: {wrong.strerror}"
+        except (OSError, ValueError) as wrong:
+            self._fail(wrong)
+        else:
+            self.failed = ""
 
     def close(self) -> None:
         """Flush and close; harmless twice."""
-        if self._stream is not None:
-            self.flush()
+        self.flush()
+        stream, self._stream, self._path = self._stream, None, None
+        if stream is not None:
             try:
-                self._stream.close()
-            except OSError as wrong:
-                self.failed = f"fact log not closed: {wrong.strerror}"
-            self._stream = None
+                stream.close()
+            except (OSError, ValueError) as wrong:
+                self.failed = f"fact log not closed: {wrong}"
+
+
+def _drop_torn_line(descriptor: int) -> None:
+    """Cut off a last line that was never finished, so that what comes next stands on a line of its own."""
+    size = os.fstat(descriptor).st_size
+    start = max(0, size - TORN_LIMIT)
+    last = os.pread(descriptor, size - start, start)
+    if last and not last.endswith(b"\n"):
+        os.ftruncate(descriptor, start + last.rfind(b"\n") + 1)
+
+
+def _begun(path: Path) -> Instant | None:
+    """Return the time of the first fact of a log, None when it has none that can be read."""
+    try:
+        with path.open(encoding="utf-8") as stream:
+            return int(json.loads(stream.readline(1 << 20))["now"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from acd import assembly, clockwork, numberfacts
+from acd import assembly, clockwork, desk_house, numberfacts, retention_files
 from acd.adapters.asterisk.channels import EVENTS, Translator
 from acd.adapters.asterisk.connection import UP, AmiConnection
-from acd.adapters.asterisk.fastagi import FastAgiServer, Route
 from acd.adapters.asterisk.journal import JournalTailer
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
@@ -35,6 +34,7 @@ from acd.core.effects import WriteCallCard
 from acd.core.engine import Engine
 from acd.core.events import LiveAgent
 from acd.core.ids import AgentId, CallId
+from acd.core.instant import HOUR_MS
 from acd.core.weighted import WeightedMatcher
 from acd.desk_house import DeskHouse
 from acd.deskside import DeskSide
@@ -49,11 +49,8 @@ from acd.watches import ClockWatch, DiskWatch, DoorWatch
 from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from acd.config import Config
-    from acd.core.effects import ShowPop
-    from acd.core.snapshot import Snapshot
+    from acd.core.snapshot import CallView, Snapshot
     from acd.desk.project import Project
     from acd.ports import Clock
     from acd.wire.ami import AmiFrame
@@ -61,11 +58,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("acd.house")
 
+DAY_MS = 24 * HOUR_MS
 CLOSE_S = 5.0
 STORE_CLOSE_S = 15.0
 """The store writes or spills what waits; see Writer.close."""
 
-MINOR = frozenset({"webhook", "door", "disk", "clock"})
+MINOR = frozenset({"webhook", "door", "disk", "clock"}) | desk_house.TROUBLES
 """Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
 
 
@@ -87,9 +85,7 @@ class House:
         )
         self.book = PopBook()
         self.desk = self._make_desk()
-        self.page = DeskSide(
-            lambda: self.config, self.snapshot, self.book, self.store, Cards(self.store), self._project
-        )
+        self.page = self._make_page()
         self._make_switch_side()
         self._make_edges()
 
@@ -127,11 +123,16 @@ class House:
         self.runner = Runner(
             self.engine,
             clock,
-            FactLog(config.path(config.tree.store.fact_log) / "facts.jsonl"),
+            FactLog(
+                config.path(config.tree.store.fact_log) / "facts.jsonl",
+                max_age_ms=config.tree.retention.facts_days
+                * DAY_MS
+                // 2,  # rotated files live the other half
+            ),
             switch=self.switch,
             pops=self.pops,
             store=self.store,
-            dossier=self._dossier,
+            dossier=self.page.dossier,
             ask_sync=self.sync.ask_audit,
         )
 
@@ -143,10 +144,10 @@ class House:
         self.spool = Spool(
             config.path(config.tree.asterisk.spool), {"CallbackChosen": self._spooled_callback}
         )
+        self.removed_files = retention_files.FileCounters()
         self.hours = clockwork.Hours(lambda: self.config, clock, self._tell)
         self.door = self._make_door()
-        routes = {path: Route(script) for path, script in self.door.routes().items()}
-        self.agi = FastAgiServer(routes, self._tell)
+        self.agi = assembly.agi_server(config, self.door.routes(), self._tell)
         self.http = HttpServer(self._services(), assembly.http_settings(config))
         self.runner.observe(self._count_cards)
 
@@ -173,13 +174,34 @@ class House:
         last_talks = LastTalks(self.store, self.clock, self._numbers)
         return DeskHouse(lambda: self.config, self.store, self.clock, last_talks)
 
+    def _make_page(self) -> DeskSide:
+        cards = Cards(self.store)
+        more = self.desk.pop if self.desk else lambda _wish: {}
+        return DeskSide(
+            lambda: self.config,
+            self.snapshot,
+            self.call_view,
+            self.book,
+            self.store,
+            cards,
+            self._project,
+            more=more,
+        )
+
     def _project(self, queue: str) -> Project | None:
         """The project a queue belongs to, if the centre has projects."""
         return self.desk.projects().of_queue(queue) if self.desk else None
 
     def _make_door(self) -> Door:
         directory = self.desk or LastTalks(self.store, self.clock, self._numbers)
-        return Door(lambda: self.config, self.snapshot, self.clock, directory, self.store.next_card_number)
+        return Door(
+            lambda: self.config,
+            self.call_view,
+            self.engine.waiting,
+            self.clock,
+            directory,
+            self.store.next_card_number,
+        )
 
     def _numbers(self) -> Numbers:
         return self.door.numbers()
@@ -245,6 +267,9 @@ class House:
             "journal": self.journal.run(),
             "http": self.http.run(),
             "spool": self.spool.run(),
+            "old files": retention_files.run_daily(
+                lambda: assembly.kept_files(self.config), self.clock, self.removed_files
+            ),
             "retention": run_daily(self.store.writer, assembly.retention_rules(self.config), self.clock),
             "snapshots": clockwork.publish_snapshots(self.snapshot, self.pops),
         }
@@ -330,17 +355,15 @@ class House:
         at = self.clock.now() if item.at is None else item.at
         await self.store.note_spooled_callback(item.call, item.text("number"), at)
 
-    def _dossier(self, wish: ShowPop) -> Mapping[str, object]:
-        """What the pop shows: the page's own part, then what the subscriber's project knows."""
-        own = self.page.dossier(wish)
-        known = self.desk.pop(wish) if self.desk else {}
-        return {**own, **known, "form": own["form"]}
-
     # --- views -----------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
         """The centre now."""
         return self.engine.snapshot(self.clock.now())
+
+    def call_view(self, call: CallId) -> CallView | None:
+        """One call now, without looking at all the others."""
+        return self.engine.call_view(call, self.clock.now())
 
     def explain(self, call: str) -> Sequence[str] | None:
         """Why this agent, why it waits; None for an unknown call."""

@@ -7,6 +7,7 @@ import re
 import phonenumbers
 from phonenumbers import PhoneNumberType, shortnumberinfo
 
+from acd import config_numbers
 from acd.desk.ledger import NumberFacts, NumberKind
 
 HOME_REGION = "RU"
@@ -30,21 +31,31 @@ def facts(number: str, home_region: str = HOME_REGION) -> NumberFacts:
     if not plain or len(number) > _LENGTH_LIMIT:
         return NumberFacts("", "", NumberKind.INVALID)
     try:
-        parsed = phonenumbers.parse(plain, home_region)
-    except phonenumbers.NumberParseException:
+        form, valid = config_numbers.normalise(plain, home_region)
+        parsed = phonenumbers.parse(form, home_region)
+    except (ValueError, phonenumbers.NumberParseException):
         return NumberFacts("", "", NumberKind.INVALID)
-    if not plain.startswith("+") and shortnumberinfo.is_possible_short_number_for_region(parsed, home_region):
-        # before validity: 112 would otherwise be read as a subscriber's number of the home country
-        return NumberFacts(plain, home_region, NumberKind.SHORT)
-    if not phonenumbers.is_valid_number(parsed):
+    if not valid:
         return NumberFacts("", "", NumberKind.INVALID)
-    e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    if not form.startswith("+"):
+        short = shortnumberinfo.is_possible_short_number_for_region(parsed, home_region)
+        return (
+            NumberFacts(form, home_region, NumberKind.SHORT)
+            if short
+            else NumberFacts("", "", NumberKind.INVALID)
+        )
     region = phonenumbers.region_code_for_number(parsed) or ""
     dear = phonenumbers.number_type(parsed) in _DEAR
-    return NumberFacts(e164, region, NumberKind.PREMIUM if dear else NumberKind.ORDINARY)
+    return NumberFacts(form, region, NumberKind.PREMIUM if dear else NumberKind.ORDINARY)
 
 
 def normalise(number: str, home_region: str = HOME_REGION) -> str:
-    """Return the form by which a caller is found again: E.164 for a valid number, else what was dialled."""
-    found = facts(number, home_region)
-    return found.e164 or _NOT_DIALLED.sub("", number)[:_LENGTH_LIMIT]
+    """Return the form by which a caller is found again, by the rule of the number plan (acd.config_numbers).
+
+    Never raises: what is no number at all stays as dialled, cut to a bounded length.
+    """
+    plain = _NOT_DIALLED.sub("", number)
+    try:
+        return config_numbers.normalise(plain, home_region)[0]
+    except ValueError:
+        return plain[:_LENGTH_LIMIT]

@@ -139,5 +139,8 @@ class Courier(Protocol):
 class Directory(Protocol):
     """Who calls: found within a time budget, else a safe default."""
 
-    async def find(self, ani: Ani, did: Did) -> Mapping[str, object]:
-        """Return the dossier, empty when unknown. Must answer within the configured budget."""
+    async def find(self, ani: Ani, did: Did, quoted: str = "") -> Mapping[str, object]:
+        """Return the dossier, empty when unknown. Must answer within the configured budget.
+
+        `quoted`: digits of an earlier card's number that the caller keyed in (003-05).
+        """

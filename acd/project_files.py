@@ -310,6 +310,7 @@ def project_of(name: str, file: ProjectFile, zone: ZoneInfo) -> Project:
         ),
         targets=targets,
         retention_days=file.retention_days,
+        ask_card=file.ask_card_sound or "",
     )  # fmt: skip
 
 
@@ -354,6 +355,7 @@ def _routing(file: ProjectFile) -> Iterator[RoutingRule]:
             when_open=None if r.when.hours is None else r.when.hours == "open",
             product=r.when.product,
             needs=tuple(r.needs.items()),
+            queue=r.queue,
             person=r.person,
             priority=r.priority,
             otherwise=r.otherwise,

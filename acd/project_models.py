@@ -245,6 +245,9 @@ class RoutingEntry(Section):
     name: Name = Field(description="Shown in the explanation")
     when: Condition = Field(default=Condition(), description="Conditions; all must hold")
     needs: dict[Identifier, Level] = Field(default_factory=dict, description="Skill: level")
+    queue: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{0,32}$")] = Field(
+        default="", description="Another department's queue"
+    )
     person: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{0,32}$")] = Field(
         default="", description="Person id, or `responsible`"
     )
@@ -327,6 +330,9 @@ class ProjectFile(Section):
     time_zone: str = Field(default="Europe/Moscow", description="Where the firm is")
     greeting: Annotated[tuple[Phrase, ...], BeforeValidator(_phrases)] = Field(
         default=(), description="Phrase the agent answers with, or several with windows"
+    )
+    ask_card_sound: Sound | None = Field(
+        default=None, description="Sound that asks callers for an earlier card's number; absent = not asked"
     )
     greeting_sound: Sound | None = Field(default=None, description="Sound played before waiting")
     promise: PromiseSettings = Field(default=PromiseSettings(), description="Service level of answering")

@@ -7,7 +7,7 @@ before that leaves the verdict empty and the dialplan on its default branch.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from acd.core.ids import Ani, Did, QueueId, SkillId
 from acd.ports import Directory
@@ -18,6 +18,8 @@ from agi_scripts.identify_subscriber import Identity, display_name
 from agi_scripts.route_did import NumberPlan, Numbers
 
 MAX_NEEDS = 16
+CARD_DIGITS = 12
+CARD_WAIT_MS = 4_000
 
 
 def decide(plan: NumberPlan, identity: Identity, card_number: str) -> tuple[tuple[str, str], ...]:
@@ -70,12 +72,28 @@ class EnterQuestion:
         if route.plan is None:
             return
         if route.verdict == "queue":
-            identity = await identify_subscriber.ask(self.directory, ani, did)
-            pairs = decide(route.plan, identity, self._card_number())
+            quoted = await self._quoted(session, route.plan)
+            identity = await identify_subscriber.ask(self.directory, ani, did, quoted=quoted)
+            pairs = decide(self._department(route.plan, identity), identity, self._card_number())
         else:
             pairs = ((var.ACD_QUEUE, route.plan.queue), (var.ACD_SUBSCRIBER, route.plan.subscriber))
         answer = [*pairs, (var.ACD_VERDICT, route.verdict)]
         await session.set_all([(name, plain(value, 200)) for name, value in answer])
+
+    def _department(self, plan: NumberPlan, identity: Identity) -> NumberPlan:
+        """Return the plan with the department's queue, unless that one is closed or full."""
+        queue = identity.queue
+        if queue is None or queue == plan.queue or not self.is_open(queue):
+            return plan
+        return plan if self.waiting(queue) >= plan.max_waiting else replace(plan, queue=queue)
+
+    @staticmethod
+    async def _quoted(session: AgiSession, plan: NumberPlan) -> str:
+        """Ask for the number of an earlier card, if this line does; nothing keyed in costs four seconds."""
+        if not plan.ask_card:
+            return ""
+        digits = await session.read_digits(plan.ask_card, most=CARD_DIGITS, timeout_ms=CARD_WAIT_MS)
+        return digits if digits.isascii() and digits.isdigit() else ""
 
     def _card_number(self) -> str:
         try:

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from acd.core.ids import AgentId, Ani, Did, SkillId
+from acd.core.ids import AgentId, Ani, Did, QueueId, SkillId
 from acd.ports import Directory
 
-BUDGET_S: Final = 0.2
+BUDGET_S: Final = 0.5
+"""The outer guard; the desk's own budget (`desk.dossier_budget_ms`) is shorter and keeps what is known by then."""
 NAME_LENGTH: Final = 40
+QUEUE_LENGTH: Final = 32
 MAX_PRIORITY: Final = 100.0
 
 _UNSAFE: Final = frozenset('"<>\\$;,|&{}()[]`')
@@ -28,6 +30,8 @@ class Identity:
     """Multiplier on the number's own priority."""
     needs: tuple[tuple[SkillId, int], ...] = ()
     sticky: AgentId | None = None
+    queue: QueueId | None = None
+    """Another waiting line than the number's own: the department for what is open (002-11)."""
     known: bool = False
 
 
@@ -52,7 +56,7 @@ def display_name(subscriber: str, client: str) -> str:
 
 
 def decide(dossier: Mapping[str, object]) -> Identity:
-    """Read a dossier. Keys: name, priority, needs (skill → level), sticky. What does not fit is left out."""
+    """Read a dossier. Keys: name, priority, needs (skill → level), sticky, queue. What does not fit is left out."""
     name = dossier.get("name")
     sticky = dossier.get("sticky")
     return Identity(
@@ -60,8 +64,14 @@ def decide(dossier: Mapping[str, object]) -> Identity:
         priority=_priority(dossier.get("priority")),
         needs=_needs(dossier.get("needs")),
         sticky=AgentId(sticky) if isinstance(sticky, str) and sticky.isascii() and sticky.isalnum() else None,
+        queue=_queue(dossier.get("queue")),
         known=bool(dossier),
     )
+
+
+def _queue(value: object) -> QueueId | None:
+    good = isinstance(value, str) and value.isascii() and value.replace("_", "").replace("-", "").isalnum()
+    return QueueId(str(value)) if good and len(str(value)) <= QUEUE_LENGTH else None
 
 
 def _priority(value: object) -> float:
@@ -85,10 +95,13 @@ def _needs(value: object) -> tuple[tuple[SkillId, int], ...]:
     return tuple(sorted(good))
 
 
-async def ask(directory: Directory, ani: Ani, did: Did, budget_s: float = BUDGET_S) -> Identity:
+async def ask(
+    directory: Directory, ani: Ani, did: Did, budget_s: float = BUDGET_S, *, quoted: str = ""
+) -> Identity:
     """Ask the directory within the budget. A miss, a timeout or a defect there is an unknown caller."""
     try:
         async with asyncio.timeout(budget_s):
-            return decide(await directory.find(ani, did))
+            found = directory.find(ani, did, quoted) if quoted else directory.find(ani, did)
+            return decide(await found)
     except Exception:  # noqa: BLE001 - whatever breaks in a directory, the call goes on
         return Identity()

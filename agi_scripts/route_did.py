@@ -27,6 +27,8 @@ class NumberPlan:
     ring_s: int = 12
     max_waiting: int = 200
     blocked: frozenset[Ani] = frozenset()
+    ask_card: str = ""
+    """Sound that asks for the number of an earlier card, to be keyed in; empty: callers are not asked."""
 
 
 Numbers: TypeAlias = Mapping[Did, NumberPlan]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -115,7 +116,9 @@ async def _show(
 ) -> list[Truth]:
     """Make the calls with the wallboard (or a progress bar) before the person's eyes."""
     if options.restart:
-        asyncio.get_running_loop().call_later(calls[len(calls) // 2].start_s, _kill_and_start, daemon)
+        asyncio.get_running_loop().call_later(
+            calls[len(calls) // 2].start_s, _kill_and_start, daemon, console
+        )
     if not options.headless and sys.stdout.isatty():
         return await _with_wallboard(spec, driver, calls)
     columns = (TextColumn("calls"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -124,7 +127,8 @@ async def _show(
         return await driver.make(calls, lambda: progress.advance(bar))
 
 
-def _kill_and_start(daemon: DaemonProcess) -> None:
+def _kill_and_start(daemon: DaemonProcess, console: Console) -> None:
+    console.print("[bold]kill -9 of the daemon; starting it again: nobody may be lost[/bold]")
     daemon.kill()
     daemon.start()
 
@@ -219,6 +223,7 @@ def main(
 ) -> None:
     """Show real callers reaching agents through the router, live, and say how it went."""
     console = Console()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as Ctrl-C does: leave nothing behind
     options = DemoOptions(calls, rate, agents, seed, asterisk, headless, json_file, keep, restart)
     figures = asyncio.run(demo(options, console))
     print_summary(figures, console)

@@ -140,6 +140,10 @@ class GroupRouter:
         """One line."""
         return ("all agents of the queue's groups are busy",) if call in self._waiting else ()
 
+    def expected_wait_ms(self, queue: QueueId, place: int) -> Duration | None:  # noqa: ARG002 - published models announce nothing
+        """Know none."""
+        return None
+
     def position(self, call: CallId) -> int:
         """Count those before it in its queue."""
         mine = self._waiting.get(call)

@@ -154,6 +154,7 @@ class _Sipp:
             "-mp",
             str(_free_port(self._host)),
         ]
+        command += ["-ci", "127.0.0.1"]  # its control socket takes commands: loopback only
         command += ["-trace_logs", "-log_file", str(self._log), "-nostdin"]
         command += ["-timeout", f"{int(self._timeout_s)}s", *options]
         with (self.folder / "screen.txt").open("wb") as out:

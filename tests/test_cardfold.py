@@ -103,7 +103,26 @@ def test_a_handled_call_with_one_unanswered_offer():
                 "1 DIAL anna attempt=1\n2 ANSWER anna attempt=1\n9 TALKEND anna attempt=1 by=agent stays=1\n"
                 "9 QUEUED - why=head subscriber=acme\n20 END - cause=16 by=caller"
             ),
-            EndReason.ABANDONED,
+            EndReason.HANDLED,
+            EndedBy.CALLER,
+            1.8,
+        ),
+        (  # transferred to another queue, hung up while waiting there
+            (
+                "1 DIAL anna attempt=1\n2 ANSWER anna attempt=1\n9 TRANSFER anna to=law\n"
+                "9 QUEUED - why=new subscriber=acme\n20 END - cause=16 stage=wait by=caller"
+            ),
+            EndReason.HANDLED,
+            EndedBy.CALLER,
+            1.8,
+        ),
+        (  # the same while a phone rang there
+            (
+                "1 DIAL anna attempt=1\n2 ANSWER anna attempt=1\n9 TRANSFER anna to=law\n"
+                "9 QUEUED - why=new subscriber=acme\n10 DIAL boris attempt=2\n"
+                "20 DIALEND boris attempt=2 status=CALLER_GONE\n20 END - cause=16 stage=dial by=caller"
+            ),
+            EndReason.HANDLED,
             EndedBy.CALLER,
             1.8,
         ),

@@ -18,7 +18,7 @@ SAMPLE = Path(__file__).parents[1] / "config"
 def test_the_sample_centre_works_out_of_the_box_on_loopback():
     config = load(SAMPLE)
     assert not config.warnings
-    assert len(config.policy.queues) == 6
+    assert len(config.policy.queues) == 9
     assert len(config.policy.agents) == 8
     assert {config.tree.http.host, config.tree.asterisk.ami.host, config.tree.mqtt.host} == {"127.0.0.1"}
     for queue in config.tree.queues.values():

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import aiosqlite
 import httpx
 import pytest
 
 from acd.adapters.sms import HttpCourier, sms_body, webhook_body
 from acd.adapters.smtp import SmtpCourier, SmtpSettings, compose
-from acd.adapters.store import desk_store
+from acd.adapters.store import case_store, desk_store, directory_store, retention
 from acd.adapters.store.sqlite import SqliteStore
 from acd.core.card import CallCard
 from acd.core.events import EndedBy, EndReason
@@ -26,7 +27,7 @@ from acd.desk.delivery import Rule
 from acd.desk.operations import Operation
 from acd.desk.project import Form, FormField, Project
 from acd.desk_cards import DeskCards, Reconciler
-from acd.desk_delivery import DeliveryWorker, acknowledge
+from acd.desk_delivery import STOP_S, DeliveryWorker, acknowledge
 from acd.desk_links import Links
 from acd.desk_public import DeskPublic
 from acd.ports import Parcel, PortError
@@ -316,7 +317,7 @@ async def test_an_unsettled_call_becomes_a_case_with_a_page_and_the_quoted_numbe
 ) -> None:
     """003-05, 003-08, 003-09, 001-22."""
     await rig.write(disposition="ticket", caller_email="olga@client.example", caller_name="Olga")
-    (case,) = await rig.store.writer.do(lambda db: desk_store.cases(db, "law"))
+    (case,) = await rig.store.writer.do(lambda db: case_store.cases(db, "law"))
     assert (case.subject, case.owner, case.client, case.state) == (
         "Help",
         "a101",
@@ -327,12 +328,12 @@ async def test_an_unsettled_call_becomes_a_case_with_a_page_and_the_quoted_numbe
     mail = next(m for m in rig.mail.mails if m["To"] == "olga@client.example")
     assert f"/case/{case.number}." in mail.get_content()
     await rig.write("c2", disposition="settled", case=f" {case.number[:2]} {case.number[2:]} ")
-    (again,) = await rig.store.writer.do(lambda db: desk_store.cases(db, "law"))
+    (again,) = await rig.store.writer.do(lambda db: case_store.cases(db, "law"))
     assert again.calls == ("c1", "c2")
     assert [e.event for e in again.history] == ["opened", "client_answered"]
     second = await rig.store.get(call="c2")
     assert second is not None
-    found = await rig.store.writer.do(lambda db: desk_store.case(db, second.card.number))
+    found = await rig.store.writer.do(lambda db: case_store.case(db, second.card.number))
     assert found == again, "any card's number of the case leads to it"
     public = DeskPublic(rig.store, rig.clock, rig.links, lambda: rig)  # type: ignore[arg-type, return-value]
     page = await public.case(rig.links.url("case", case.number).rpartition("/")[2])
@@ -364,10 +365,12 @@ async def test_a_hanging_courier_holds_up_neither_others_nor_the_end(rig: Rig) -
     await rig.write()
     running = asyncio.create_task(rig.worker.run())
     async with asyncio.timeout(5):
-        while not rig.mail.mails:
+        while "sent" not in await rig.states():
             await asyncio.sleep(0.02)
     running.cancel()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(
+        2 * STOP_S
+    ):  # what was taken is noted, so it is not sent again after the start
         await asyncio.gather(running, return_exceptions=True)
     assert await rig.states() == ["waiting", "sent"]
 
@@ -386,3 +389,50 @@ def test_no_subject_can_add_a_header() -> None:
     assert (
         mail["Message-ID"] == compose(Parcel("k", "c@d.example", "", ""), "desk@x.example", 9)["Message-ID"]
     )
+
+
+async def test_erasure_reaches_messages_deliveries_cases_and_directory(rig: Rig) -> None:
+    """152-FZ: what is erased must not leave any more either."""
+    await rig.store.writer.do(
+        lambda db: directory_store.put(
+            db, "clients", [{"project": "law", "number": "+79160000001", "name": "Olga"}]
+        )
+    )
+    await rig.write(disposition="ticket", caller_email="olga@client.example", caller_name="Olga")
+    await rig.store.writer.do(lambda db: retention.erase(db, "+79160000001", rig.clock.now(), "test"))
+    await rig.turn(60_000)
+    assert not rig.mail.mails
+    dump = []
+
+    async def read(db: aiosqlite.Connection) -> None:
+        for table in (
+            "desk_messages",
+            "deliveries",
+            "delivery_log",
+            "cases",
+            "case_history",
+            "directory_clients",
+            "card_fields",
+        ):
+            dump.extend([tuple(row) for row in await db.execute_fetchall(f"SELECT * FROM {table}")])  # noqa: S608
+
+    await rig.store.writer.do(read)
+    text = repr(dump)
+    for trace in ("Olga", "olga@client", "9160000001", "call back"):
+        assert trace not in text
+    assert "settled" in text
+
+
+async def test_what_a_project_keeps_no_longer_is_removed_but_nothing_that_is_still_under_way(
+    rig: Rig,
+) -> None:
+    await rig.write("c1")
+    await rig.turn()
+    rig.mail.moods = ["451 later"]
+    await rig.write("c2")
+    await rig.turn()
+    assert await rig.store.writer.do(lambda db: desk_store.expire(db, "law", rig.clock.now() + 1)) > 0
+    assert await rig.states("c1") == []
+    assert await rig.states("c2") == ["waiting"]
+    await rig.turn(60_000)
+    assert "c2" in rig.mail.mails[-1].get_content()

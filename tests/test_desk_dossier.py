@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from acd.adapters.store import desk_store, directory_store
+from acd.adapters.store import case_store, directory_store
 from acd.adapters.store.sqlite import SqliteStore
 from acd.config import load
 from acd.core.effects import ShowPop
@@ -18,6 +18,7 @@ from acd.desk.case import Case
 from acd.desk.project import Project, Source
 from acd.desk_dossier import Dossiers
 from acd.ports import PortError
+from tests.adapters.store.support import make_card
 from tests.fakes.ports import FakeClock
 
 CONFIG = Path(__file__).parents[1] / "config"
@@ -93,7 +94,7 @@ async def test_an_open_order_leads_to_the_one_who_has_it_before_anyone_answers(
     await store.writer.do(lambda db: directory_store.put(db, "matters", [order]))
     dossiers = made(store, tmp_path, servis)
     found = await dossiers.find(ANI, "7012")  # type: ignore[arg-type]
-    assert found == {"name": "Ольга", "priority": 1.0, "needs": {}, "sticky": "104"}
+    assert found == {"name": "Ольга", "priority": 1.0, "needs": {}, "queue": "", "sticky": "104"}
     assert await dossiers.find(ANI, "7099") == {}  # type: ignore[arg-type]
     pop = dossiers.pop(wish())
     assert pop["greeting"] == "Сервисный центр «Точка», добрый день!"
@@ -162,7 +163,7 @@ async def test_a_quoted_number_and_an_open_case_bring_the_responsible_agent(
 ) -> None:
     """003-05: no retelling. A quoted case is found from any telephone."""
     case = Case("123459", "servis", 1, None, "Broken screen", owner="a107", client=ANI)
-    await store.writer.do(lambda db: desk_store.open_case(db, case, "", 1))
+    await store.writer.do(lambda db: case_store.open_case(db, case, "", 1))
     dossiers = made(store, tmp_path, servis)
     assert (await dossiers.find(ANI, "7012"))["sticky"] == "a107"  # type: ignore[arg-type]
     assert (await dossiers.find("+79990000000", "7012"))["sticky"] == ""  # type: ignore[arg-type]
@@ -176,3 +177,17 @@ async def test_a_pop_without_a_dossier_has_the_projects_part(
     pop = made(store, tmp_path, servis).pop(wish("+70000000000"))
     assert (pop["open_matters"], pop["last_calls"]) == ([], [])
     assert pop["greeting"]
+
+
+async def test_the_agent_of_a_talk_long_ago_is_not_asked_first(
+    store: SqliteStore, tmp_path: Path, servis: Project
+) -> None:
+    """002-08: stick to the person, within a day."""
+    now = 1_795_000_000_000
+    dossiers = made(store, tmp_path, servis)
+    for call, age_h, sticky in (("c1", 25, ""), ("c2", 23, "anna")):
+        entered = now - age_h * 3_600_000
+        card = make_card(call, subscriber="servis", queue="servis", ani=ANI, agent="anna", entered_at=entered)
+        await store.write_card(card)
+        assert (await dossiers.find(ANI, "7012"))["sticky"] == sticky  # type: ignore[arg-type]
+    assert [c["number"] for c in dossiers.pop(wish())["last_calls"]]  # type: ignore[attr-defined]

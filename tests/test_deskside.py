@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from acd.config_projects import Projects
 from acd.core.ids import CallId
 from acd.desk.project import Form, FormField
 from acd.deskside import DeskSide
@@ -32,6 +33,7 @@ class FakeStore:
 def config(language: str = "ru") -> Any:
     queue = SimpleNamespace(display_name="ООО «Ромашка»", language=None)
     return SimpleNamespace(
+        projects=Projects(),
         tree=SimpleNamespace(
             queues={"sales": queue},
             agents={"ann": SimpleNamespace(name="Анна")},
@@ -42,9 +44,13 @@ def config(language: str = "ru") -> Any:
     )
 
 
+def live(call: str) -> Any:
+    return next((c for c in snapshot().calls if c.call == call), None)
+
+
 def side(language: str = "ru", store: Any = None) -> tuple[DeskSide, PopBook]:
     book = PopBook()
-    made = DeskSide(lambda: config(language), snapshot, book, store or FakeStore(), FakeCards())
+    made = DeskSide(lambda: config(language), snapshot, live, book, store or FakeStore(), FakeCards())
     return made, book
 
 
@@ -83,6 +89,7 @@ async def test_the_message_is_the_same_from_pop_live_call_and_stored_card():
     other = DeskSide(
         config,
         lambda: snapshot(agents=("bob",)),
+        lambda _call: None,
         PopBook(),
         FakeStore(),
         FakeCards([Stored(card(call=CallId("old"), entered_at=entered))]),
@@ -110,6 +117,7 @@ async def test_a_projects_form_and_template_write_the_message():
     desk = DeskSide(
         config,
         snapshot,
+        lambda call: next((c for c in snapshot().calls if c.call == call), None),
         PopBook(),
         FakeStore(),
         FakeCards(),

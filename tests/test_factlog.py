@@ -73,3 +73,80 @@ def test_the_log_rotates_once_it_is_large(tmp_path: Path, monkeypatch: pytest.Mo
     log.close()
     assert (tmp_path / "log.1").exists()
     assert (tmp_path / "log").stat().st_size < 2_100
+
+
+def stored(log: factlog.FactLog, path: Path) -> list[int]:
+    log.flush()
+    return [serial for serial, _, _ in factlog.read(path)]
+
+
+def test_a_rotation_that_fails_costs_no_fact_and_never_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    (tmp_path / "log.1").mkdir()  # nothing can be renamed over it
+    monkeypatch.setattr(factlog, "MAX_BYTES", 2_000)
+    log = factlog.FactLog(path)
+    for n in range(100):
+        log.append(e.DeadlinePassed(at=n), n)
+    assert stored(log, path) == list(range(1, 101))
+    log.close()
+
+
+def test_a_file_that_cannot_be_opened_anew_is_tried_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    log = factlog.FactLog(path, max_age_ms=10)
+    log.append(e.DeadlinePassed(), 0)
+    with monkeypatch.context() as broken:
+
+        def full(*_args: object) -> int:
+            raise OSError(28, "No space left on device")
+
+        broken.setattr(factlog.os, "open", full)
+        for n in range(100, 300):
+            log.append(e.DeadlinePassed(), n)
+        log.flush()
+    assert "No space left" in log.failed
+    for n in range(300, 300 + factlog.REOPEN_EVERY + 1):
+        log.append(e.DeadlinePassed(), n)
+    assert stored(log, path)[-1] == log.serial
+    assert log.failed == ""
+    log.close()
+
+
+def test_a_stream_closed_under_us_never_raises(tmp_path: Path) -> None:
+    log = factlog.FactLog(tmp_path / "log")
+    log._stream.close()
+    log.append(e.DeadlinePassed(), 1)
+    assert log.failed
+    log.flush()
+    log.close()
+    assert log.append(e.DeadlinePassed(), 2) == 2
+
+
+def test_a_file_whose_first_fact_is_too_old_is_rotated_even_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = factlog.FactLog(path, max_age_ms=1_000)
+    log.append(e.DeadlinePassed(), 5_000)
+    log.append(e.DeadlinePassed(), 6_000)
+    log.close()
+    log = factlog.FactLog(path, max_age_ms=1_000)
+    log.append(e.DeadlinePassed(), 6_001)
+    log.close()
+    assert [now for _, now, _ in factlog.read(path)] == [6_001]
+    assert [now for _, now, _ in factlog.read(tmp_path / "log.1")] == [5_000, 6_000]
+
+
+def test_facts_after_a_torn_line_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = factlog.FactLog(path)
+    log.append(e.DeadlinePassed(), 1)
+    log.close()
+    with path.open("a") as file:
+        file.write('{"n":2,"now')
+    log = factlog.FactLog(path)
+    log.append(e.DeadlinePassed(), 3)
+    log.close()
+    assert [now for _, now, _ in factlog.read(path)] == [1, 3]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acd import numberfacts
+from acd import config_numbers, numberfacts
 from acd.desk.ledger import NumberKind
 
 
@@ -44,3 +44,19 @@ def test_any_text_has_facts_and_a_bounded_normal_form(text):
     facts = numberfacts.facts(text)
     assert (facts.e164 == "") is (facts.kind is NumberKind.INVALID)
     assert len(numberfacts.normalise(text)) <= 40
+
+
+@pytest.mark.parametrize("text", ["442071838750", "+442071838750", "81044 2071838750"])
+def test_a_foreign_number_without_its_plus_is_the_same_caller(text):
+    """Some trunks deliver the country code without a plus."""
+    assert numberfacts.normalise(text) == "+442071838750"
+    assert (numberfacts.facts(text).e164, numberfacts.facts(text).region) == ("+442071838750", "GB")
+
+
+@given(st.from_regex(r"\A\+?[0-9]{1,18}\Z"), st.sampled_from(["RU", "DE", "GB", "US"]))
+def test_callers_and_the_number_plan_are_written_by_one_rule(text, region):
+    form, valid = config_numbers.normalise(text, region)
+    assert numberfacts.normalise(text, region) == form
+    found = numberfacts.facts(text, region)
+    assert found.e164 in {"", form}
+    assert (found.kind is not NumberKind.INVALID) <= valid

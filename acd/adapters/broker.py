@@ -250,7 +250,8 @@ class EmbeddedBroker:
             await asyncio.gather(*late, return_exceptions=True)
         if self._broker is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._broker.shutdown(), 5.0)
+                async with asyncio.timeout(5.0):
+                    await self._broker.shutdown()
         self._server = None
 
     # --- the door ------------------------------------------------------------------------------
@@ -338,7 +339,8 @@ class EmbeddedBroker:
             self.counters.takeovers += 1
             older.cut()
             try:
-                await asyncio.wait_for(older.ended.wait(), _TAKEOVER_LIMIT_S)
+                async with asyncio.timeout(_TAKEOVER_LIMIT_S):
+                    await older.ended.wait()
             except TimeoutError:
                 await self._answer(link, _UNAVAILABLE)
                 return

@@ -245,7 +245,8 @@ class MqttScreenPop:
     async def wait_connected(self, limit_s: float) -> bool:
         """Wait for the link, at most so long; return whether it is there."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._up.wait(), limit_s)
+            async with asyncio.timeout(limit_s):
+                await self._up.wait()
         return self._connected
 
     async def run(self) -> None:
@@ -271,7 +272,8 @@ class MqttScreenPop:
         self._text = "stopped"
         self._stopping.set()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopped.wait(), _STOP_LIMIT_S)
+            async with asyncio.timeout(_STOP_LIMIT_S):
+                await self._stopped.wait()
 
     async def _pause(self, seconds: float) -> None:
         """Wait out the back-off, or end early because of `stop()`; old pops are counted meanwhile."""
@@ -279,7 +281,9 @@ class MqttScreenPop:
         while (left := deadline - asyncio.get_running_loop().time()) > 0 and not self._stopping.is_set():
             self._outbox.expire(self._clock.now())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), min(left, 1.0))
+                # not wait_for: before Python 3.12 it can swallow the cancellation of run()
+                async with asyncio.timeout(min(left, 1.0)):
+                    await self._stopping.wait()
 
     def _note_lost(self, problem: str, backoff_s: float) -> None:
         where = f"{self._settings.host}:{self._settings.port}"

@@ -6,7 +6,8 @@ the content is one fact as a JSON object:
     {"kind": "CallbackChosen", "call": "<call id>", "number": "+79160000001", "at": 1700000000000}
 
 A file leaves the spool only after its handler has stored it, so a handler may see an item twice and must
-know it again by its call. A file nobody can read is moved to `bad/`, counted and never deleted.
+know it again by its call. A file nobody can read is moved to `bad/`, counted and never deleted; an item of
+a kind without a handler stays where it is and waits for a daemon that knows it.
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ class SpoolCounters:
 
     collected: int = 0
     bad: int = 0
+    waiting: int = 0
+    """Items lying there now whose kind has no handler here."""
     unreadable: str = ""
 
 
@@ -85,6 +88,8 @@ class Spool:
         self.counters = SpoolCounters()
         self._folder = folder
         self._handlers = handlers
+        self._waiting: set[str] = set()
+        """Names of files without a handler: not read again, and not in the way of the others."""
 
     async def run(self, every_s: float = EVERY_S) -> None:
         """Collect until cancelled. A handler that refuses for the moment is asked again."""
@@ -101,12 +106,16 @@ class Spool:
         for path in await asyncio.to_thread(self._listing):
             try:
                 item = parse_item(await asyncio.to_thread(_read, path))
-                handler = self._handlers[item.kind]
             except FileNotFoundError:
                 continue
-            except (SpoolItemError, KeyError, OSError):
+            except (SpoolItemError, OSError):
                 self.counters.bad += 1
                 await asyncio.to_thread(self._set_aside, path)
+                continue
+            handler = self._handlers.get(item.kind)
+            if handler is None:
+                self._waiting.add(path.name)
+                self.counters.waiting = len(self._waiting)
                 continue
             await handler(item)
             await asyncio.to_thread(path.unlink, missing_ok=True)
@@ -125,7 +134,9 @@ class Spool:
             self.counters.unreadable = error.strerror or str(error)
             return []
         self.counters.unreadable = ""
-        return sorted(found, key=_changed)[:BATCH]
+        self._waiting &= {path.name for path in found}
+        self.counters.waiting = len(self._waiting)
+        return sorted((path for path in found if path.name not in self._waiting), key=_changed)[:BATCH]
 
     def _set_aside(self, path: Path) -> None:
         bad = self._folder / "bad"

@@ -30,6 +30,7 @@ SUB_COMMANDS: dict[str, tuple[str, str]] = {
     "project": ("acd.cli.project:app", "Subscribers' projects: new, check, dry run, versions"),
     "desk": ("acd.cli.desk:app", "The desk: service levels, handling times, deliveries, directory import"),
     "audit": ("acd.cli.ledger:audit_app", "Check the audit log"),
+    "agent-password": ("acd.cli.password:app", "Give an agent a new password"),
     "asterisk-files": ("acd.cli.asterisk:app", "Write Asterisk's files about our agents"),
     "agent": ("acd.cli.agent:app", "Show an agent's screen-pops live; log in, pause, resume"),
 }

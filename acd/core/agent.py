@@ -99,6 +99,7 @@ class Agent:
         "since",
         "state",
         "status",
+        "status_known",
         "status_since",
         "wrap_up_until",
     )
@@ -107,6 +108,8 @@ class Agent:
         self.id: AgentId = policy.id
         self.policy = policy
         self.status = AgentStatus.LOGGED_OUT
+        self.status_known = False
+        """Told by a fact, decided by us or read from the store: from then on the store is behind us."""
         self.status_since: Instant = now
         self.pause_reason = ""
         self.device = ""
@@ -154,6 +157,7 @@ class Agent:
     def choose(self, status: AgentStatus, reason: str, now: Instant) -> None:
         """Set what the person chose."""
         self.account(now)
+        self.status_known = True
         self.status = status
         self.status_since = now
         self.pause_reason = reason

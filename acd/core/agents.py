@@ -59,18 +59,25 @@ class AgentFacts:
     def logged_out(self, fact: AgentLoggedOut, now: Instant) -> None:
         """No further offers. An offer or a talk in progress goes on and is credited."""
         agent = self._agent(fact.agent)
-        if agent is None or agent.status is AgentStatus.LOGGED_OUT:
+        if agent is None:
+            return
+        agent.status_known = True  # before the first sync too: the store's older word must not undo it
+        if agent.status is AgentStatus.LOGGED_OUT:
             return
         self.floor.choose(agent, AgentStatus.LOGGED_OUT, "", now)
         if agent.state is AgentState.WRAP_UP:
             self.offers.wrap_up_over(agent, "logout", happened(fact, now), now)
 
     def paused(self, fact: AgentPaused, now: Instant) -> None:
-        """No further offers, for a reason. An offer in progress goes on; if answered, it counts."""
+        """No further offers, for a reason. An offer in progress goes on; if answered, it counts.
+
+        Before the first sync we do not know who is logged in, so a pause is taken at its word.
+        """
         agent = self._agent(fact.agent)
         if agent is None:
             return
-        if agent.status is AgentStatus.LOGGED_OUT:
+        unread = not agent.status_known and not self.floor.synced and not agent.retired
+        if agent.status is AgentStatus.LOGGED_OUT and not unread:
             self._illegal(agent, "paused_logged_out")
             return
         if agent.status is AgentStatus.PAUSED and agent.pause_reason == fact.reason:

@@ -167,6 +167,7 @@ class Call:
         "left_at",
         "leg",
         "legs",
+        "missing_since",
         "needs",
         "order",
         "priority",
@@ -213,6 +214,8 @@ class Call:
         """How the present stay was counted, so that late news can correct the count."""
         self.left_at: Instant | None = None
         self.fallback_effect: EffectId | None = None
+        self.missing_since: Instant | None = None
+        """When an audit first did not find it; the note of its end may just be on its way."""
         self.final: EndReason | None = None
         """What the end will be called unless something else happens first."""
         self.from_fallback = False

@@ -34,16 +34,16 @@ _WAYS = {
 
 
 def reason_by_state(call: Call) -> EndReason:
-    """Name the end of a call whose channel goes now, from what happened to it before."""
+    """Name the end of a call whose channel goes now, from what happened to it before.
+
+    Abandoned is only who never spoke to an agent, whether he waited or a phone rang for him; who hangs
+    up after a transfer was handled. The second queue's figures still call that stay abandoned.
+    """
     if call.final is not None:
         return call.final
-    if call.state is CallState.TALKING:
-        return EndReason.HANDLED
     if call.state is CallState.FALLBACK:
         return EndReason.FALLBACK
-    if call.state is CallState.DONE and call.was_answered:
-        return EndReason.HANDLED
-    return EndReason.ABANDONED
+    return EndReason.HANDLED if call.was_answered else EndReason.ABANDONED
 
 
 class Cards:
@@ -70,8 +70,14 @@ class Cards:
         self.write_if_due(call)
 
     def way(self, call: Call) -> Way:
-        """Under which heading the queue counts this end; answered in fallback is not answered by us."""
-        return Way.FALLBACK if call.from_fallback or call.reason is None else _WAYS[call.reason]
+        """Under which heading the queue counts the end of a stay in it that no answer ended.
+
+        Answered in fallback is not answered by us; a talk before this stay was counted where it was.
+        """
+        if call.from_fallback or call.reason is None:
+            return Way.FALLBACK
+        way = _WAYS[call.reason]
+        return Way.ABANDONED if way is Way.ANSWERED and call.was_answered else way
 
     def write_if_due(self, call: Call) -> None:
         """Write the card of an ended, wrapped-up call, unless it is already written just so."""

@@ -18,11 +18,11 @@ from acd.core.call import CallState
 from acd.core.calls import CallFacts
 from acd.core.cards import Cards
 from acd.core.floor import Floor
-from acd.core.ids import CallId
+from acd.core.ids import CallId, QueueId
 from acd.core.offers import Offers
 from acd.core.simple_matcher import SimpleMatcher
 from acd.core.sync import Sync
-from acd.core.views import take_snapshot
+from acd.core.views import call_view, take_snapshot, waiting_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from acd.core.instant import Instant
     from acd.core.matcher import Matcher
     from acd.core.policy import Policy
-    from acd.core.snapshot import Snapshot
+    from acd.core.snapshot import CallView, Snapshot
 
 
 class Engine:
@@ -57,6 +57,7 @@ class Engine:
             "rest": self._agents.rested,
             "max_wait": self._calls.waited_too_long,
             "skip": self._calls.may_be_offered_to_all,
+            "look_again": self._sync.look_again,
         }
 
     def _dispatch_table(self) -> dict[type, Callable[[Any, Instant], None]]:
@@ -108,6 +109,8 @@ class Engine:
         floor = self._floor
         floor.out = []
         self._handlers[type(fact)](fact, now)
+        if floor.leaving:
+            floor.drop_lines()
         if floor.synced and (floor.dirty or (self._check is not None and self._check <= now)):
             floor.dirty = False
             matcher = floor.matcher
@@ -128,6 +131,15 @@ class Engine:
     def snapshot(self, now: Instant) -> Snapshot:
         """Return an immutable view of the whole centre."""
         return take_snapshot(self._floor, now)
+
+    def call_view(self, call: CallId, now: Instant) -> CallView | None:
+        """Return the view of one live call without looking at the others; None if it is not live."""
+        known = self._floor.calls.get(call)
+        return None if known is None else call_view(self._floor, known, now)
+
+    def waiting(self, queue: QueueId) -> int:
+        """Return how many calls of this queue wait or are being offered; 0 for unknown queues."""
+        return waiting_in(self._floor, queue)
 
     def explain(self, call: CallId, now: Instant) -> tuple[str, ...]:
         """Why this call is where it is: past decisions, then why it waits now; empty if unknown."""

@@ -67,6 +67,7 @@ class Floor:
         "deadlines",
         "dirty",
         "effect_serial",
+        "leaving",
         "lines",
         "matcher",
         "order_serial",
@@ -85,6 +86,8 @@ class Floor:
         """
         self.agents: dict[AgentId, Agent] = {}
         self.lines: dict[QueueId, Line] = {}
+        self.leaving: set[QueueId] = set()
+        """Lines whose queue a new policy removed; each goes with its last call."""
         self.deadlines = Deadlines()
         self.counters: dict[str, int] = {}
         self.out: list[Effect] = []
@@ -111,6 +114,8 @@ class Floor:
                 self.lines[queue.id] = Line(queue)
             else:
                 line.policy = queue
+        self.leaving = self.lines.keys() - {queue.id for queue in policy.queues}
+        self.drop_lines()
         self.matcher.set_policy(policy)
         configured: dict[AgentId, AgentPolicy] = {a.id: a for a in policy.agents}
         for agent_policy in policy.agents:
@@ -127,6 +132,22 @@ class Floor:
                 self.choose(agent, AgentStatus.LOGGED_OUT, "", now)
             self.settle(agent, now)
         self.dirty = True
+
+    def drop_lines(self) -> None:
+        """Let the lines of removed queues go that no live call and no wrap-up needs any more."""
+        if not self.leaving:
+            return
+        needed = {call.queue for call in self.calls.values()}
+        needed |= {agent.leg.queue for agent in self.agents.values() if agent.leg is not None}
+        gone = self.leaving - needed
+        if not gone:
+            return
+        self.leaving -= gone
+        for queue in gone:
+            del self.lines[queue]
+        for call in self.closed.values():
+            if call.queue in gone:
+                call.left = None  # no figures left to correct, even if the queue comes back
 
     # --- small services ------------------------------------------------------------------------
 

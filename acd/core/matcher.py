@@ -75,3 +75,6 @@ class Matcher(Protocol):
 
     def position(self, call: CallId) -> int:
         """Place of the call in its own queue, 1 is next; 0 when it does not wait."""
+
+    def expected_wait_ms(self, queue: QueueId, place: int) -> Duration | None:
+        """Time still to wait at this place of the queue, 1 is next; None without an honest estimate."""

@@ -192,3 +192,7 @@ class SimpleMatcher:
         """Place of the call in its own queue, 1 is next; 0 when it does not wait."""
         waiting = self._calls.get(call)
         return 0 if waiting is None else self._lines[waiting.queue].index(waiting) + 1
+
+    def expected_wait_ms(self, queue: QueueId, place: int) -> Duration | None:  # noqa: ARG002
+        """None: this matcher keeps no rates to estimate from."""
+        return None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from acd.core.agent import AgentSignal, AgentState, AgentStatus
 from acd.core.call import Call, CallSignal, CallState
+from acd.core.effects import AskForSync
 from acd.core.events import CallEnded, EndedBy, EndReason, LinkLost, LiveAgent, LiveCall, WorldSynced
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from acd.core.floor import Floor
     from acd.core.instant import Instant
     from acd.core.offers import Offers
+
+NOTE_MS = 5_000
+"""How far a note may lag behind a snapshot. A difference younger than this is no drift yet."""
 
 
 class Sync:
@@ -32,6 +36,8 @@ class Sync:
     def link_lost(self, fact: LinkLost, now: Instant) -> None:  # noqa: ARG002  same shape as all handlers
         """Deaf: nothing is offered until the next sync; what rings, rings on."""
         self.floor.synced = False
+        for call in self.floor.calls.values():
+            call.missing_since = None  # what ends while we are deaf is no drift
 
     def synced(self, fact: WorldSynced, now: Instant) -> None:
         """Make our books agree with the switch."""
@@ -41,8 +47,11 @@ class Sync:
             drift += self._reconcile_agent(live_agent, now, audit=fact.audit)
         seen = {live.call for live in fact.calls}
         for call in [c for c in floor.calls.values() if c.id not in seen]:
-            self._vanished(call, now)
-            drift += 1
+            if fact.audit and call.missing_since is None:
+                self._missing(call, now)
+            else:
+                self._vanished(call, now)
+                drift += 1
         for live in fact.calls:
             drift += self._reconcile(live, now)
         if fact.audit and drift:
@@ -51,6 +60,23 @@ class Sync:
         floor.dirty = True
 
     # --- calls ----------------------------------------------------------------------------------
+
+    def _missing(self, call: Call, now: Instant) -> None:
+        """An audit did not find the call: perhaps it ended, or began, between snapshot and telling.
+
+        Its note comes in a moment. If it does not, a second look at the switch decides.
+        """
+        call.missing_since = now
+        self.floor.count("calls_missing_once")
+        if self.floor.deadlines.due(_LOOK_AGAIN) is None:
+            self.floor.deadlines.set(_LOOK_AGAIN, now + NOTE_MS)
+
+    def look_again(self, subject: str, now: Instant) -> None:  # noqa: ARG002  same shape as all wakers
+        """Ask the switch about calls that an audit missed and whose end nobody told."""
+        floor = self.floor
+        missing = [c.id for c in floor.calls.values() if c.missing_since is not None]
+        if missing and floor.synced:
+            floor.out.append(AskForSync(floor.effect(), f"{len(missing)} calls missing, first {missing[0]}"))
 
     def _vanished(self, call: Call, now: Instant) -> None:
         """We knew the call and the switch has it no more.
@@ -73,19 +99,21 @@ class Sync:
             return 0
         call = floor.calls.get(live.call)
         unknown = call is None
+        fresh = unknown and now - live.entered_at < NOTE_MS  # its notes are on their way: no drift
         if call is None:
             entered = min(live.entered_at, now)
             call = floor.new_call(Call(live.call, live.did, live.ani, entered, floor.next_order()))
             call.card_number = live.card_number
             if live.queue and live.stage != "enter":
                 self._adopt_place(call, live)
+        call.missing_since = None
         stage = _STAGES.get(live.stage)
         if stage is None:
             floor.count("unknown_stages")
-            return int(unknown)
+            return int(unknown and not fresh)
         changed = stage(self, call, live, now)
         call.attempt = max(call.attempt, live.attempt)
-        return int(unknown or changed)
+        return int((unknown or changed) and not fresh)
 
     def _adopt_place(self, call: Call, live: LiveCall) -> None:
         """Take over an unknown call at its original place: it counts as offered once."""
@@ -161,7 +189,11 @@ class Sync:
     # --- agents ---------------------------------------------------------------------------------
 
     def _reconcile_agent(self, live: LiveAgent, now: Instant, *, audit: bool) -> int:
-        """Status from our store (not in an audit: the store is behind us), the phone from the switch."""
+        """The phone from the switch; the status from our store, but only the first time.
+
+        The rows were read a while ago. Once the status is known here the store is behind us, and its old
+        row would undo a pause or logout told meanwhile.
+        """
         floor = self.floor
         agent = floor.agents.get(live.agent)
         if agent is None:
@@ -173,7 +205,8 @@ class Sync:
         agent.in_own_call = live.in_own_call
         if agent.state is AgentState.BUSY_ELSEWHERE and not live.in_own_call:
             agent.apply(AgentSignal.OWN_CALL_OVER, now)
-        if not audit and not agent.retired:
+        if not audit and not agent.retired and not agent.status_known:
+            agent.status_known = True
             agent.device = live.device or agent.device
             status = AgentStatus.LOGGED_OUT
             if live.logged_in:
@@ -185,6 +218,8 @@ class Sync:
         floor.settle(agent, now)
         return drift
 
+
+_LOOK_AGAIN = ("look_again", "")
 
 _STAGES = {
     "enter": Sync._enter,  # noqa: SLF001

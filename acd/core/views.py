@@ -24,28 +24,50 @@ def take_snapshot(floor: Floor, now: Instant) -> Snapshot:
     waiting: dict[QueueId, int] = {}
     longest: dict[QueueId, Duration] = {}
     talking: dict[QueueId, int] = {}
+    without_agent: dict[QueueId, int] = {}
     for call in floor.calls.values():
         if call.state in _IN_LINE:
             waiting[call.queue] = waiting.get(call.queue, 0) + 1
             longest[call.queue] = max(longest.get(call.queue, 0), now - call.entered_at)
+            if call.state is CallState.WAITING:
+                without_agent[call.queue] = without_agent.get(call.queue, 0) + 1
         elif call.state is CallState.TALKING:
             talking[call.queue] = talking.get(call.queue, 0) + 1
     return Snapshot(
         now=now,
         synced=floor.synced,
-        calls=tuple(_call_view(floor, call, now) for call in floor.calls.values()),
+        calls=tuple(call_view(floor, call, now) for call in floor.calls.values()),
         agents=tuple(_agent_view(agent, now) for agent in floor.agents.values()),
         queues=tuple(
-            _queue_view(id_, line, waiting.get(id_, 0), longest.get(id_, 0), talking.get(id_, 0))
+            _queue_view(
+                id_,
+                line,
+                waiting.get(id_, 0),
+                longest.get(id_, 0),
+                talking.get(id_, 0),
+                # for whoever came now: behind those without an agent; an offered caller has his
+                floor.matcher.expected_wait_ms(id_, without_agent.get(id_, 0) + 1),
+            )
             for id_, line in floor.lines.items()
         ),
         counters=tuple(sorted(floor.counters.items())),
     )
 
 
-def _call_view(floor: Floor, call: Call, now: Instant) -> CallView:
+def waiting_in(floor: Floor, queue: QueueId) -> int:
+    """How many calls of this queue wait or are being offered, as `QueueView.waiting` says."""
+    return sum(call.queue == queue and call.state in _IN_LINE for call in floor.calls.values())
+
+
+def call_view(floor: Floor, call: Call, now: Instant) -> CallView:
+    """Look at one live call."""
     moments = (call.answered_at, call.left_at, now)
     waited_to = next(moment for moment in moments if moment is not None)
+    position, expected = 0, None
+    if call.state is CallState.WAITING:
+        position = floor.matcher.position(call.id)
+        if position > 0:  # 0: asked into fallback, nobody is meant to take it
+            expected = floor.matcher.expected_wait_ms(call.queue, position)
     return CallView(
         call=call.id,
         state=call.state.value,
@@ -58,7 +80,8 @@ def _call_view(floor: Floor, call: Call, now: Instant) -> CallView:
         waited_ms=max(0, waited_to - call.entered_at),
         agent=None if call.leg is None else call.leg.agent,
         attempt=call.attempt,
-        position=floor.matcher.position(call.id) if call.state is CallState.WAITING else 0,
+        position=position,
+        expected_wait_ms=expected,
     )
 
 
@@ -80,7 +103,9 @@ def _agent_view(agent: Agent, now: Instant) -> AgentView:
     )
 
 
-def _queue_view(id_: QueueId, line: Line, waiting: int, longest: Duration, talking: int) -> QueueView:
+def _queue_view(
+    id_: QueueId, line: Line, waiting: int, longest: Duration, talking: int, expected: Duration | None
+) -> QueueView:
     tally = line.tally
     return QueueView(
         queue=id_,
@@ -101,6 +126,7 @@ def _queue_view(id_: QueueId, line: Line, waiting: int, longest: Duration, talki
         sum_acw_ms=tally.sum_acw_ms,
         target_share=line.policy.promise.share,
         target_threshold_ms=line.policy.promise.threshold_ms,
+        expected_wait_ms=expected,
         sum_hold_ms=tally.sum_hold_ms,
         left_otherwise=sum(tally.ways[way] for way in _OTHERWISE),
     )

@@ -66,6 +66,8 @@ class RoutingRule:
     when_open: bool | None = None
     product: str = ""
     needs: tuple[tuple[str, int], ...] = ()
+    queue: str = ""
+    """Another department's waiting line; empty: the project's own."""
     person: str = ""
     """Person id, or `responsible`: the one of the open matter, or the client's own manager."""
     priority: float = 1.0
@@ -134,6 +136,8 @@ class Project:
     cases: CasePolicy = field(default_factory=CasePolicy)
     targets: Mapping[Operation, Target] = field(default_factory=lambda: dict(DEFAULT_TARGETS))
     retention_days: int = 365
+    ask_card: str = ""
+    """Sound that asks callers for the number of an earlier card."""
 
     def greeting_at(self, at: Instant) -> str:
         """Return the phrase the agent answers with now; the most specific window wins."""
@@ -162,6 +166,8 @@ class Choice:
     """What routing decided before anyone answers."""
 
     needs: tuple[tuple[str, int], ...] = ()
+    queue: str = ""
+    """Department: another waiting line than the number's own; the first one named wins."""
     person: str = ""
     agent: str = ""
     """Ring this agent first."""
@@ -186,6 +192,7 @@ def choose(
         choice = replace(
             choice,
             needs=tuple(needs.items()),
+            queue=choice.queue or rule.queue,
             priority=min(100.0, choice.priority * rule.priority),
             why=(*choice.why, f"rule {rule.name}"),
         )
@@ -295,8 +302,11 @@ def dry_run(
     choice = choose(project, dossier, at, busy)
     needs = ", ".join(f"{skill} ≥ {level}" for skill, level in choice.needs) or "as the queue"
     who = f", person {choice.person}" if choice.person else ""
+    who += f", queue {choice.queue}" if choice.queue else ""
     steps.append(Step("routing", f"{choice.do}: needs {needs}{who}, priority × {choice.priority:g}"))
     steps += [Step("because", reason) for reason in choice.why]
+    if project.ask_card:
+        steps.append(Step("asked", f"for the number of an earlier card ({project.ask_card})"))
     steps.append(Step("greeting", project.greeting_at(at)))
     steps += [
         Step("instruction", f"[{i.call_type}] {i.text}" if i.call_type else i.text)

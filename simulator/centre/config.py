@@ -110,7 +110,7 @@ def write(spec: CentreSpec) -> Path:
             }
         },
         "numbers.yaml": {"numbers": {did: firm[0] for did, firm in zip(spec.dids, firms, strict=True)}},
-        "announcements.yaml": {"announcements": {"standard": {"first_after_s": 20}}},
+        "announcements.yaml": {"announcements": {"standard": {"every_s": 30}}},
         "conf.d/99-extra.yaml": spec.extra,
     }
     for name, content in files.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import tempfile
 import time
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Told (calls over, calls drawn)."""
+READY_S = 60.0
 SETTLE_S = 15.0
 TAIL_S = 600.0
 """After the last first call: the longest until everybody is served, else they are counted as lost."""
@@ -106,6 +108,10 @@ class Session:
         """App_queue's."""
         self._begun_s = 0.0
 
+    def tell(self, told: Progress) -> None:
+        """Report the progress of the next day there."""
+        self._told = told
+
     async def open(self) -> None:
         """Start the switch."""
         if isinstance(self.line, SippLine):
@@ -123,7 +129,7 @@ class Session:
         daemon.start()
         desks: RouterDesks | None = None
         try:
-            await daemon.ready()
+            await daemon.ready(READY_S)
             desks = RouterDesks(self.spec)
             pid = daemon.process.pid if daemon.process else 0
             found, worlds = await self._day(desks, {"daemon": pid})
@@ -260,12 +266,20 @@ async def run_real_processes(
     line = StandInLine() if engine == "stand-in" else SippLine()
     session = Session(centre, line, scale, told(engine))
     session.strategy = strategy
+    good = False
     try:
         await session.open()
         found = [await session.ours()]
         if compare:
-            session._told = told(APP_QUEUE)  # noqa: SLF001 - the same module
+            session.tell(told(APP_QUEUE))
             found.append(await session.theirs())
+        good = not any(one.problems for one in found)
+        if not good:
+            found[0].problems.insert(
+                0, f"configuration, journal, cards and logs are kept in {session.spec.directory}"
+            )
         return found
     finally:
         await session.close()
+        if good:
+            shutil.rmtree(session.spec.directory, ignore_errors=True)

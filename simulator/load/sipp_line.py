@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import shutil
 import socket
 import subprocess
@@ -177,6 +178,7 @@ class SippLine:
         )
         self.lab = lab
         await asyncio.to_thread(lab.up)
+        await asyncio.to_thread(_let_silence_be, lab)
         spec.ami_port, spec.ami_user, spec.ami_secret = lab.ports.ami, lab.router_user, lab.router_secret
         spec.queue_log, spec.cel = lab.queue_log, lab.cel_csv
         self._phones = Puppets("phones.xml", "127.0.0.1", lab.ports.sip, self._folder / "phones", port=port)
@@ -325,6 +327,14 @@ class SippLine:
         handle = loop.call_later(max(0.0, delay), self._command, method, self._phones, call_id)
         self._due = [one for one in self._due if not one.cancelled() and one.when() > loop.time()]
         self._due.append(handle)
+
+
+def _let_silence_be(lab: Lab) -> None:
+    """Stop the trunk from ending calls without sound: SIPp's callers send none, and a talk may last for hours."""
+    path = lab.etc / "pjsip.conf"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"(?m)^rtp_timeout = \d+", "rtp_timeout = 0", text), encoding="utf-8")
+    lab.console("module reload res_pjsip.so")
 
 
 def command(method: str, puppets: Puppets, call_id: str, serial: int) -> bytes:

@@ -94,7 +94,7 @@ class Person:
 
     async def run(self) -> None:
         """Work until the day is calm, then stay at the phone."""
-        while not self.feature("login"):  # noqa: ASYNC110 - a person tries again
+        while not self.feature("login"):
             await asyncio.sleep(0.5)
         while True:
             await asyncio.sleep(self._chance.uniform(2.0, 9.0))

@@ -329,7 +329,7 @@ class World:
         await asyncio.sleep(0.001)
         self._calm_down()
         calm_at = self.loop.time()
-        while self.checks.live and self.loop.time() < calm_at + LIVENESS_S:  # noqa: ASYNC110 - virtual time
+        while self.checks.live and self.loop.time() < calm_at + LIVENESS_S:
             await asyncio.sleep(0.5)
         self.checks.everybody_is_out()
         await asyncio.sleep(calm_at + SETTLED_S - self.loop.time())

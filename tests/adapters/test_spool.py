@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acd.adapters.spool import SIZE_LIMIT, Spool, SpoolItemError, parse_item
+from acd.adapters.spool import BATCH, SIZE_LIMIT, Spool, SpoolItemError, parse_item
 from acd.core.events import CallbackChosen
 from acd.core.ids import Ani, CallId
 from acd.ports import PortError
@@ -67,7 +67,7 @@ async def test_an_item_stays_until_its_handler_has_stored_it(tmp_path, got):
 async def test_what_nobody_can_read_is_moved_aside_and_counted(tmp_path, spool, got):
     folder = tmp_path / "spool"
     leave(folder, "1.json", "no json")
-    leave(folder, "2.json", json.dumps({**ITEM, "kind": "unknown"}))
+    leave(folder, "2.json", json.dumps([ITEM]))
     leave(folder, "3.json", "x" * (SIZE_LIMIT + 1))
     secret = leave(tmp_path, "secret.txt")
     (folder / "4.json").symlink_to(secret)
@@ -80,6 +80,21 @@ async def test_what_nobody_can_read_is_moved_aside_and_counted(tmp_path, spool, 
     assert len(got) == 1
     assert {path.name for path in (folder / "bad").iterdir()} == {f"{n}.json" for n in range(1, 7)}
     assert secret.exists()
+
+
+async def test_a_kind_without_a_handler_stays_and_is_in_nobodys_way(tmp_path, spool, got):
+    """A survey's answer is no rubbish because this daemon does not collect it."""
+    answer = json.dumps({**ITEM, "kind": "CardFilled"})
+    for number in range(BATCH):
+        leave(tmp_path / "spool", f"{number:03}.json", answer)
+    chosen = leave(tmp_path / "spool", "last.json")
+    os.utime(chosen, (2e9, 2e9))
+    assert await spool.collect() + await spool.collect() == 1
+    assert (len(got), spool.counters.waiting, spool.counters.bad) == (1, BATCH, 0)
+    assert len(list((tmp_path / "spool").iterdir())) == BATCH
+    (tmp_path / "spool" / "000.json").unlink()
+    await spool.collect()
+    assert spool.counters.waiting == BATCH - 1
 
 
 async def test_files_still_being_written_are_left_alone(tmp_path, spool, got):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -114,3 +115,41 @@ def test_what_is_written_is_read_back_by_the_translator(needs, priority):
     assert parse_needs(format_needs(tuple(needs.items()))) == tuple(needs.items())
     values = dict(decide(NumberPlan("q", "s", priority=priority), Identity(), ""))
     assert abs(parse_priority(values["ACD_PRIORITY"]) - priority) <= 0.0005 + 1e-9 or priority < 0.001
+
+
+async def test_a_line_that_asks_for_an_earlier_card_finds_by_it_and_rubbish_asks_plainly():
+    """003-05: the number keyed in brings back the case and its responsible person."""
+    asked: list[tuple[str, ...]] = []
+
+    class Cases:
+        async def find(self, ani, did, quoted=""):
+            asked.append((ani, did, quoted))
+            return {"sticky": "anna"} if quoted else {}
+
+    asking = question(numbers=lambda: {"+7495": replace(PLAN, ask_card="ask-card")}, directory=Cases())
+    for keyed, sticky in (("123459", "anna"), ("", ""), ("12*#", "")):
+        session = FakeSession("call-1", "+7495", "+7912")
+        session.keyed = [keyed]
+        await asking(session)
+        assert session.prompts == ["ask-card"]
+        assert session.variables["ACD_STICKY"] == sticky
+    assert asked == [("+7912", "+7495", "123459"), ("+7912", "+7495", ""), ("+7912", "+7495", "")]
+
+
+async def test_what_is_open_leads_to_another_department_unless_that_is_closed_or_full():
+    """002-11: type and status of current orders decide to which department the call goes."""
+
+    class Complaints:
+        async def find(self, ani, did):
+            return {"queue": ani}
+
+    for wanted, taken, limits in (
+        ("complaints", "complaints", {}),
+        ("complaints", "sales", {"is_open": lambda queue: queue == "sales"}),
+        ("complaints", "sales", {"waiting": lambda queue: 10**6 if queue == "complaints" else 0}),
+        ("bad queue;", "sales", {}),
+    ):
+        session = FakeSession("call-1", "+7495", wanted)
+        await question(directory=Complaints(), **limits)(session)
+        assert session.variables["ACD_QUEUE"] == taken
+        assert session.variables["ACD_SUBSCRIBER"] == "romashka"

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from acd import cardnumber, numberfacts
-from acd.adapters.store import audit
+from acd.adapters.store import audit, cards
 from acd.cli.main import app
 from acd.core.events import EndReason
 from acd.core.ids import Ani
@@ -132,6 +132,9 @@ def test_rebuild_names_what_differs_and_mends_it(acd, path):
     async def journal():
         async with opened(path) as store:
             await store.commit_rows("q", [row, end, odd, replace(end, call="c-1")], None)
+            card = (await store.get(call="c-1")).card
+            # past the store, which would take the journal's word
+            await store.writer.do(lambda db: cards.write(db, replace(card, cause=99), "", T0))
 
     asyncio.run(journal())
     report = json.loads(acd("rebuild", "--check", "--json", ends=1))

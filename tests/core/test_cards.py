@@ -22,9 +22,11 @@ def call_in(state: CallState, **more: object) -> Call:
     [
         (call_in(CallState.NEW), "abandoned"),
         (call_in(CallState.WAITING), "abandoned"),
-        (call_in(CallState.WAITING, answered_at=5), "abandoned"),
+        (call_in(CallState.WAITING, answered_at=5), "handled"),
+        (call_in(CallState.OFFERING, answered_at=5), "handled"),
+        (call_in(CallState.FALLBACK, answered_at=5), "fallback"),
         (call_in(CallState.OFFERING), "abandoned"),
-        (call_in(CallState.TALKING), "handled"),
+        (call_in(CallState.TALKING, answered_at=5), "handled"),
         (call_in(CallState.FALLBACK), "fallback"),
         (call_in(CallState.DONE), "abandoned"),
         (call_in(CallState.DONE, answered_at=5), "handled"),

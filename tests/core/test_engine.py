@@ -182,3 +182,20 @@ def test_a_call_is_live_until_its_end_and_its_card_is_the_cores_unless_only_the_
     assert t.engine.keeps_card("c1")
     assert not t.engine.keeps_card("stone")
     assert not t.engine.keeps_card("nobody")
+
+
+def test_one_call_and_one_queue_can_be_asked_for_without_a_whole_snapshot():
+    t = Telling("anna")
+    t.talking(0)
+    for n, call in enumerate(("c2", "c3"), 1):
+        t.queued(n, call)
+    t.queued(5, "c4", queue="law")
+    whole = t.engine.snapshot(7)
+    assert {c.call: t.engine.call_view(c.call, 7) for c in whole.calls} == {c.call: c for c in whole.calls}
+    assert {q.queue: t.engine.waiting(q.queue) for q in whole.queues} == {
+        q.queue: q.waiting for q in whole.queues
+    }
+    assert t.engine.waiting("desk") == 2
+    assert (t.engine.call_view("ghost", 7), t.engine.waiting("ghost")) == (None, 0)
+    t.tell(8, ev.CallEnded("c2"))
+    assert (t.engine.call_view("c2", 8), t.engine.waiting("desk")) == (None, 1)

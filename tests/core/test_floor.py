@@ -34,7 +34,7 @@ def test_a_new_policy_changes_queues_and_agents_and_keeps_calls():
     wishes = t.tell(2, ev.PolicyChanged(new))
     assert [(w.agent, w.logged_in) for w in wishes] == [("boris", False)]
     assert set(t.floor.agents) == {"anna", "dora"}
-    assert set(t.floor.lines) == {"desk", "law", "fresh"}
+    assert set(t.floor.lines) == {"desk", "fresh"}
     assert t.floor.lines["desk"].policy.wrap_up_ms == 0
     t.tell(3, ev.AgentLoggedIn("dora"))
     assert t.state("c2") == "offering"
@@ -121,3 +121,49 @@ def test_a_guest_and_an_agent_in_an_own_call_settle():
     t.tell(3, ev.OfferConfirmed("c1", "stranger", 1))
     t.tell(4, ev.OfferEnded("c1", "stranger", 1, ev.OfferOutcome.NO_ANSWER))
     assert "stranger" not in t.floor.agents
+
+
+WITHOUT_DESK = Policy(queues=(QueuePolicy("law", "firm"),), agents=POLICY.agents)
+
+
+def queues(t: Telling) -> list[str]:
+    return [q.queue for q in t.engine.snapshot(0).queues]
+
+
+def test_a_removed_queue_without_calls_is_gone_at_once():
+    t = Telling("anna")
+    t.tell(1, ev.PolicyChanged(WITHOUT_DESK))
+    assert queues(t) == ["law"]
+
+
+def test_a_removed_queue_goes_with_its_last_call_and_wrap_up():
+    t = Telling("anna")
+    t.talking(0)
+    t.queued(1, "c2")
+    t.tell(2, ev.PolicyChanged(WITHOUT_DESK))
+    assert t.state("c2") == "waiting"
+    t.tell(3, ev.CallEnded("c2"))
+    assert queues(t) == ["desk", "law"]
+    t.tell(4, ev.CallEnded("c1"))
+    assert (queues(t), t.agent()) == (["desk", "law"], "wrap_up")
+    t.tell(5, ev.WrapUpDone("anna"))
+    assert queues(t) == ["law"]
+    assert t.counter("unknown_queues") == 0
+
+
+def test_late_news_of_a_removed_queue_correct_the_card_and_no_figures_even_if_it_is_back():
+    t = Telling("anna")
+    t.queued(0)
+    t.tell(1, ev.LinkLost(), ev.WorldSynced())
+    t.tell(2, ev.PolicyChanged(WITHOUT_DESK))
+    t.tell(3, ev.CallEnded("c1", at=1))
+    t.tell(4, ev.PolicyChanged(POLICY), ev.CallAnswered("c1", "anna", 1, at=1))
+    assert t.cards()[-1].end_reason.value == "handled"
+    assert (t.queue().offered, t.queue().answered) == (0, 0)
+
+
+def test_a_removed_queue_that_returns_before_its_last_call_left_keeps_its_line():
+    t = Telling()
+    t.queued(0)
+    t.tell(1, ev.PolicyChanged(WITHOUT_DESK), ev.PolicyChanged(POLICY), ev.CallEnded("c1"))
+    assert (t.queue().offered, t.queue().abandoned) == (1, 1)

@@ -170,3 +170,16 @@ def test_an_end_assumed_at_a_sync_is_corrected_by_the_journal():
     assert (card.end_reason, card.ended_at, card.wait_ms) == (ev.EndReason.ABANDONED, 7_000, 7_000)
     assert t.queue().abandoned == 1
     assert t.cards("c0")[-1].end_reason is ev.EndReason.ABANDONED
+
+
+def test_the_journals_end_of_a_transferred_caller_missing_at_a_sync_is_handled_and_his_last_stay_abandoned():
+    t = Telling("anna")
+    t.talking(0)
+    t.tell(5, ev.CallTransferred("c1", "anna", "law"))
+    t.tell(5, ev.AgentLoggedOut("anna"))
+    t.queued(5, queue="law")
+    t.tell(9, ev.WorldSynced())
+    assert t.cards()[-1].end_reason.value == "pbx_failed"
+    t.tell(10, ev.CallEnded("c1", at=8))
+    assert t.cards()[-1].end_reason.value == "handled"
+    assert (t.queue("law").answered, t.queue("law").abandoned, t.queue().answered) == (0, 1, 1)

@@ -208,6 +208,94 @@ def test_agents_status_comes_from_the_store_except_in_an_audit():
     assert t.floor.agents["anna"].status.value == "available"
 
 
+def test_a_caller_who_hangs_up_while_the_audit_looks_is_no_drift():
+    t = Telling()
+    t.queued(0)
+    t.tell(60_000, ev.WorldSynced(audit=True))
+    assert t.state() == "waiting"
+    t.tell(60_001, ev.CallEnded("c1", by=ev.EndedBy.CALLER, at=59_990))
+    assert [card.end_reason.value for card in t.cards()] == ["abandoned"]
+    t.wake(65_000)
+    assert not [w for w in t.wishes if isinstance(w, ef.AskForSync)]
+    t.tell(65_001, ev.WorldSynced(audit=True))
+    assert t.counter("drift") == 0
+    assert t.counter("calls_missing_once") == 1
+
+
+def test_a_call_missing_in_two_audits_ended_unheard_and_is_drift():
+    t = Telling("anna")
+    t.talking(0)
+    t.queued(1, "c2")
+    t.tell(60_000, ev.WorldSynced(audit=True))
+    assert (t.state(), t.state("c2"), t.counter("drift")) == ("talking", "waiting", 0)
+    (wish,) = t.wake(65_000)
+    assert isinstance(wish, ef.AskForSync)
+    t.tell(65_001, ev.WorldSynced(audit=True))
+    assert (t.state(), t.state("c2"), t.counter("drift")) == ("ended", "ended", 2)
+
+
+def test_a_call_seen_again_after_one_audit_missed_it_must_be_missed_twice_anew():
+    t = Telling()
+    t.queued(0)
+    t.tell(1, ev.WorldSynced(audit=True))
+    t.tell(2, ev.WorldSynced((live("wait"),), audit=True))
+    t.tell(3, ev.WorldSynced(audit=True))
+    assert (t.state(), t.counter("drift")) == ("waiting", 0)
+    t.tell(4, ev.LinkLost())
+    t.tell(5, ev.WorldSynced())
+    assert (t.state(), t.counter("drift")) == ("ended", 0)
+
+
+def test_a_call_that_came_while_the_audit_looked_is_no_drift_but_an_old_unknown_one_is():
+    t = Telling()
+    t.tell(
+        60_000,
+        ev.WorldSynced(
+            (live("wait", "fresh", entered_at=59_000), live("enter", "old", entered_at=5_000)), audit=True
+        ),
+    )
+    assert (t.state("fresh"), t.state("old"), t.counter("drift")) == ("waiting", "new", 1)
+
+
+def told_meanwhile() -> ev.WorldSynced:
+    rows = (
+        ev.LiveAgent("anna", True, device="PJSIP/old", reachable=False, wrap_up_until=90_000),
+        ev.LiveAgent("boris", True, in_own_call=True),
+        ev.LiveAgent("clara", True),
+    )
+    return ev.WorldSynced(agents=rows)
+
+
+def test_a_pause_or_logout_told_while_the_store_was_read_is_not_undone():
+    t = Telling("anna", "boris", "clara")
+    t.tell(1, ev.LinkLost(), ev.AgentPaused("anna", "tea"), ev.AgentLoggedOut("boris"))
+    t.tell(2, told_meanwhile())
+    anna, boris = t.floor.agents["anna"], t.floor.agents["boris"]
+    assert (anna.status.value, anna.pause_reason, anna.device) == ("paused", "tea", "")
+    assert (t.agent("anna"), anna.reachable) == ("idle", False), "the phone is still the switch's word"
+    assert (boris.status.value, t.agent("boris")) == ("logged_out", "busy_elsewhere")
+    t.queued(3)
+    assert t.call().leg.agent == "clara"
+    t.queued(4, "c2")
+    assert t.state("c2") == "waiting"
+
+
+def test_a_pause_or_logout_told_before_the_first_sync_is_not_undone_by_it():
+    t = Telling(synced=False)
+    t.tell(1, ev.AgentPaused("anna", "tea"), ev.AgentLoggedOut("boris"))
+    t.tell(2, told_meanwhile())
+    status = {a.agent: a.status for a in t.engine.snapshot(2).agents}
+    assert status == {"anna": "paused", "boris": "logged_out", "clara": "available"}
+
+
+def test_a_second_sync_does_not_read_the_status_again():
+    t = Telling(synced=False)
+    t.tell(0, told_meanwhile())
+    t.tell(1, ev.LinkLost())
+    t.tell(2, ev.WorldSynced(agents=(ev.LiveAgent("clara", False),)))
+    assert t.floor.agents["clara"].status.value == "available"
+
+
 def test_an_audit_finds_phones_in_another_state():
     t = Telling("anna", "boris")
     t.tell(1, ev.OwnCallStarted("anna"))

@@ -1,7 +1,9 @@
 """The snapshot."""
 
 from acd.core import events as ev
-from tests.core.telling import Telling
+from acd.core.engine import Engine
+from acd.core.weighted import WeightedMatcher
+from tests.core.telling import POLICY, Telling
 
 
 def test_the_snapshot_shows_everybody_once():
@@ -43,3 +45,34 @@ def test_closed_queues_and_anomalies_are_shown():
     assert view.counters == (("unknown_agents", 1),)
     t.tell(3, ev.QueueOpened("desk"))
     assert t.queue().open
+
+
+def test_waiting_callers_and_queues_show_the_wait_the_matcher_expects():
+    """A caller by his place, a queue by the place of whoever would come now."""
+    matcher = WeightedMatcher()
+    engine = Engine(POLICY, matcher)
+    engine.step(ev.WorldSynced(), 0)
+    engine.step(ev.AgentLoggedIn("anna"), 0)
+    for n in range(3):
+        engine.step(ev.CallQueued(f"c{n}", "desk", "firm", "100", "200", n), n)
+    view = engine.snapshot(5)
+    waits = {c.call: (c.state, c.position, c.expected_wait_ms) for c in view.calls}
+    first, second, third = (matcher.expected_wait_ms("desk", place) for place in (1, 2, 3))
+    assert waits == {"c0": ("offering", 0, None), "c1": ("waiting", 1, first), "c2": ("waiting", 2, second)}
+    assert 0 < first < second < third
+    assert {q.queue: q.expected_wait_ms for q in view.queues}["desk"] == third
+    assert engine.call_view("c2", 5).expected_wait_ms == second
+
+
+def test_no_wait_is_shown_for_a_caller_asked_into_fallback_nor_by_the_plain_matcher():
+    t = Telling()
+    t.queued(0)
+    assert t.engine.call_view("c1", 1).expected_wait_ms is None
+    assert t.queue().expected_wait_ms is None
+    engine = Engine(POLICY, WeightedMatcher())
+    engine.step(ev.WorldSynced(), 0)
+    engine.step(ev.CallQueued("c1", "desk", "firm", "100", "200", 0), 0)
+    assert engine.call_view("c1", 1).expected_wait_ms > 0
+    engine.step(ev.DeadlinePassed(), 600_000)
+    view = engine.call_view("c1", 600_000)
+    assert (view.position, view.expected_wait_ms) == (0, None)

@@ -56,6 +56,8 @@ def test_what_is_open_chooses_skill_person_and_urgency_before_anyone_answers() -
         (("senior", 4),), "ann", "101", 2.0, "ring",
     )  # fmt: skip
     assert project.choose(LAW, Dossier(), NOON) == project.Choice()
+    moved = replace(LAW, routing=(RoutingRule("claims", open_kind="complaint", queue="claims"), *LAW.routing))
+    assert project.choose(moved, CLIENT, NOON).queue == "claims"
 
 
 def test_the_persons_calendar_decides_whether_to_ring_take_a_message_or_escalate() -> None:

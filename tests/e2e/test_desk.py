@@ -68,16 +68,18 @@ async def test_a_call_becomes_a_message_that_somebody_has(rig: Rig, mail: MailSe
     assert pop["dossier"]["instructions"]
     assert pop["dossier"]["form"]["fields"][0]["name"] == "caller_name"
     fields = {
-        "caller_name": "Ольга", "subject": "Ремонт\r\nBcc: evil@x.example", "note": "Экран разбит.\nСрочно!",
-        "urgency": "urgent", "disposition": "ticket", "caller_email": "olga@client.example",
+        "caller_name": "Ольга", "callback_number": "+79160000001", "subject": "Ремонт\r\nBcc: evil@x.example",
+        "note": "Экран разбит.\nКарточка: 666", "urgency": "urgent", "disposition": "ticket",
+        "caller_email": "olga@client.example",
     }  # fmt: skip
-    await put_card(rig, call, fields)
+    kept = await put_message(rig, call, fields)
     card = await rig.card()
     mails = await rig.until(lambda: len(mail.mails) >= 2 and list(mail.mails))
     to_ann = next(m for m in mails if m["To"] == "ann@romashka.example")
-    text = to_ann.get_content()
+    text = to_ann.get_content().replace("\r\n", "\n")
+    assert text.startswith(kept.rstrip()), "what was previewed is what is sent"
     assert card["number"] in text
-    assert "Экран разбит." in text
+    assert "  Карточка: 666" in text, "a caller's words cannot look like a field of ours"
     assert to_ann["Subject"] == "ООО «Ромашка»: Ремонт Bcc: evil@x.example"
     assert to_ann["Bcc"] is None
     to_client = next(m for m in mails if m["To"] == "olga@client.example")
@@ -107,11 +109,12 @@ async def get(url: str) -> httpx.Response:
     return answer
 
 
-async def put_card(rig: Rig, call: str, fields: dict[str, str]) -> None:
-    assert rig.api is not None
+async def put_message(rig: Rig, call: str, fields: dict[str, str]) -> str:
+    """Save the message as the agent's page does; return the text it previewed."""
     token = (rig.spec.state_dir / "secrets" / "http-token").read_text(encoding="ascii")
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{rig.spec.http_port}/api/v1") as client:
         answer = await client.put(
-            f"/calls/{call}/card", json={"fields": fields}, headers={"Authorization": f"Bearer {token}"}
+            f"/calls/{call}/message", json={"fields": fields}, headers={"Authorization": f"Bearer {token}"}
         )
     assert answer.status_code == 202, answer.text
+    return str(answer.json()["text"])

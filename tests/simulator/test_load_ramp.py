@@ -74,7 +74,9 @@ def test_a_rate_is_bad_for_a_reason(changes: dict[str, object], words: str):
 def test_a_good_rate_is_good_and_the_verdict_names_the_first_bad_one_above_it():
     rows = [step(5.0), step(10.0, failed=1), step(10.0), step(20.0, lost=3), step(14.0, answered=1)]
     assert [row.good for row in rows] == [True, False, True, False, False]
-    found = _verdict(rows)
+    found = _verdict(rows, 100.0)
     assert (found["highest_good_rate_per_s"], found["first_bad_rate_per_s"]) == (10.0, 14.0)
     assert "not answered" in str(found["stopped_by"])
-    assert _verdict([])["highest_good_rate_per_s"] is None
+    assert _verdict([], 100.0)["highest_good_rate_per_s"] is None
+    assert _verdict([step(100.0)], 100.0)["stopped_by"] == "the number of phones"
+    assert _verdict([step(50.0)], 100.0)["stopped_by"] == "", "the time was over"

@@ -89,6 +89,10 @@ class JournalTailer:
         self._files: list[_File] = []
         """Oldest first; the last one is the file now under the journal's name."""
         self._loaded = False
+        self._found: list[JournalRow] = []
+        """Rows committed but not yet returned: a later chunk of the same poll may be refused."""
+        self._doubt: tuple[_File, _Chunk] | None = None
+        """A commit we gave up waiting for: the sink may have carried it out all the same."""
         self._finished: set[int] = set()
         """Inodes of rotated files read to their end; their names may stay around for weeks."""
 
@@ -106,15 +110,17 @@ class JournalTailer:
     async def poll(self) -> list[JournalRow]:
         """Read and commit all there is; return the new rows. Raises PortError when the sink refuses.
 
-        After PortError nothing is lost: the same bytes are read again by the next poll.
+        After PortError nothing is lost: the same bytes are read again by the next poll, and rows that
+        were committed before the refusal are returned by it first.
         """
+        await self._settle_doubt()
         if not self._loaded:
             await self._resume()
-        found: list[JournalRow] = []
         self._follow_rotation()
         for file in list(self._files):
-            found += await self._drain(file)
+            await self._drain(file)
         await self._drop_finished()
+        found, self._found = self._found, []
         return found
 
     def close(self) -> None:
@@ -219,26 +225,43 @@ class JournalTailer:
 
     # --- what is in them -------------------------------------------------------------------------
 
-    async def _drain(self, file: _File) -> list[JournalRow]:
-        found: list[JournalRow] = []
+    async def _drain(self, file: _File) -> None:
         if self._is_truncated(file):
             self.counters.truncations += 1
             copy = self._copy_of(file)
             if copy is not None:  # copytruncate: what we had not read is in the copy
                 self._files.insert(self._files.index(file), copy)
-                found += await self._drain(copy)
+                await self._drain(copy)
             file.offset, file.tail, file.skipping = 0, b"", False
         while True:
             chunk = self._read(file)
             if chunk is None:
-                return found
+                return
             if chunk.offset != file.offset:
+                self._doubt = file, chunk
                 await self._sink.commit_rows(self._name, chunk.rows, (file.inode, chunk.offset, chunk.tail))
-                file.offset, file.tail, file.idle = chunk.offset, chunk.tail, 0
-                self.counters.rows += len(chunk.rows)
-                found += chunk.rows
+                self._doubt = None
+                self._accept(file, chunk)
             if not chunk.more:
-                return found
+                return
+
+    async def _settle_doubt(self) -> None:
+        """Ask the sink whether the commit that failed or was cut short was carried out in the end.
+
+        Its rows must not be stored a second time; they are told as if it had answered in time.
+        """
+        if self._doubt is None:
+            return
+        file, chunk = self._doubt
+        stored = await self._sink.load_cursors(self._name)
+        self._doubt = None
+        if (file.inode, chunk.offset, chunk.tail) in stored:
+            self._accept(file, chunk)
+
+    def _accept(self, file: _File, chunk: _Chunk) -> None:
+        file.offset, file.tail, file.idle = chunk.offset, chunk.tail, 0
+        self.counters.rows += len(chunk.rows)
+        self._found += chunk.rows
 
     def _is_truncated(self, file: _File) -> bool:
         """Whether what we read is no longer there: emptied in place, or replaced under the same inode."""

@@ -36,6 +36,7 @@ def create_app(services: HttpServices, settings: HttpSettings) -> FastAPI:
     app.include_router(router)
     app.include_router(message_routes.router)
     app.include_router(desk_routes.router)
+    app.include_router(desk_routes.cases)
     app.add_api_route("/healthz", _healthz, methods=["GET"], include_in_schema=False)
     app.add_api_route("/readyz", _readyz, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False)

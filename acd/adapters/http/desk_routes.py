@@ -6,16 +6,22 @@ from html import escape
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
+from acd.adapters.http import views
+from acd.adapters.http.auth import AgentOrSupervisor
 from acd.ports import PortError
 
 if TYPE_CHECKING:
     from acd.adapters.http.services import PublicDesk, PublicPage
 
 router = APIRouter(include_in_schema=False)
+cases = APIRouter(prefix="/api/v1")
 
 TokenPath = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}\.[0-9a-f]{32}$")]
-_HEADERS = {"cache-control": "no-store", "x-robots-tag": "noindex"}
+NumberPath = Annotated[str, Path(pattern=r"^[0-9-]{5,20}$")]
+FirmPath = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,32}~[0-9]{1,9}\.[0-9a-f]{32}$")]
+_HEADERS = {"x-robots-tag": "noindex"}
 
 
 def _desk(request: Request) -> PublicDesk:
@@ -28,7 +34,7 @@ def _desk(request: Request) -> PublicDesk:
 def _html(page: PublicPage | None) -> Response:
     if page is None:
         raise HTTPException(404, "this link is not known")
-    lines = "".join(f"<p>{escape(line)}</p>" for line in page.lines)
+    lines = "".join("<p>" + escape(line).replace("\n", "<br>") + "</p>" for line in page.lines)
     form = f'<form method="post"><button>{escape(page.button)}</button></form>' if page.button else ""
     body = (
         f'<!doctype html><html lang="{escape(page.language)}"><meta charset="utf-8">'
@@ -56,6 +62,15 @@ async def acknowledge(request: Request, token: TokenPath) -> Response:
         raise HTTPException(503, "please try again in a moment") from None
 
 
+@router.get("/firm/{token}")
+async def firm(request: Request, token: FirmPath) -> Response:
+    """A subscriber's own messages and cases (003-17)."""
+    try:
+        return _html(await _desk(request).firm(token))
+    except PortError:
+        raise HTTPException(503, "please try again in a moment") from None
+
+
 @router.get("/case/{token}")
 async def case(request: Request, token: TokenPath) -> Response:
     """The client sees how the case stands (003-09)."""
@@ -63,3 +78,51 @@ async def case(request: Request, token: TokenPath) -> Response:
         return _html(await _desk(request).case(token))
     except PortError:
         raise HTTPException(503, "please try again in a moment") from None
+
+
+# --- cases, for agents and supervisors ---------------------------------------------------------
+
+
+class CaseChange(BaseModel):
+    """Body of a change: what is noted; `public`: the client may read it."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: str = Field(default="", max_length=2_000)
+    public: bool = False
+
+
+@cases.get("/cases/{number}")
+async def case_of(request: Request, number: NumberPath, _who: AgentOrSupervisor) -> Response:
+    """The case a client's quoted number leads to (003-05): its own number, or that of any of its cards."""
+    try:
+        found = await _desk(request).case_of(number.replace("-", ""))
+    except PortError:
+        raise HTTPException(503, "the store does not answer") from None
+    if found is None:
+        raise HTTPException(404, "no such case")
+    return views.answer({"v": 1, **found})
+
+
+@cases.post("/cases/{number}/{event}")
+async def change_case(
+    request: Request,
+    number: NumberPath,
+    event: Annotated[
+        str, Path(pattern="^(taken|asked_client|client_answered|resolved|reopened|closed|noted)$")
+    ],
+    who: AgentOrSupervisor,
+    body: CaseChange | None = None,
+) -> Response:
+    """Take a case, ask the client, resolve, reopen, close, or note something; 409 when its state forbids it."""
+    change = body or CaseChange()
+    try:
+        found = await _desk(request).change_case(
+            number.replace("-", ""), event, who.name, change.text, public=change.public
+        )
+    except PortError:
+        raise HTTPException(503, "the store does not answer") from None
+    if found is None:
+        raise HTTPException(404, "no such case")
+    if isinstance(found, str):
+        raise HTTPException(409, found)
+    return views.answer({"v": 1, **found})

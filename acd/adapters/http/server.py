@@ -131,7 +131,8 @@ class HttpServer:
             return
         self._server.should_exit = True
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopped.wait(), _STOP_LIMIT_S)
+            async with asyncio.timeout(_STOP_LIMIT_S):
+                await self._stopped.wait()
 
 
 class _Guarded(HttpToolsProtocol):

@@ -129,13 +129,24 @@ class PublicPage(Protocol):
 
 
 class PublicDesk(Protocol):
-    """What links in messages open. Both return None for a token that is not ours and raise PortError."""
+    """What links in messages open. Pages are None for a token that is not ours; all raise PortError."""
 
     async def message(self, token: str, *, confirm: bool) -> PublicPage | None:
         """The acknowledgement page of one delivery."""
 
     async def case(self, token: str) -> PublicPage | None:
         """The state page of one case."""
+
+    async def firm(self, token: str) -> PublicPage | None:
+        """A subscriber's own page: its messages and cases, nobody else's."""
+
+    async def case_of(self, number: str) -> Mapping[str, object] | None:
+        """The case a quoted number leads to."""
+
+    async def change_case(
+        self, number: str, event: str, who: str, text: str, *, public: bool
+    ) -> Mapping[str, object] | str | None:
+        """Let something happen to a case; a text says why it cannot, None: there is none."""
 
 
 def _no_gauges() -> Mapping[str, float]:

@@ -39,7 +39,7 @@ class OutboxMessage:
 
 @dataclass(frozen=True, slots=True)
 class OutboxCounts:
-    """How the outbox stands: waiting, sent, dead (given up after DEAD_AFTER_MS; an alarm), oldest waiting."""
+    """How the outbox stands: waiting, sent, dead (given up as too old; an alarm), oldest waiting."""
 
     waiting: int
     sent: int
@@ -80,10 +80,15 @@ async def mark_sent(db: aiosqlite.Connection, message: int, now: Instant) -> Non
 
 
 async def mark_failed(
-    db: aiosqlite.Connection, message: OutboxMessage, error: str, now: Instant, wait_ms: Duration
+    db: aiosqlite.Connection,
+    message: OutboxMessage,
+    error: str,
+    now: Instant,
+    wait_ms: Duration,
+    dead_after_ms: Duration = DEAD_AFTER_MS,
 ) -> bool:
     """Try again after `wait_ms`, or give up when the message is too old; return whether it was given up."""
-    dead = now - message.created_at >= DEAD_AFTER_MS
+    dead = now - message.created_at >= dead_after_ms
     await db.execute(
         "UPDATE outbox SET attempts = attempts + 1, last_error = ?, next_try_at = ?, state = ?, done_at = ?"
         " WHERE id = ? AND state = 'waiting'",
@@ -124,8 +129,10 @@ def retry_wait_ms(attempts: int, draw: random.Random, at_least_ms: Duration = 0)
 class Outbox:
     """The worker's view: what is due, and what became of it. Every call is one committed transaction."""
 
-    def __init__(self, writer: Writer, draw: random.Random | None = None) -> None:
-        self._writer = writer
+    def __init__(
+        self, writer: Writer, draw: random.Random | None = None, *, dead_after_ms: Duration = DEAD_AFTER_MS
+    ) -> None:
+        self._writer, self._dead_after_ms = writer, dead_after_ms
         self._draw = draw or random.Random()  # noqa: S311 - jitter, not a secret
 
     async def due(self, destination: str, now: Instant, limit: int) -> list[OutboxMessage]:
@@ -141,7 +148,9 @@ class Outbox:
     ) -> bool:
         """It was not taken; return whether it was given up."""
         wait_ms = retry_wait_ms(message.attempts, self._draw, retry_after_ms)
-        return await self._writer.do(lambda db: mark_failed(db, message, error, now, wait_ms))
+        return await self._writer.do(
+            lambda db: mark_failed(db, message, error, now, wait_ms, self._dead_after_ms)
+        )
 
     async def counts(self) -> OutboxCounts:
         """Return how the outbox stands."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from acd import cardjson
-from acd.adapters.store import audit, cards, ledger_store, outbox
+from acd.adapters.store import audit, cards, desk_store, ledger_store, outbox
 from acd.core.ids import Ani
 from acd.core.instant import HOUR_MS
 from acd.ports import PortError
@@ -162,6 +162,7 @@ async def erase(db: aiosqlite.Connection, number: str, now: Instant, who: str) -
         " WHERE number LIKE ?",
         (now, like),
     )
+    await desk_store.erase(db, calls, like)
     await audit.append(db, now, who, "erase", f"{len(calls)} calls")
     return Erased(len(calls), rows_touched, tasks.rowcount)
 

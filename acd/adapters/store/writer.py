@@ -173,6 +173,8 @@ class Writer:
 
     async def _commit_alone(self, item: _Item) -> None:
         """Run a job that is one statement; SQLite makes it a transaction by itself."""
+        if item.done.done():  # whoever asked gave up, and may ask again: it must not happen twice
+            return
         try:
             answer = await item.job(await self._connected())
         except asyncio.CancelledError:
@@ -196,6 +198,8 @@ class Writer:
             try:
                 alone = len(batch) == 1
                 for item in batch:
+                    if item.done.done():  # given up while the others of the batch ran
+                        continue
                     answer, failure = await self._one(connection, item, alone=alone)
                     answers.append((item, answer, failure))
                 await connection.execute("COMMIT")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sqlite3
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acd.adapters.asterisk.journal import LINGER_POLLS, READ_BYTES, JournalTailer
+from acd.adapters.store import journal_store, sqlite
 from acd.ports import PortError
 from acd.wire.queue_log import parse_line
 from tests.adapters.store.support import opened
@@ -111,6 +113,74 @@ async def test_a_refused_commit_is_read_again(path, sink):
     await reader.poll()
     assert sink.numbers == [1]
     reader.close()
+
+
+async def test_rows_committed_before_a_refusal_in_the_same_poll_are_told_by_the_next_one(path):
+    class RefusesTheSecond(MemorySink):
+        commits = 0
+
+        async def commit_rows(self, path, rows, cursor, forget=None):
+            self.commits += 1
+            if self.commits == 2:
+                raise PortError("refused by the test", retryable=True)
+            await super().commit_rows(path, rows, cursor, forget)
+
+    sink = RefusesTheSecond()
+    count = READ_BYTES // len(line(1000)) + 200
+    append(path, *range(1000, 1000 + count))
+    reader = tailer(path, sink)
+    with pytest.raises(PortError):
+        await reader.poll()
+    assert 0 < len(sink.rows) < count
+    told = [int(row.call) for row in await reader.poll()]
+    assert told == list(range(1000, 1000 + count))
+    reader.close()
+
+
+async def test_a_commit_that_answered_too_late_is_not_repeated(path):
+    class AnswersTooLate(MemorySink):
+        late = True
+
+        async def commit_rows(self, path, rows, cursor, forget=None):
+            await super().commit_rows(path, rows, cursor, forget)
+            if self.late:
+                self.late = False
+                raise PortError("the database did not answer in time", retryable=True)
+
+    sink = AnswersTooLate()
+    append(path, 1, 2)
+    reader = tailer(path, sink)
+    with pytest.raises(PortError):
+        await reader.poll()
+    append(path, 3)
+    told = [int(row.call) for row in await reader.poll()]
+    assert (sink.numbers, told) == ([1, 2, 3], [1, 2, 3])
+    reader.close()
+
+
+async def test_a_slow_database_stores_each_row_once(path, tmp_path, monkeypatch):
+    append(path, 1, 2)
+    hold, add_rows = asyncio.Event(), journal_store.add_rows
+
+    async def slowly(db, source, rows):
+        await hold.wait()
+        await add_rows(db, source, rows)
+
+    monkeypatch.setattr(journal_store, "add_rows", slowly)
+    async with opened(tmp_path / "acd.db") as store:
+        reader = tailer(path, store)
+        monkeypatch.setattr(sqlite, "CARD_LIMIT_S", 0.2)
+        with pytest.raises(PortError):
+            await reader.poll()  # the writer is in the middle of it when we give up
+        monkeypatch.setattr(sqlite, "CARD_LIMIT_S", 3.0)
+        hold.set()
+        append(path, 3)
+        told = [int(row.call) for row in await reader.poll()]
+        reader.close()
+        stored = await store.writer.do(
+            lambda db: db.execute_fetchall("SELECT call FROM journal_rows ORDER BY id")
+        )
+    assert ([row[0] for row in stored], told) == (["1", "2", "3"], [1, 2, 3])
 
 
 async def test_rotation_by_rename_loses_nothing_even_what_is_written_to_the_old_file_later(path, sink):

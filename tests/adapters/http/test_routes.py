@@ -242,7 +242,7 @@ _SHARED = httpx.ASGITransport(app=create_app(World().services(), HttpSettings(pr
 )  # fmt: skip
 async def test_no_request_ends_in_500(method, parts, query, body):
     """Schemathesis' check without it: whatever is asked, the answer is not our failure."""
-    path = "/" + "/".join(quote(p, safe="%.") for p in parts)
+    path = "/" + "/".join(quote(p, safe="%.") for p in parts).lstrip("/")  # `//x` is another host to httpx
     async with httpx.AsyncClient(transport=_SHARED, base_url="http://acd") as http:
         answer = await http.request(
             method, f"{path}?{quote(query)}", content=body,

@@ -102,3 +102,25 @@ async def test_the_lock_frees_itself_when_the_writer_closes(tmp_path):
         writer = Writer(tmp_path / "w.db")
         await writer.open()
         await writer.close()
+
+
+@pytest.mark.parametrize("alone", [False, True])
+async def test_a_job_given_up_before_its_turn_is_never_done(writer, alone):
+    """Who gave up asks again: done late it would happen twice."""
+    started, hold = asyncio.Event(), asyncio.Event()
+
+    async def slow(_db):
+        started.set()
+        await hold.wait()
+
+    first = asyncio.create_task(writer.do(slow))
+    second = asyncio.create_task(writer.do(insert(1)))  # in the same batch
+    await started.wait()
+    third = asyncio.create_task(writer.do(insert(2), alone=alone))  # in the next one
+    await asyncio.sleep(0)
+    second.cancel()
+    third.cancel()
+    await asyncio.gather(second, third, return_exceptions=True)
+    hold.set()
+    await first
+    assert await count(writer) == 0

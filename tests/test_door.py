@@ -1,0 +1,81 @@
+"""The door's two questions, answered from the configuration and cheap looks at one call or one queue."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from acd.core.ids import CallId
+from acd.core.snapshot import CallView
+from acd.door import Door
+
+WAITING = CallView(
+    CallId("c1"),
+    "waiting",
+    "sales",
+    "firm",
+    "100",
+    "200",
+    "7",
+    0,
+    waited_ms=59_999,
+    agent=None,
+    attempt=0,
+    position=3,
+    expected_wait_ms=90_000,
+)
+PLAN = SimpleNamespace(say_position=True, say_wait=False, callback_after_s=60)
+
+
+class Centre:
+    """Live calls and what was asked about them."""
+
+    def __init__(self, *calls: CallView, announcements: str = "polite") -> None:
+        self.calls = {call.call: call for call in calls}
+        tree = SimpleNamespace(
+            queues={"sales": SimpleNamespace(announcements=announcements)}, announcements={"polite": PLAN}
+        )
+        config: Any = SimpleNamespace(tree=tree, numbers={})
+        directory: Any = None
+        clock: Any = None
+        self.door = Door(lambda: config, self.calls.get, {"sales": 4}.__getitem__, clock, directory, str)
+
+    def routes(self) -> dict[str, Any]:
+        return dict(self.door.routes())
+
+    def view(self, call: str = "c1") -> Any:
+        return self.routes()["announce_wait"].view(call)
+
+
+def test_the_depth_of_a_queue_is_the_cores_word():
+    assert Centre().routes()["enter_queue"].waiting("sales") == 4
+
+
+def test_a_waiting_call_is_told_its_place_and_wait_by_the_queues_plan():
+    view = Centre(WAITING).view()
+    assert (view.position, view.waited_ms, view.expected_wait_ms) == (3, 59_999, 90_000)
+    assert (view.plan.position, view.plan.expected_wait, view.plan.callback_after_ms) == (True, False, 60_000)
+
+
+@pytest.mark.parametrize(
+    "centre",
+    [Centre(), Centre(replace(WAITING, state="talking")), Centre(WAITING, announcements="")],
+    ids=["unknown", "no longer waiting", "queue without announcements"],
+)
+def test_who_does_not_wait_or_has_no_plan_hears_nothing(centre):
+    assert centre.view() is None
+
+
+def test_a_callback_is_offered_once_and_forgotten_with_the_call():
+    centre = Centre(WAITING)
+    assert not centre.view().callback_offered
+    centre.calls[CallId("c1")] = replace(WAITING, waited_ms=60_000)
+    assert [centre.view().callback_offered for _ in range(3)] == [False, True, True]
+    del centre.calls[CallId("c1")]
+    centre.calls[CallId("c2")] = replace(WAITING, call=CallId("c2"), waited_ms=60_000)
+    assert not centre.view("c2").callback_offered
+    centre.calls[CallId("c1")] = replace(WAITING, waited_ms=60_000)
+    assert not centre.view().callback_offered, "the memory goes with the call, or it would grow for ever"
