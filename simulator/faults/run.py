@@ -30,7 +30,7 @@ EXTRA_DESCRIPTORS = 12
 LONGEST_S = 40.0
 """A caller whose other side died with Asterisk hangs up in the end."""
 IDLE = frozenset({"idle", "logged_out"})
-SHOWN_AFTER_MS = 6_000
+SHOWN_AFTER_MS = 7_500
 """A fault that lasts longer than this must be seen by then."""
 TROUBLE_OF: dict[Kind, str] = {
     Kind.AMI_BLACK_HOLE: "asterisk",
