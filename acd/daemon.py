@@ -53,6 +53,9 @@ def run(directory: Path, overrides: Iterable[str] = ()) -> int:
     try:
         with InstanceLock(config.state_dir / "acd.lock"):
             return asyncio.run(_serve(config, overrides))
+    except OSError as failed:
+        print(f"cannot use {config.state_dir}: {failed.strerror}", file=sys.stderr)  # noqa: T201 - no log yet
+        return 1
     except AlreadyRunningError as other:
         print(other, file=sys.stderr)  # noqa: T201 - for the person who started it twice
         return EXIT_RUNNING

@@ -21,7 +21,7 @@ from acd.ports import CardStore, Clock, PortError, ScreenPop, Switch
 if TYPE_CHECKING:
     from acd.core.effects import Effect
     from acd.core.engine import Engine
-    from acd.core.ids import EffectId
+    from acd.core.ids import AgentId, EffectId
     from acd.core.instant import Instant
     from acd.factlog import FactLog
 
@@ -31,6 +31,7 @@ POP_OUTBOX = 1_000
 """Pops are hints: when the broker stalls, the oldest are dropped and counted."""
 INTENT_WAIT_S = 0.25
 """How long a Redirect waits for its intent row; a stalled disk must not stop routing."""
+KEEP_AGAIN_S = 1.0
 INBOX_LIMIT = 100_000
 """Facts waiting to be stepped; far above any real burst. Beyond it telemetry would lie, so we stop."""
 
@@ -98,6 +99,8 @@ class Runner:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due: Instant | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unkept: dict[AgentId, wish.KeepAgentStatus] = {}
+        """The newest status of each agent that the store has not confirmed yet."""
         self._pop_outbox = Outbox("pops", POP_OUTBOX)
         self._broken: Exception | None = None
         self._wake_broken = asyncio.Event()
@@ -113,7 +116,7 @@ class Runner:
             wish.OfferCallback: lambda w: self._command(self._switch.offer_callback, w),
             wish.HangUpStrayLeg: lambda w: self._command(self._switch.hang_up_stray_leg, w),
             wish.AskForSync: lambda _w: ask_sync(),
-            wish.KeepAgentStatus: lambda w: self._keep(self._store.keep_agent, w),
+            wish.KeepAgentStatus: self._keep_agent,
             wish.WriteCallCard: lambda w: self._keep(lambda x: self._store.write_card(x.card), w),
         }
 
@@ -215,6 +218,26 @@ class Runner:
         # order per call is kept: tasks start in the order they are made, and the store has one writer
         self._spawn(write(w), None)
 
+    def _keep_agent(self, w: wish.KeepAgentStatus) -> None:
+        self._unkept[w.agent] = w
+        self._spawn(self._keep_status(w), None)
+
+    async def _keep_status(self, w: wish.KeepAgentStatus) -> None:
+        """Write one status; a refused one stays with the newest of its agent until the store takes it."""
+        await self._store.keep_agent(w)
+        if self._unkept.get(w.agent) is w:
+            del self._unkept[w.agent]
+
+    async def _keep_refused(self) -> None:
+        """An agent who logged out while the database refused must not be rung after our next start."""
+        while True:
+            await asyncio.sleep(KEEP_AGAIN_S)
+            for w in list(self._unkept.values()):
+                try:
+                    await self._keep_status(w)
+                except PortError:
+                    self.counters["agent_status_waits"] += 1
+
     def _spawn(self, work: Coroutine[Any, Any, None], effect: EffectId | None) -> None:
         task = asyncio.get_running_loop().create_task(self._guard(work, effect))
         self._tasks.add(task)
@@ -246,6 +269,7 @@ class Runner:
             group.create_task(self._pop_outbox.run(self._pop_failed), name="pops")
             group.create_task(self._flush_log(), name="factlog")
             group.create_task(self._raise_when_broken(), name="broken")
+            group.create_task(self._keep_refused(), name="agents")
 
     async def _raise_when_broken(self) -> None:
         await self._wake_broken.wait()

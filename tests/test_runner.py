@@ -140,6 +140,36 @@ async def test_a_wish_that_cannot_be_sent_comes_back_as_a_fact(failure: Exceptio
     assert failed.effect == 1
 
 
+async def test_an_agents_status_the_database_refused_is_kept_as_soon_as_it_takes_writes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who logged out while the database was locked must not be rung after the next start."""
+    monkeypatch.setattr("acd.runner.KEEP_AGAIN_S", 0.05)
+    house = House()
+    out = wish.KeepAgentStatus(1, "a1", logged_in=True, paused_reason="", device="", since=1)
+    newer = wish.KeepAgentStatus(2, "a1", logged_in=False, paused_reason="", device="", since=2)
+    kept: list[Any] = []
+    refusing = [True]
+
+    async def keep(w: Any) -> None:
+        if refusing[0]:
+            raise PortError("database is locked", retryable=True)
+        kept.append(w)
+
+    house.store.keep_agent = keep  # type: ignore[method-assign]
+    house.engine.answers = [(out,), (newer,)]
+    async with running(house):
+        house.runner.tell(LinkLost())
+        house.runner.tell(LinkLost())
+        await asyncio.sleep(0.2)
+        refusing[0] = False
+        async with asyncio.timeout(2):
+            while not kept:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+    assert kept == [newer]
+
+
 async def test_after_the_first_rung_of_shutdown_no_offer_leaves() -> None:
     house = House()
     house.runner.offering = False

@@ -107,7 +107,10 @@ class SqliteStore:
             with contextlib.suppress(OSError):  # without a spill file the memory backlog remains
                 self._spilled = len(await asyncio.to_thread(self._spill.open))
             await self._reserve_numbers()
-            await self._replay()
+            with contextlib.suppress(
+                PortError
+            ):  # a full disk: `_care` tries again, calls are routed meanwhile
+                await self._replay()
         except BaseException:
             await self.close()
             raise
