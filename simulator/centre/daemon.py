@@ -45,7 +45,7 @@ class DaemonProcess:
             )
         self.starts += 1
 
-    async def ready(self, timeout_s: float = 20.0) -> float:
+    async def ready(self, timeout_s: float = 60.0) -> float:
         """Wait until it is synced with the switch; return the seconds that took."""
         begun = time.monotonic()
         async with httpx.AsyncClient(timeout=2.0) as client:
