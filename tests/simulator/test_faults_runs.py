@@ -47,6 +47,7 @@ async def test_no_call_is_lost_when_the_daemon_is_killed_again_and_again(tmp_pat
     }
 
 
+@pytest.mark.nightly
 async def test_each_link_and_neighbour_may_fail_and_says_so(tmp_path):
     """Rows 15, 20, 25, 29, 30, 33, 34, 35 and the degraded modes in plain words."""
     kinds = kinds_of(
@@ -58,6 +59,7 @@ async def test_each_link_and_neighbour_may_fail_and_says_so(tmp_path):
     assert [one.fault.kind for one in result.done if one.shown is False] == []
 
 
+@pytest.mark.nightly
 async def test_callers_whom_asterisks_own_death_cut_off_are_called_back(tmp_path):
     """Row 26: a card and an open task each, within the run."""
     result = await run(
