@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         WithdrawPop,
     )
     from acd.core.events import Fact, LiveAgent
-    from acd.core.ids import Ani, CallId, Did
+    from acd.core.ids import Ani, Did
     from acd.core.instant import Instant
     from acd.core.snapshot import Snapshot
 
@@ -85,16 +85,6 @@ class ScreenPop(Protocol):
 
     async def publish_snapshot(self, snapshot: Snapshot) -> None:
         """Retained state for wallboards, a few times a second at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredOffer:
-    """An intent row: committed before its Redirect leaves (call-control.md, write order)."""
-
-    call: CallId
-    agent: str
-    attempt: int
-    at: Instant
 
 
 class CardStore(Protocol):

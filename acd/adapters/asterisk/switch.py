@@ -26,7 +26,6 @@ from agi_scripts import dialplan_vars as var
 
 RELEASE_WAIT_S: Final = 1.0
 BUSY_WAIT_S: Final = 2.0
-MAX_REMEMBERED: Final = 20_000
 STAGE_TRIES: Final = 3
 STAGE_PAUSE_S: Final = 0.05
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from acd.core.card import CallCard
     from acd.core.instant import Instant
 
-SHOWN_LIMIT = 1_000
-
 
 @dataclass(slots=True)
 class RebuildReport:
