@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from acd.adapters.asterisk.fastagi import Script
     from acd.adapters.asterisk.link import AmiSettings
     from acd.adapters.store.sqlite import SqliteStore
-    from acd.config import Config
-    from acd.config_system import Tls
+    from acd.config.loading import Config
+    from acd.config.system import Tls
     from acd.ports import Clock, Inbox
 
 SUPERVISOR = "supervisor"

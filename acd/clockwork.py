@@ -15,7 +15,7 @@ from acd.core.events import Fact, IntervalStarted, QueueClosed, QueueOpened
 from acd.core.ids import QueueId
 
 if TYPE_CHECKING:
-    from acd.config import Config
+    from acd.config.loading import Config
     from acd.core.instant import Instant
     from acd.core.snapshot import Snapshot
     from acd.ports import Clock, ScreenPop

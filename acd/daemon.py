@@ -21,10 +21,10 @@ import structlog
 from acd import __version__, telemetry
 from acd.adapters.clock import SystemClock
 from acd.adapters.service import AlreadyRunningError, InstanceLock, notify
-from acd.config import Config, load
+from acd.config.loading import Config, load
+from acd.config.strict_yaml import ConfigError
 from acd.core.events import PolicyChanged
 from acd.ports import PortError
-from acd.strict_yaml import ConfigError
 from acd.wire.errors import ProtocolError
 
 if TYPE_CHECKING:

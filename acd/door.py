@@ -18,7 +18,7 @@ from agi_scripts.route_did import NumberPlan, Numbers
 if TYPE_CHECKING:
     from acd.adapters.asterisk.fastagi import Script
     from acd.adapters.store.sqlite import SqliteStore
-    from acd.config import Config
+    from acd.config.loading import Config
     from acd.core.snapshot import CallView
     from acd.ports import Clock
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from acd import assembly, clockwork, desk_house, numberfacts, retention_files
+from acd import assembly, clockwork, numberfacts, retention_files
 from acd.adapters.asterisk.channels import EVENTS, Translator
 from acd.adapters.asterisk.connection import UP, AmiConnection
 from acd.adapters.asterisk.journal import JournalTailer
@@ -29,15 +29,16 @@ from acd.adapters.spool import Spool, SpoolItem
 from acd.adapters.store.cards import CardFilter, StoredCard
 from acd.adapters.store.retention import run_daily
 from acd.adapters.store.sqlite import SqliteStore
-from acd.config_labels import labels_of
+from acd.config.labels import labels_of
 from acd.core.effects import WriteCallCard
 from acd.core.engine import Engine
 from acd.core.events import LiveAgent
 from acd.core.ids import AgentId, CallId
 from acd.core.instant import HOUR_MS
 from acd.core.weighted import WeightedMatcher
-from acd.desk_house import DeskHouse
-from acd.deskside import DeskSide
+from acd.deskside import house as desk_house
+from acd.deskside.house import DeskHouse
+from acd.deskside.side import DeskSide
 from acd.door import Door, LastTalks
 from acd.factlog import FactLog
 from acd.journalfeed import JournalFeed
@@ -49,7 +50,7 @@ from acd.watches import ClockWatch, DiskWatch, DoorWatch
 from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
-    from acd.config import Config
+    from acd.config.loading import Config
     from acd.core.snapshot import CallView, Snapshot
     from acd.desk.project import Project
     from acd.ports import Clock

@@ -7,7 +7,7 @@ import re
 import phonenumbers
 from phonenumbers import PhoneNumberType, shortnumberinfo
 
-from acd import config_numbers
+from acd.config import numbers as config_numbers
 from acd.desk.ledger import NumberFacts, NumberKind
 
 HOME_REGION = "RU"
@@ -50,7 +50,7 @@ def facts(number: str, home_region: str = HOME_REGION) -> NumberFacts:
 
 
 def normalise(number: str, home_region: str = HOME_REGION) -> str:
-    """Return the form by which a caller is found again, by the rule of the number plan (acd.config_numbers).
+    """Return the form by which a caller is found again, by the rule of the number plan (acd.config.numbers).
 
     Never raises: what is no number at all stays as dialled, cut to a bounded length.
     """

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 
+from acd.config.strict_yaml import ConfigError
 from acd.core.errors import InvariantBroken
-from acd.strict_yaml import ConfigError
 from simulator.checkers import Checkers, CheckFailedError
 from simulator.experiment import run_experiment
 from simulator.plots import PlotsMissingError, draw_all
@@ -38,7 +38,7 @@ from simulator.world import StuckError, World
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from acd.strict_yaml import Problem
+    from acd.config.strict_yaml import Problem
     from simulator.scenario import Scenario
 
 SCENARIOS = Path(__file__).parent / "scenarios"

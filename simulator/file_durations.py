@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from acd.config.strict_yaml import Flag, Number, Section, Whole
 from acd.core.instant import SECOND_MS
-from acd.strict_yaml import Flag, Number, Section, Whole
 from simulator import distributions as dist
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from acd.config.strict_yaml import Number, Section, Whole
 from acd.core.instant import HOUR_MS
-from acd.strict_yaml import Number, Section, Whole
 from simulator import scenario as sc
 from simulator.file_durations import (
     DAYS,

@@ -18,8 +18,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from acd.config.strict_yaml import ConfigError
 from acd.core.instant import SECOND_MS
-from acd.strict_yaml import ConfigError
 from simulator.callers import Caller
 from simulator.distributions import NEVER_MS, Fixed
 from simulator.experiment import Experiment

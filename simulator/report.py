@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from acd.strict_yaml import Problem
+    from acd.config.strict_yaml import Problem
     from simulator.experiment import Experiment
     from simulator.published import Agreement
     from simulator.scenario import Queue, Scenario

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from acd.strict_yaml import ConfigError, Document, Flag, Number, Problem, Section, Whole, check, read
+from acd.config.strict_yaml import ConfigError, Document, Flag, Number, Problem, Section, Whole, check, read
 from simulator import scenario as sc
 from simulator.file_durations import (
     DAYS,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from acd.config import FILES, Config, load
-from acd.strict_yaml import ConfigError
+from acd.config.loading import FILES, Config, load
+from acd.config.strict_yaml import ConfigError
 
 GOOD: dict[str, str] = {
     "acd.yaml": "state_dir: state\ncentre: {name: Test, time_zone: Europe/Moscow}\n",

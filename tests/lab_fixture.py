@@ -1,6 +1,6 @@
 """One real Asterisk for a whole test session. Import the fixture: `from tests.lab_fixture import lab`.
 
-Agents a1 to a6 have static contacts on one port, where a test starts `simulator.sipp.Agents`; m1 is a
+Agents a1 to a6 have static contacts on one port, where a test starts `simulator.lab.sipp.Agents`; m1 is a
 mobile that must press 1, x1 an agent whose phone never registered.
 """
 

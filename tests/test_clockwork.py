@@ -6,7 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 from acd.clockwork import Hours
-from acd.config import load
+from acd.config.loading import load
 from acd.core.events import Fact, IntervalStarted, QueueClosed, QueueOpened
 from simulator.centre.config import CentreSpec, write
 from tests.fakes.ports import FakeClock

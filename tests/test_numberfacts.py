@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acd import config_numbers, numberfacts
+from acd import numberfacts
+from acd.config import numbers as config_numbers
 from acd.desk.ledger import NumberKind
 
 

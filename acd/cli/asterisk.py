@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from acd.asterisk_files import DialEntry, agent_files
-from acd.config import load
+from acd.config.loading import load
+from acd.config.strict_yaml import ConfigError
 from acd.core.ids import AgentId
-from acd.strict_yaml import ConfigError
 
 app = typer.Typer(add_completion=False)
 

@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from acd import cardexport, cardjson, cardnumber, numberfacts
+from acd import numberfacts
 from acd.adapters.store import audit, backup, cards, rebuild, retention
 from acd.adapters.store.connection import reader
 from acd.adapters.store.sqlite import SqliteStore
+from acd.cards import card_json as cardjson
+from acd.cards import export as cardexport
+from acd.cards import number as cardnumber
 from acd.cli import cardtables
 from acd.cli.tables import console
 from acd.ports import PortError
@@ -60,8 +63,8 @@ def _database(config: Path, db: Path | None) -> tuple[Path, str]:
     """Return the database file and the home region of numbers."""
     if db is not None:
         return db, numberfacts.HOME_REGION
-    from acd.config import load
-    from acd.strict_yaml import ConfigError
+    from acd.config.loading import load
+    from acd.config.strict_yaml import ConfigError
 
     try:
         found = load(config)

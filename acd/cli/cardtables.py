@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
-from acd import cardnumber
 from acd.adapters.store.cards import StoredCard
 from acd.adapters.store.rebuild import RebuildReport
+from acd.cards import number as cardnumber
 from acd.cli.tables import table
 from acd.core.card import CallCard
 from acd.desk.ledger import MissedTally, MissedTask

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 from pydantic import BaseModel
 
-from acd.strict_yaml import ConfigError, Problem
+from acd.config.strict_yaml import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from acd.config import Config
-    from acd.config_system import SecretReference
+    from acd.config.loading import Config
+    from acd.config.system import SecretReference
 
 SECRET_BYTES = 32
 
@@ -26,7 +26,7 @@ def secret_references(
     section: BaseModel, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield every secret reference below a section, with its path."""
-    from acd.config_system import SecretReference
+    from acd.config.system import SecretReference
 
     for name in type(section).model_fields:
         value = getattr(section, name)
@@ -42,7 +42,7 @@ def secret_references(
 
 def absent_secrets(config: Config) -> list[Problem]:
     """Return a warning for each secret that cannot be read now; the daemon needs them, this check does not."""
-    from acd.config_system import SecretUnavailableError
+    from acd.config.system import SecretUnavailableError
 
     found = []
     for path, reference in secret_references(config.tree):
@@ -68,7 +68,7 @@ def summary(config: Config) -> dict[str, int | str]:
 
 def check_config(directory: Path, overrides: list[str], *, as_json: bool) -> int:
     """Print every problem, or a summary. Returns the exit code: 0 fine (warnings allowed), 2 errors."""
-    from acd.config import load
+    from acd.config.loading import load
 
     errors: tuple[Problem, ...] = ()
     warnings: list[Problem] = []

@@ -29,9 +29,9 @@ from acd.cli.cards import (
     moment,
 )
 from acd.cli.tables import console
-from acd.config import load
+from acd.config.loading import load
+from acd.config.strict_yaml import ConfigError
 from acd.core.instant import HOUR_MS
-from acd.strict_yaml import ConfigError
 
 if TYPE_CHECKING:
     import aiosqlite
@@ -83,7 +83,7 @@ def operations(
 
     The share is met / (met + broken). Exit status 1 when a promise is broken.
     """
-    from acd import desk_reports
+    from acd.deskside import reports as desk_reports
 
     known, now = _projects(config), WallClock().now()
     begin = _moment(since) or now - DAY_MS
@@ -123,7 +123,7 @@ def aht(
     as_json: JsonOption = False,
 ) -> None:
     """Show average handling times by subscriber: (talk + hold + wrap-up) / handled; with --split before and after."""
-    from acd import desk_reports
+    from acd.deskside import reports as desk_reports
 
     now = WallClock().now()
     begin = _moment(since) or 0
@@ -173,8 +173,8 @@ def deliveries(
     as_json: JsonOption = False,
 ) -> None:
     """Show what became of a card's message: every recipient, attempt, acknowledgement."""
-    from acd import cardnumber
     from acd.adapters.store import cards
+    from acd.cards import number as cardnumber
 
     async def work(connection: aiosqlite.Connection) -> list[dict[str, object]]:
         stored = await cards.get(connection, number=cardnumber.parse(card))
@@ -212,7 +212,7 @@ def cases(
     as_json: JsonOption = False,
 ) -> None:
     """List the cases of a project that somebody still has to finish."""
-    from acd import desk_public
+    from acd.deskside import public as desk_public
 
     found = _run(_read(config, db, lambda c: case_store.cases(c, project, only_open=not everything)))
     if as_json:
@@ -308,9 +308,9 @@ def link(
     config: ConfigOption = CONFIG,
 ) -> None:
     """Make a link to a subscriber's own page: its messages and open cases, nobody else's."""
-    from acd.desk_house import LINKS_SECRET
-    from acd.desk_links import Links, read_secret
-    from acd.desk_public import firm_thing
+    from acd.deskside.house import LINKS_SECRET
+    from acd.deskside.links import Links, read_secret
+    from acd.deskside.public import firm_thing
 
     whole = load(config)
     if project not in whole.projects.good:

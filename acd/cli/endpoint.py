@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from acd.config import Config
+    from acd.config.loading import Config
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # seen from this machine
 
@@ -76,8 +76,8 @@ def find(directory: Path, url: str | None, token_file: Path | None) -> Endpoint:
     Raises:
         EndpointError: no address: the option is none, or the configuration is wrong.
     """
-    from acd.config import load
-    from acd.strict_yaml import ConfigError
+    from acd.config.loading import load
+    from acd.config.strict_yaml import ConfigError
 
     try:
         found = of_config(load(directory))

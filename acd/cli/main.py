@@ -132,8 +132,8 @@ def check_config(
 def make_secrets(config: ConfigOption = DEFAULT_CONFIG, overrides: SetOption = None) -> None:
     """Create the secret files the configuration names and that are missing."""
     from acd.cli import check
-    from acd.config import load
-    from acd.strict_yaml import ConfigError
+    from acd.config.loading import load
+    from acd.config.strict_yaml import ConfigError
 
     try:
         made = check.make_secrets(load(config, overrides or []))

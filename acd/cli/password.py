@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from acd.assembly import agent_hash_file
-from acd.config import load
+from acd.config.loading import load
+from acd.config.strict_yaml import ConfigError
 from acd.credentials import hash_token, new_token
-from acd.strict_yaml import ConfigError
 
 app = typer.Typer(add_completion=False)
 

@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 import typer
 import yaml
 
-from acd import project_files
 from acd.cli.cards import (
     CONFIG,
     MISUSE,
@@ -30,13 +29,14 @@ from acd.cli.cards import (
     _read,
     _run,
 )
-from acd.config import load
+from acd.config import project_files
+from acd.config.loading import load
+from acd.config.strict_yaml import ConfigError
 from acd.desk import project as pure
 from acd.desk.dossier import Dossier
-from acd.strict_yaml import ConfigError
 
 if TYPE_CHECKING:
-    from acd.config import Config
+    from acd.config.loading import Config
     from acd.desk.oncall import Busy
     from acd.desk.project import Project
 
@@ -196,7 +196,7 @@ def dry_run(
 async def _trial(
     config: Config, project: Project, number: str, at: int
 ) -> tuple[Dossier, dict[str, tuple[Busy, ...]]]:
-    from acd.desk_trial import calendars, gather
+    from acd.deskside.trial import calendars, gather
 
     return await gather(config, project, number), await calendars(config, project, at)
 

@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulator import sipp
 from simulator.centre.config import CentreSpec, write
 from simulator.centre.daemon import Api, DaemonProcess
 from simulator.centre.driver import PhonePlan, PlannedCall
 from simulator.centre.lab_driver import LabDriver
 from simulator.centre.oracle import figures, judge, read_journal
 from simulator.centre.report import read_cards
+from simulator.lab import sipp
 
 APP_QUEUE_DID = "8801"
 SITE = """

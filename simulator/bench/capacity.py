@@ -35,10 +35,10 @@ from simulator.centre.oracle import percentile
 from simulator.lab.agents import Agent
 from simulator.lab.errors import LabError
 from simulator.lab.instance import TRUNK_HOST, Lab, Ports
+from simulator.lab.sipp import SippError
 from simulator.load.ramp import Ramp, peak, saturated
 from simulator.load.sipp_line import Puppets, command
 from simulator.load.usage import sample, shares
-from simulator.sipp import SippError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

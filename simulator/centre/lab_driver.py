@@ -15,7 +15,7 @@ from simulator.centre.driver import PhonePlan, PlannedCall
 from simulator.centre.oracle import Truth
 from simulator.lab.agents import Agent
 from simulator.lab.instance import Lab, Ports
-from simulator.sipp import FOREVER_MS, Agents, Callers, CallPlan, Leg, random_offers
+from simulator.lab.sipp import FOREVER_MS, Agents, Callers, CallPlan, Leg, random_offers
 
 PHONES_S = 7_200.0
 CROSSING_S = 0.15

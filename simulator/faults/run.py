@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from simulator import sipp
 from simulator.centre.daemon import Api
 from simulator.centre.driver import PlannedCall, StandInDriver, plan_calls
 from simulator.centre.lab_driver import LabDriver
@@ -21,6 +20,7 @@ from simulator.faults import evidence as ev
 from simulator.faults.deeds import DEEDS, NotHere
 from simulator.faults.plan import Fault, Kind
 from simulator.faults.site import ANSWER_S, READY_S, Pause, Site, now_ms
+from simulator.lab import sipp
 
 SETTLE_S = 90.0
 """After the last call and the last fault: cards, tickets and retries come to rest."""

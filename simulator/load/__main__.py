@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from acd.strict_yaml import ConfigError
+from acd.config.strict_yaml import ConfigError
 from simulator.__main__ import UsageError, find_scenario
 from simulator.file_durations import time_of_day
 from simulator.lab.errors import LabError
+from simulator.lab.sipp import SippError
 from simulator.load.appqueue import STRATEGIES
 from simulator.load.centre import Centre
 from simulator.load.compare import (
@@ -34,7 +35,6 @@ from simulator.plots import PlotsMissingError, draw_all
 from simulator.policies import PRODUCTION
 from simulator.report import to_html, to_markdown
 from simulator.scenario_file import load
-from simulator.sipp import SippError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

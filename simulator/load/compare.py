@@ -21,7 +21,7 @@ from simulator.report import Block, Heading, Table, Text, blocks_of, figure, to_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from acd.strict_yaml import Problem
+    from acd.config.strict_yaml import Problem
     from simulator.intervals import Estimate
     from simulator.load.run import EngineRun
     from simulator.results import RunResult

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING
 from simulator.centre.config import free_port
 from simulator.lab.agents import Agent
 from simulator.lab.instance import TRUNK_HOST, Lab, Ports
+from simulator.lab.sipp import SippError
 from simulator.load.appqueue import write_app_queue
-from simulator.sipp import SippError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from acd import cardfold
+from acd.cards import fold as cardfold
 from acd.core.errors import InvariantBroken
 from agi_scripts.dialplan_vars import CONTEXTS
 from simulator.virtual.disk import fold_lost

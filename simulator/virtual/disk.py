@@ -14,8 +14,8 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
-from acd import cardfold
 from acd.adapters.asterisk.journal import TailCounters
+from acd.cards import fold as cardfold
 from acd.core.events import LiveAgent
 from acd.ports import PortError
 from acd.wire import queue_log

@@ -11,8 +11,9 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from acd import cardnumber, numberfacts
+from acd import numberfacts
 from acd.adapters.store import audit, cards
+from acd.cards import number as cardnumber
 from acd.cli.main import app
 from acd.core.events import EndReason
 from acd.core.ids import Ani

@@ -6,7 +6,7 @@ import stat
 from typer.testing import CliRunner
 
 from acd.cli import main as cli
-from acd.config import load
+from acd.config.loading import load
 from tests.config_help import write
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import acd.cli.api as api_module
 from acd.cli import main as cli
 from acd.cli.api import Api
-from acd.config import load
+from acd.config.loading import load
 from acd.snapshot_json import Labels, encode
 from tests.config_help import write
 from tests.wallboard.board_help import agent, call, queue, snapshot
@@ -60,7 +60,7 @@ def test_help_lists_every_command_without_loading_other_rooms():
         "from typer.main import get_command\n"
         "try:\n    get_command(app)(['--help'])\nexcept SystemExit:\n    pass\n"
         "print(sorted(name for name in sys.modules if name in "
-        "{'textual', 'pydantic', 'httpx', 'acd.config', 'acd.wallboard.app'}))\n"
+        "{'textual', 'pydantic', 'httpx', 'acd.config.loading', 'acd.wallboard.app'}))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True, timeout=60

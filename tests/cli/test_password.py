@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from acd import assembly
 from acd.cli.password import app
-from acd.config import load
+from acd.config.loading import load
 from acd.credentials import verify
 from simulator.centre.config import CentreSpec, write
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from simulator.lab import Lab
-from simulator.sipp import Agents, Answer, Callers, CallPlan, OfferPlan
+from simulator.lab.sipp import Agents, Answer, Callers, CallPlan, OfferPlan
 
 from tests.dialplan.driver import Ami, daemon
 from tests.lab_fixture import agents_port, lab  # noqa: F401 - the fixture is used by name

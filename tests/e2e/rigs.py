@@ -20,7 +20,7 @@ from simulator.centre.pops import PopWatcher
 from simulator.centre.report import read_cards
 from simulator.lab.agents import Agent
 from simulator.lab.instance import Lab, Ports
-from simulator.sipp import Agents, Answer, Callers, CallPlan, OfferPlan
+from simulator.lab.sipp import Agents, Answer, Callers, CallPlan, OfferPlan
 from simulator.standin import Phone, StandIn
 from simulator.standin.dialplan import Caller
 

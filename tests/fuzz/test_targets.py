@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from acd import config_numbers, numberfacts
+from acd import numberfacts
+from acd.config import numbers as config_numbers
 from acd.wire import cel, queue_log
-from simulator import fuzz
+from simulator.faults import fuzz
 from tests.adapters.http.http_help import World, auth, caller
 
 

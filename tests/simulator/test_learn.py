@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from acd.strict_yaml import parse
+from acd.config.strict_yaml import parse
 from simulator.learn import (
     covered_days,
     day_shape,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from acd import config
+from acd.config import loading as config
 from simulator.__main__ import find_scenario
 from simulator.centre.config import CentreSpec
 from simulator.load.appqueue import _queue, wrap_up_s

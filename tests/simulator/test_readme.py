@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from acd.strict_yaml import parse
+from acd.config.strict_yaml import parse
 from simulator.__main__ import _parser, find_scenario
 from simulator.experiment import run_experiment
 from simulator.scenario_file import from_document

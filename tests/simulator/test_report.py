@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from acd.strict_yaml import Problem
+from acd.config.strict_yaml import Problem
 from simulator.experiment import Experiment, run_experiment
 from simulator.intervals import Estimate
 from simulator.plots import draw_all

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from acd.config.strict_yaml import ConfigError, parse
 from acd.core.instant import HOUR_MS
-from acd.strict_yaml import ConfigError, parse
 from simulator import distributions as dist
 from simulator.scenario import Scenario
 from simulator.scenario_file import from_document, load

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import Response
 
-from acd import cardjson, snapshot_json, topics
+from acd import snapshot_json, topics
+from acd.cards import card_json as cardjson
 from acd.credentials import Principal, Role
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def agent(view: Snapshot, name: str, labels: Labels) -> dict[str, Any] | None:
 
 
 def card(stored: StoredCard) -> dict[str, Any]:
-    """Return a card in the form of acd.cardjson, with the `version` of its content."""
+    """Return a card in the form of acd.cards.card_json, with the `version` of its content."""
     return cardjson.to_data(stored.card) | {"version": stored.version}
 
 

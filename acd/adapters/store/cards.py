@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from acd import cardjson, cardnumber
 from acd.adapters.store import numbers
+from acd.cards import card_json as cardjson
+from acd.cards import number as cardnumber
 from acd.core.card import CallCard, Segment
 from acd.core.events import EndedBy, EndReason
 from acd.core.ids import AgentId, Ani, CallId, Did, QueueId, SubscriberId

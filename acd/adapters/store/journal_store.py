@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from acd import cardfold
+from acd.cards import fold as cardfold
 from acd.wire.queue_log import JournalRow
 
 if TYPE_CHECKING:

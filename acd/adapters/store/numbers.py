@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from acd import cardnumber
+from acd.cards import number as cardnumber
 
 if TYPE_CHECKING:
     import aiosqlite

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from acd import cardfold
 from acd.adapters.store import cards, journal_store
+from acd.cards import fold as cardfold
 
 if TYPE_CHECKING:
     import aiosqlite

@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from acd import cardjson
 from acd.adapters.store import audit, cards, desk_store, ledger_store, outbox
+from acd.cards import card_json as cardjson
 from acd.core.ids import Ani
 from acd.core.instant import HOUR_MS
 from acd.ports import PortError

@@ -10,11 +10,12 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from acd import cardfold, cardjson
 from acd.adapters.store import cards, journal_store, ledger_store, numbers, outbox, rebuild
 from acd.adapters.store.connection import as_port_error, wal_reset_warning
 from acd.adapters.store.spill import SPILL_BYTES, SpillFile
 from acd.adapters.store.writer import Writer
+from acd.cards import card_json as cardjson
+from acd.cards import fold as cardfold
 from acd.core.events import LiveAgent
 from acd.core.ids import AgentId
 from acd.desk.ledger import LedgerRules, MissedCall

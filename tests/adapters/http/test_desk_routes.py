@@ -10,7 +10,7 @@ import pytest
 
 from acd.adapters.http.app import create_app
 from acd.adapters.http.services import HttpSettings
-from acd.desk_public import Page
+from acd.deskside.public import Page
 from acd.ports import PortError
 from tests.adapters.edges_help import users
 from tests.adapters.http.http_help import World, auth

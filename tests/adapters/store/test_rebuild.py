@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from acd import cardnumber
 from acd.adapters.store import cards, rebuild
+from acd.cards import number as cardnumber
 from acd.core.events import EndReason
 from acd.wire.queue_log import JournalRow
 from tests.adapters.store.support import T0, opened, rows

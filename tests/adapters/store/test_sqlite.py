@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from acd import cardjson, cardnumber
 from acd.adapters.store import cards, connection
 from acd.adapters.store.sqlite import SqliteStore
+from acd.cards import card_json as cardjson
+from acd.cards import number as cardnumber
 from acd.core.effects import KeepAgentStatus, OfferCall
 from acd.core.events import EndReason
 from acd.core.ids import AgentId, Ani, CallId, EffectId, SubscriberId

@@ -1,0 +1,1 @@
+"""What a finished call leaves: folded from the journal, numbered, exported."""

@@ -1,0 +1,277 @@
+"""What a stored card sets going: the message with its deliveries, a case, the clocks; one transaction with the card.
+
+A defect here must never cost a card: everything runs inside a savepoint, and what failed is found again by the
+sweep (`Reconciler.sweep`), so no message is lost either.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+
+from acd.adapters.store import cards, case_store, desk_store
+from acd.core.instant import HOUR_MS, Duration, Instant
+from acd.desk import operations, project
+from acd.desk.case import Case as DeskCase
+from acd.desk.case import CaseError, Entry, Event, happen
+from acd.desk.delivery import Delivery
+from acd.desk.operations import Operation
+from acd.deskside.messages import compose
+from acd.deskside.templates import one_line
+
+if TYPE_CHECKING:
+    import aiosqlite
+
+    from acd.adapters.store.sqlite import SqliteStore
+    from acd.config.projects import Projects
+    from acd.core.card import CallCard
+    from acd.desk.project import Project
+    from acd.deskside.links import Links
+
+log = structlog.get_logger("acd.desk")
+
+SWEEP_BACK_MS: Duration = 7 * 24 * HOUR_MS
+CASE_PREFIX = "case-"
+"""Messages to clients about cases are kept under this and the case's number."""
+CASE_WORDS = {
+    "ru": ("{firm}: обращение {number}", "Ваше обращение {number} принято: {subject}\nСостояние: {link}\n"),
+    "en": ("{firm}: case {number}", "Your request {number} was received: {subject}\nIts state: {link}\n"),
+}
+
+
+class DeskCards:
+    """The watcher of stored cards."""
+
+    def __init__(
+        self, projects: Callable[[], Projects], links: Links, normalise: Callable[[str], str] = str
+    ) -> None:
+        self._projects, self._links, self._normalise = projects, links, normalise
+        self.counters: Counter[str] = Counter()
+
+    def project_of(self, card: CallCard) -> Project | None:
+        """Return the project a card belongs to."""
+        projects = self._projects()
+        return projects.of_queue(card.queue) or projects.of_subscriber(card.subscriber)
+
+    def subscribers(self) -> list[str]:
+        """Return the subscribers that have a project in force."""
+        return sorted({owner.subscriber for owner in self._projects().good.values()})
+
+    async def watch(self, db: aiosqlite.Connection, card: CallCard, now: Instant) -> None:
+        """Do everything a card sets going; never raise for what is in it."""
+        owner = self.project_of(card)
+        if owner is None:
+            return
+        await db.execute("SAVEPOINT desk")
+        try:
+            await self._clocks(db, owner, card, now)
+            case = await self._case(db, owner, card, now)
+            await self._message(db, owner, card, now)
+            if case is not None and case.client_email and owner.cases.tell_client:
+                await self._tell_client(db, owner, case, now)
+        except Exception as defect:
+            await db.execute("ROLLBACK TO desk")
+            await db.execute("RELEASE desk")
+            if _is_database_trouble(defect):
+                raise
+            self.counters["defects"] += 1
+            log.exception("desk_defect", call=card.call)
+            return
+        await db.execute("RELEASE desk")
+
+    # --- clocks ----------------------------------------------------------------------------------
+
+    @staticmethod
+    async def _clocks(db: aiosqlite.Connection, owner: Project, card: CallCard, now: Instant) -> None:
+        target = owner.targets[Operation.ANSWER]
+        since = card.answered_at - card.wait_ms if card.answered_at is not None else card.entered_at
+        await desk_store.start_clock(
+            db, operations.start(owner.id, Operation.ANSWER, card.call, since, target, owner.hours)
+        )
+        if card.answered_at is None:
+            return
+        await desk_store.stop_clock(db, owner.id, Operation.ANSWER, card.call, card.answered_at)
+        ends = [part.ended_at for part in card.segments if part.ended_at is not None]
+        talked = max(ends, default=card.ended_at)
+        filled = operations.start(
+            owner.id,
+            Operation.CARD_FILLED,
+            card.call,
+            talked,
+            owner.targets[Operation.CARD_FILLED],
+            owner.hours,
+        )
+        await desk_store.start_clock(db, filled)
+        if card.fields:
+            await desk_store.stop_clock(
+                db, owner.id, Operation.CARD_FILLED, card.call, min(now, talked + card.acw_ms)
+            )
+
+    # --- message ---------------------------------------------------------------------------------
+
+    async def _message(self, db: aiosqlite.Connection, owner: Project, card: CallCard, now: Instant) -> None:
+        written = compose(owner, card)
+        if written is None:
+            return
+        made = await desk_store.put_message(
+            db,
+            desk_store.Message(
+                card.call, 0, card.number, owner.id, written.urgency, written.call_type, written.subject,
+                written.body, now,
+            ),
+        )  # fmt: skip
+        if made is None:
+            return
+        if made.version > 1:
+            await desk_store.supersede(db, card.call, made.version, now)
+        await self._deliver(db, owner, made, now)
+        self.counters["messages"] += 1
+
+    async def _deliver(
+        self, db: aiosqlite.Connection, owner: Project, message: desk_store.Message, now: Instant
+    ) -> None:
+        planned = project.plan(owner, message.urgency, message.call_type, now)
+        urgent = message.urgency == "urgent"
+        for one in planned:
+            rule = owner.deliver[one.rule]
+            await desk_store.add(
+                db,
+                Delivery(
+                    message.call, message.version, owner.id, one.rule, one.channel, one.recipient, one.at, now,
+                    person=one.person, urgent=urgent, acknowledge_ms=one.acknowledge_ms, digest=one.digest,
+                ),
+                f"rule {one.rule + 1}: {rule.to}",
+            )  # fmt: skip
+        thing = f"{message.call}:{message.version}"
+        if not planned:
+            self.counters["without_recipient"] += 1
+            log.error("message_without_recipient", project=owner.id, card=message.number)
+        leaves = min((one.at for one in planned), default=now)
+        await self._start(db, owner, Operation.MESSAGE_DELIVERED, thing, leaves)
+        if any(one.acknowledge_ms for one in planned):
+            await self._start(db, owner, Operation.MESSAGE_ACKNOWLEDGED, thing, leaves)
+
+    @staticmethod
+    async def _start(
+        db: aiosqlite.Connection, owner: Project, operation: Operation, thing: str, at: Instant
+    ) -> None:
+        clock = operations.start(owner.id, operation, thing, at, owner.targets[operation], owner.hours)
+        await desk_store.start_clock(db, clock)
+
+    # --- case ------------------------------------------------------------------------------------
+
+    async def _case(
+        self, db: aiosqlite.Connection, owner: Project, card: CallCard, now: Instant
+    ) -> DeskCase | None:
+        """Open a case, or hang the call on the one that was quoted; return a case only when it is new."""
+        fields = dict(card.fields)
+        quoted = "".join(c for c in fields.get("case", "") if c.isdigit())
+        held = await case_store.case(db, quoted) if quoted else None
+        if held is not None and held.project == owner.id:
+            if card.call not in held.calls:
+                await self._called_again(db, held, card, now)
+            return None
+        if fields.get("disposition", "") not in owner.cases.dispositions or not card.number:
+            return None
+        case = self._new_case(owner, card, fields, now)
+        if not await case_store.open_case(db, case, owner.cases.helpdesk, now):
+            return None
+        await self._start(db, owner, Operation.TICKET_RESOLVED, case.number, now)
+        await self._start(db, owner, Operation.FIRST_REPLY, case.number, now)
+        self.counters["cases"] += 1
+        return case
+
+    def _new_case(self, owner: Project, card: CallCard, fields: dict[str, str], now: Instant) -> DeskCase:
+        target = owner.targets[Operation.TICKET_RESOLVED]
+        due = operations.start(
+            owner.id, Operation.TICKET_RESOLVED, card.number, now, target, owner.hours
+        ).due_at
+        subject = one_line(fields.get("subject", "") or fields.get("note", "") or card.number)
+        return DeskCase(
+            number=card.number,
+            project=owner.id,
+            opened_at=now,
+            deadline=due,
+            subject=subject,
+            owner=owner.cases.owner or (card.agent or ""),
+            client=self._normalise(card.ani) if card.ani else "",
+            client_name=one_line(fields.get("caller_name", ""), 80),
+            client_email=one_line(fields.get("caller_email", ""), 200),
+            history=(Entry(now, card.agent or "", "opened", subject, public=True),),
+            calls=(card.call,),
+        )
+
+    @staticmethod
+    async def _called_again(db: aiosqlite.Connection, held: DeskCase, card: CallCard, now: Instant) -> None:
+        await case_store.link_call(db, held.number, card.call)
+        try:
+            changed = happen(
+                held, Event.CLIENT_ANSWERED, now, card.agent or "", text=f"call, card {card.number}"
+            )
+        except CaseError:
+            return
+        await case_store.save_case(db, changed, len(held.history))
+
+    async def _tell_client(
+        self, db: aiosqlite.Connection, owner: Project, case: DeskCase, now: Instant
+    ) -> None:
+        subject, body = CASE_WORDS.get(owner.language, CASE_WORDS["en"])
+        values = {
+            "firm": owner.name,
+            "number": case.number,
+            "subject": case.subject,
+            "link": self._links.url("case", case.number),
+        }
+        call = f"{CASE_PREFIX}{case.number}"
+        message = desk_store.Message(
+            call,
+            0,
+            case.number,
+            owner.id,
+            "normal",
+            "",
+            one_line(subject.format(**values)),
+            body.format(**values),
+            now,
+        )
+        made = await desk_store.put_message(db, message)
+        if made is not None:
+            one = Delivery(call, made.version, owner.id, -1, "email", case.client_email, now, now)
+            await desk_store.add(db, one, "to the client")
+
+
+def _is_database_trouble(defect: Exception) -> bool:
+    """Tell whether the database itself refuses: then the card must go to the spill file as a whole."""
+    import sqlite3
+
+    return isinstance(defect, sqlite3.OperationalError | sqlite3.DatabaseError) and not isinstance(
+        defect, sqlite3.IntegrityError | sqlite3.ProgrammingError
+    )
+
+
+class Reconciler:
+    """Finds messages that never became one: while a project was broken, or after a defect."""
+
+    def __init__(self, store: SqliteStore, watcher: DeskCards) -> None:
+        self._store, self._watcher = store, watcher
+
+    async def sweep(self, now: Instant) -> int:
+        """Make up for what is missing; return how many cards were looked at. Raises PortError."""
+        subscribers = self._watcher.subscribers()
+        calls = await self._store.writer.do(
+            lambda db: desk_store.cards_without_message(db, subscribers, now - SWEEP_BACK_MS)
+        )
+
+        async def job(db: aiosqlite.Connection) -> int:
+            found = 0
+            for call in calls:
+                stored = await cards.get(db, call=call)
+                if stored is not None and self._watcher.project_of(stored.card) is not None:
+                    await self._watcher.watch(db, stored.card, now)
+                    found += 1
+            return found
+
+        return await self._store.writer.do(job) if calls else 0

@@ -1,0 +1,300 @@
+"""Sends what is due, asks the next person when nobody acknowledges, and says when nobody is left (000-11).
+
+One task per delivery, a few at a time per channel, so that a hanging mail server holds up no SMS. What became
+of a delivery is written before the next one of its message; a crash in between sends again with the same key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from acd.adapters.store import desk_store
+from acd.desk import delivery as machine
+from acd.desk import oncall
+from acd.desk.delivery import Delivery, Event, State
+from acd.desk.hours import local
+from acd.desk.operations import Operation
+from acd.ports import Courier, Parcel, PortError
+
+if TYPE_CHECKING:
+    import aiosqlite
+
+    from acd.adapters.store.sqlite import SqliteStore
+    from acd.config.projects import Projects
+    from acd.desk.project import Project
+    from acd.deskside.links import Links
+    from acd.ports import Clock
+
+log = structlog.get_logger("acd.desk")
+
+POLL_S = 0.25
+TROUBLE_PAUSE_S = 1.0
+STOP_S = 2.0
+"""What is under way may finish for so long at the end."""
+LANES = 4
+LIMIT_S = 60.0
+"""No attempt lasts longer, whatever a courier does."""
+ACK_WORDS = {
+    "ru": "\n--\nПодтвердите получение: {link}\n",
+    "en": "\n--\nPlease acknowledge: {link}\n",
+}
+DIGEST_WORDS = {"ru": "{firm}: сообщения, {n}", "en": "{firm}: messages, {n}"}
+
+
+class DeliveryWorker:
+    """The worker. `run()` until cancelled; `counters` and `undelivered` for alarms."""
+
+    def __init__(
+        self,
+        projects: Callable[[], Projects],
+        store: SqliteStore,
+        clock: Clock,
+        couriers: Mapping[str, Courier],
+        links: Links,
+    ) -> None:
+        self._projects, self._store, self._clock = projects, store, clock
+        self._couriers, self._links = couriers, links
+        self._lanes = {channel: asyncio.Semaphore(LANES) for channel in ("email", "sms", "webhook")}
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self.counters: Counter[str] = Counter()
+        self.undelivered = 0
+        """Messages nobody has and nobody is asked for any more: an alarm."""
+        self.last_error: dict[str, str] = {}
+        """By channel; empty when its last attempt went well."""
+
+    async def run(self) -> None:
+        """Work for ever. A refusing database pauses the work; nothing is forgotten."""
+        try:
+            while True:
+                pause_s = POLL_S
+                try:
+                    await self.turn()
+                except PortError as error:
+                    log.warning("desk_store_refuses", reason=str(error))
+                    pause_s = TROUBLE_PAUSE_S
+                await asyncio.sleep(pause_s)
+        finally:
+            if self._under_way:  # what was taken meanwhile is noted, else it would be sent once more
+                await asyncio.wait(set(self._under_way.values()), timeout=STOP_S)
+            for task in self._under_way.values():
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+
+    async def turn(self) -> None:
+        """Start what is due, escalate what is overdue. Raises PortError."""
+        now = self._clock.now()
+
+        async def job(
+            db: aiosqlite.Connection,
+        ) -> tuple[list[Delivery], dict[str, list[Delivery]], dict[str, int]]:
+            for one in await desk_store.overdue(db, now):
+                await self._ask_next(db, one, now, "not acknowledged in time")
+            return (
+                await desk_store.due(db, now),
+                await desk_store.due_digests(db, now),
+                await desk_store.counts(db),
+            )
+
+        single, digests, counts = await self._store.writer.do(job)
+        self.undelivered = counts.get(State.UNDELIVERED.value, 0)
+        for one in single:
+            self._start(one.key, [one])
+        for batch, members in digests.items():
+            self._start(batch, members)
+
+    def _start(self, key: str, members: Sequence[Delivery]) -> None:
+        if key in self._under_way:
+            return
+        task = asyncio.get_running_loop().create_task(self._guarded(key, members), name=f"deliver {key}")
+        self._under_way[key] = task
+        task.add_done_callback(lambda _: self._under_way.pop(key, None))
+
+    async def idle(self) -> None:
+        """Wait until what was started is done."""
+        while self._under_way:
+            await asyncio.wait(set(self._under_way.values()))
+
+    # --- one attempt -----------------------------------------------------------------------------
+
+    async def _guarded(self, key: str, members: Sequence[Delivery]) -> None:
+        channel = members[0].channel
+        try:
+            async with self._lanes[channel]:
+                await self._attempt(key, members)
+        except PortError as error:  # the store: the delivery stays as it was and comes again with its key
+            log.warning("delivery_not_noted", key=key, reason=str(error))
+        except Exception:
+            self.counters["defects"] += 1
+            log.exception("delivery_defect", key=key)
+            await asyncio.sleep(TROUBLE_PAUSE_S)
+
+    async def _attempt(self, key: str, members: Sequence[Delivery]) -> None:
+        channel, failure = members[0].channel, None
+        try:
+            parcel = await self._parcel(key, members)
+            courier = self._couriers.get(channel)
+            if courier is None:
+                raise PortError(f"no {channel} is configured", retryable=True)  # noqa: TRY301
+            async with asyncio.timeout(LIMIT_S):
+                await courier.send(parcel)
+        except TimeoutError:
+            failure = PortError(f"no answer within {LIMIT_S:g} s", retryable=True)
+        except PortError as error:
+            failure = error
+        now = self._clock.now()
+        self.last_error[channel] = "" if failure is None else str(failure)
+        self.counters["sent" if failure is None else "failed"] += 1
+        if failure is not None:
+            log.warning("delivery_failed", key=key, reason=str(failure))
+
+        async def job(db: aiosqlite.Connection) -> None:
+            for one in members:
+                await self._note(db, one, failure, now)
+
+        await self._note_surely(job)
+
+    async def _note_surely(self, job: Callable[[aiosqlite.Connection], object]) -> None:
+        """Write what happened, also when the database refuses for a while: else it would be sent once more."""
+        while True:
+            try:
+                await self._store.writer.do(job)  # type: ignore[arg-type]  # an async function
+            except PortError as error:
+                if not error.retryable:
+                    raise
+                await asyncio.sleep(TROUBLE_PAUSE_S)
+            else:
+                return
+
+    async def _note(
+        self, db: aiosqlite.Connection, one: Delivery, failure: PortError | None, now: int
+    ) -> None:
+        fresh = await desk_store.get(db, one.id)
+        if fresh is None or fresh.state is not State.WAITING:
+            return  # acknowledged or superseded while it was under way
+        if failure is None:
+            await desk_store.save(db, machine.taken(fresh, now), fresh.state, now)
+            thing = f"{one.message}:{one.version}"
+            await desk_store.stop_clock(db, one.project, Operation.MESSAGE_DELIVERED, thing, now)
+            return
+        after = machine.failed(
+            fresh, str(failure), now, retryable=failure.retryable,
+            retry_after_ms=getattr(failure, "retry_after_ms", 0),
+        )  # fmt: skip
+        if after.state is State.UNDELIVERED and after.acknowledge_ms:
+            await self._ask_next(db, replace(after, state=fresh.state), now, str(failure))
+            return
+        await desk_store.save(db, after, fresh.state, now)
+        if after.state is State.UNDELIVERED:
+            self._alarm(after)
+
+    # --- escalation ------------------------------------------------------------------------------
+
+    async def _ask_next(self, db: aiosqlite.Connection, one: Delivery, now: int, why: str) -> None:
+        """Nobody has it: ask the next person; when nobody is left, raise the alarm."""
+        owner = self._projects().good.get(one.project)
+        rule = owner.deliver[one.rule] if owner is not None and 0 <= one.rule < len(owner.deliver) else None
+        following = None
+        if owner is not None and rule is not None:
+            order = owner.people_of(rule, now)
+            asked = [who or one.recipient for who in await desk_store.asked(db, one)]
+            following = self._reachable(owner, order, asked, rule.rounds, one.channel)
+        state = machine.move(one, Event.NOBODY_LEFT if following is None else Event.ESCALATED)
+        if state is None:
+            return
+        if not await desk_store.save(db, replace(one, state=state), one.state, now, why):
+            return
+        if following is None or owner is None:
+            self._alarm(one)
+            return
+        who, address = following
+        person = owner.people.get(who)
+        self.counters["escalated"] += 1
+        await desk_store.add(
+            db,
+            Delivery(
+                one.message, one.version, one.project, one.rule, one.channel, address, now, now,
+                person=who if person else "", urgent=one.urgent, acknowledge_ms=one.acknowledge_ms, step=one.step + 1,
+            ),
+            why,
+        )  # fmt: skip
+
+    @staticmethod
+    def _reachable(
+        owner: Project, order: Sequence[str], asked: list[str], rounds: int, channel: str
+    ) -> tuple[str, str] | None:
+        """Return who is asked next and where; people without an address by this channel are passed over."""
+        while (who := oncall.next_person(order, asked, rounds)) is not None:
+            address = owner.address(who, channel)
+            if address:
+                return who, address
+            asked.append(who)
+        return None
+
+    def _alarm(self, one: Delivery) -> None:
+        self.undelivered += 1
+        self.counters["alarms"] += 1
+        log.error("message_undelivered", project=one.project, call=one.message, reason=one.last_error)
+
+    # --- composing -------------------------------------------------------------------------------
+
+    async def _parcel(self, key: str, members: Sequence[Delivery]) -> Parcel:
+        async def job(db: aiosqlite.Connection) -> list[desk_store.Message]:
+            found = [await desk_store.message(db, one.message, one.version) for one in members]
+            return [message for message in found if message is not None]
+
+        messages = await self._store.writer.do(job)
+        if not messages:
+            raise PortError("the message was erased", retryable=False)
+        owner = self._projects().good.get(members[0].project)
+        language = owner.language if owner else "en"
+        first, message = members[0], messages[0]
+        facts = (
+            ("card", message.number), ("project", message.project), ("urgency", message.urgency),
+            ("version", str(message.version)),
+        )  # fmt: skip
+        if not first.digest:
+            body = message.body
+            if first.acknowledge_ms:
+                link = self._links.url("m", str(first.id))
+                body = body.rstrip("\n") + "\n" + ACK_WORDS.get(language, ACK_WORDS["en"]).format(link=link)
+            return Parcel(key, first.recipient, message.subject, body, facts)
+        firm = owner.name if owner else message.project
+        subject = DIGEST_WORDS.get(language, DIGEST_WORDS["en"]).format(firm=firm, n=len(messages))
+        parts = []
+        for one in messages:
+            moment = f"{local(one.created_at, owner.hours.zone):%d.%m.%Y %H:%M}" if owner else ""
+            parts.append(f"=== {moment} · {one.subject}\n\n{one.body.rstrip()}\n")
+        return Parcel(key, first.recipient, subject, "\n".join(parts), ())
+
+
+async def acknowledge(store: SqliteStore, delivery: int, who: str, now: int) -> Delivery | None:
+    """Somebody has the message: note it, and ask nobody else. Repeats change nothing. Raises PortError.
+
+    Returns the delivery as it now stands, None when there is none.
+    """
+
+    async def job(db: aiosqlite.Connection) -> Delivery | None:
+        one = await desk_store.get(db, delivery)
+        if one is None:
+            return None
+        state = machine.move(one, Event.ACKNOWLEDGED)
+        if state is None:
+            return one
+        after = replace(
+            one, state=state, acknowledged_at=now, acknowledged_by=who or one.person or one.recipient
+        )
+        if await desk_store.save(db, after, one.state, now, after.acknowledged_by):
+            await desk_store.settle_others(db, after, now, f"acknowledged by {after.acknowledged_by}")
+            thing = f"{one.message}:{one.version}"
+            await desk_store.stop_clock(db, one.project, Operation.MESSAGE_ACKNOWLEDGED, thing, now)
+        return after
+
+    return await store.writer.do(job)

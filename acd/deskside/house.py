@@ -1,0 +1,245 @@
+"""The desk's parts, made and wired: projects, dossiers, messages, deliveries, cases, clocks.
+
+Part of the composition root: acd.house makes one when the configuration names a directory of projects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from acd import numberfacts
+from acd.adapters.directory import HttpDirectory
+from acd.adapters.helpdesk import HelpDesk, WebhookHelpDesk, ZammadHelpDesk
+from acd.adapters.sms import HttpCourier, sms_body, webhook_body
+from acd.adapters.smtp import SmtpCourier, SmtpSettings
+from acd.adapters.store import desk_store, directory_store
+from acd.cards import number as cardnumber
+from acd.config import project_files
+from acd.core.instant import HOUR_MS
+from acd.deskside.calendars import Calendars
+from acd.deskside.cards import DeskCards, Reconciler
+from acd.deskside.cases import CaseDesk
+from acd.deskside.delivery import DeliveryWorker
+from acd.deskside.dossier import Dossiers
+from acd.deskside.links import Links, read_secret
+from acd.deskside.public import DeskPublic
+from acd.ports import PortError
+
+if TYPE_CHECKING:
+    from acd.adapters.store.sqlite import SqliteStore
+    from acd.config.loading import Config
+    from acd.config.projects import Projects
+    from acd.core.effects import ShowPop
+    from acd.core.ids import Ani, Did
+    from acd.desk.project import Project
+    from acd.ports import Clock, Courier, Directory
+
+log = structlog.get_logger("acd.desk")
+
+TROUBLES = frozenset(
+    {"desk_email", "desk_sms", "desk_webhook", "desk_helpdesk", "desk_undelivered", "desk_projects"}
+)
+"""Names of what `troubles` tells; calls are routed as ever."""
+SWEEP_S = 30.0
+DAY_MS = 24 * HOUR_MS
+LINKS_SECRET = "secrets/desk-links"  # noqa: S105 - a file's name
+
+
+def couriers(config: Config, clock: Clock) -> dict[str, Courier]:
+    """Return the configured channels. Raises ConfigError for a secret that cannot be read."""
+    desk = config.tree.desk
+    found: dict[str, Courier] = {"webhook": HttpCourier(webhook_body)}
+    if desk.smtp is not None:
+        s = desk.smtp
+        password = config.secret(s.password, "desk.smtp.password").get_secret_value() if s.password else ""
+        found["email"] = SmtpCourier(
+            SmtpSettings(s.host, s.port, s.encryption, s.user, password, s.sender, s.timeout_s), clock
+        )
+    if desk.sms is not None:
+        token = config.secret(desk.sms.token, "desk.sms.token").get_secret_value() if desk.sms.token else ""
+        found["sms"] = HttpCourier(sms_body, url=desk.sms.url, token=token, timeout_s=desk.sms.timeout_s)
+    return found
+
+
+def helpdesks(config: Config, clock: Clock) -> dict[str, HelpDesk]:
+    """Return the configured help desks. Raises ConfigError for a secret that cannot be read."""
+    found: dict[str, HelpDesk] = {}
+    for name, entry in config.tree.desk.helpdesks.items():
+        where = f"desk.helpdesks.{name}.token"
+        token = config.secret(entry.token, where).get_secret_value() if entry.token else ""
+        if entry.kind == "zammad":
+            found[name] = ZammadHelpDesk(
+                entry.url, token, group=entry.group, customer=entry.customer, now_ms=clock.now
+            )
+        else:
+            found[name] = WebhookHelpDesk(entry.url, token)
+    return found
+
+
+class DeskHouse:
+    """Everything the desk consists of. `tasks()` are run by the house, `close()` ends it."""
+
+    def __init__(
+        self, config: Callable[[], Config], store: SqliteStore, clock: Clock, fallback: Directory
+    ) -> None:
+        self._config, self._store, self._clock, self._fallback = config, store, clock, fallback
+        now = config()
+        http = now.tree.http
+        base = http.public_url or f"http://{http.host}:{http.port}"
+        self.links = Links(read_secret(now.state_dir / LINKS_SECRET), base)
+        normalise = partial(numberfacts.normalise, home_region=now.tree.centre.region)
+        self.http = HttpDirectory()
+        self.calendars = Calendars(self.projects, clock)
+        self.dossiers = Dossiers(
+            self.projects,
+            store,
+            clock,
+            self.http,
+            project_of=self._project_of,
+            busy=self.calendars.busy,
+            state_dir=now.state_dir,
+            budget_ms=now.tree.desk.dossier_budget_ms,
+            normalise=normalise,
+        )
+        self.cards = DeskCards(self.projects, self.links, normalise)
+        self.couriers = couriers(now, clock)
+        self.worker = DeliveryWorker(self.projects, store, clock, self.couriers, self.links)
+        self.cases = CaseDesk(store, clock, helpdesks(now, clock), self._poll_ms)
+        self.public = DeskPublic(store, clock, self.links, self.projects, self.cases)
+        store.watchers.append(self.cards.watch)
+        self._expire_at = 0
+
+    def projects(self) -> Projects:
+        """Return the projects in force."""
+        return self._config().projects
+
+    def _project_of(self, did: Did) -> Project | None:
+        found = self._config().route(did)
+        return self.projects().of_queue(found[1].queue) if found else None
+
+    def _poll_ms(self, helpdesk: str) -> int:
+        entry = self._config().tree.desk.helpdesks.get(helpdesk)
+        return round((entry.poll_s if entry else 60.0) * 1000)
+
+    # --- the door and the pop --------------------------------------------------------------------
+
+    async def find(self, ani: Ani, did: Did, quoted: str = "") -> Mapping[str, object]:
+        """The Directory port: projects' dossiers, else what our own cards know."""
+        if self._project_of(did) is None:
+            return await self._fallback.find(ani, did)
+        number = cardnumber.parse(quoted) if cardnumber.is_card_number(quoted) else ""
+        found = dict(await self.dossiers.find(ani, did, number))
+        if found.get("queue") and found["queue"] not in self._config().tree.queues:
+            self.cards.counters["unknown_departments"] += 1
+            log.error("department_unknown", queue=found["queue"], did=did)
+            found["queue"] = ""
+        return found
+
+    def pop(self, wish: ShowPop) -> Mapping[str, object]:
+        """Return what the desk adds to a pop."""
+        return self.dossiers.pop(wish)
+
+    # --- life ------------------------------------------------------------------------------------
+
+    def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """Return what runs until cancelled, by name."""
+        return {
+            "deliveries": self.worker.run(),
+            "calendars": self.calendars.run(),
+            "cases": self.cases.run(),
+            "desk": self._care(),
+        }
+
+    async def _care(self) -> None:
+        """Keep versions, make up for missing messages, warn before targets break."""
+        reconciler = Reconciler(self._store, self.cards)
+        kept: Projects | None = None
+        while True:
+            try:
+                if self.projects() is not kept:
+                    current = self.projects()
+                    await self._keep_versions(current)
+                    kept = current
+                await reconciler.sweep(self._clock.now())
+                await self._warn()
+                await self._expire()
+            except PortError as error:
+                log.warning("desk_store_refuses", reason=str(error))
+            await asyncio.sleep(SWEEP_S if kept is self.projects() else 1.0)
+
+    async def _keep_versions(self, projects: Projects) -> None:
+        for one in projects.loaded.values():
+            for problem in one.problems:
+                log.error("project_refused", project=one.name, problem=str(problem), last_good=one.stale)
+            if one.project is None or one.stale:
+                continue
+            if projects.kept is not None:
+                await asyncio.to_thread(project_files.keep, one, projects.kept)
+            content, digest = project_files.dump(one.document), one.digest
+            version = await self._store.writer.do(
+                lambda db, n=one.name, d=digest, c=content: directory_store.keep_version(  # type: ignore[misc]
+                    db, n, d, c, self._clock.now()
+                )
+            )
+            if version is not None:
+                log.info("project_in_force", project=one.name, version=version)
+
+    async def _warn(self) -> None:
+        for clock in await self._store.writer.do(lambda db: desk_store.take_warnings(db, self._clock.now())):
+            log.warning(
+                "operation_late", project=clock.project, operation=clock.operation.value, object=clock.object,
+                due_at=clock.due_at,
+            )  # fmt: skip
+
+    async def _expire(self) -> None:
+        """Once a day: remove what each project keeps no longer."""
+        now = self._clock.now()
+        if now < self._expire_at:
+            return
+        for project in self.projects().good.values():
+            before = now - project.retention_days * DAY_MS
+            await self._store.writer.do(
+                lambda db, p=project.id, b=before: desk_store.expire(db, p, b)  # type: ignore[misc]
+            )
+        self._expire_at = now + DAY_MS
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self.dossiers.close()
+        await self.cases.close()
+        await self.http.close()
+        for courier in self.couriers.values():
+            if isinstance(courier, HttpCourier):
+                await courier.close()
+
+    # --- how it is -------------------------------------------------------------------------------
+
+    def troubles(self) -> dict[str, str]:
+        """Return what does not work, in plain words."""
+        found = {f"desk_{channel}": text for channel, text in self.worker.last_error.items() if text}
+        unheard = [f"{name}: {text}" for name, text in self.cases.last_error.items() if text]
+        if unheard:
+            found["desk_helpdesk"] = "; ".join(unheard)
+        if self.worker.undelivered:
+            found["desk_undelivered"] = f"{self.worker.undelivered} deliveries reached nobody"
+        broken = [one.name for one in self.projects().loaded.values() if one.problems]
+        if broken:
+            found["desk_projects"] = f"broken project files: {', '.join(broken)}"
+        return found
+
+    def gauges(self) -> dict[str, float]:
+        """Return figures for the metrics; no personal data."""
+        figures = {"desk_undelivered": float(self.worker.undelivered)}
+        for source in (
+            self.cases.counters,
+            self.worker.counters,
+            self.cards.counters,
+            self.dossiers.counters,
+        ):
+            figures |= {f"desk_{name}": float(value) for name, value in source.items()}
+        return figures

@@ -1,0 +1,193 @@
+"""Dossier within a budget, routing by it, and what the pop carries (002-02, 002-11, 003-05, 001-18)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from acd.adapters.store import case_store, directory_store
+from acd.adapters.store.sqlite import SqliteStore
+from acd.config.loading import load
+from acd.core.effects import ShowPop
+from acd.desk.case import Case
+from acd.desk.project import Project, Source
+from acd.deskside.dossier import Dossiers
+from acd.ports import PortError
+from tests.adapters.store.support import make_card
+from tests.fakes.ports import FakeClock
+
+CONFIG = Path(__file__).parents[2] / "config"
+ANI = "+79160000001"
+CLIENT = {
+    "project": "servis",
+    "number": ANI,
+    "name": "Ольга",
+    "organisation": "ПАО Сбербанк",
+    "taxpayer_number": "7707083893",
+}
+
+
+class SlowHttp:
+    """A source that answers when the test says so, or never."""
+
+    def __init__(self) -> None:
+        self.answer = asyncio.Event()
+        self.failure: Exception | None = None
+
+    async def find(self, source: Source, number: str, token: str = "") -> dict[str, object]:
+        if self.failure is not None:
+            raise self.failure
+        await self.answer.wait()
+        return {"language": "en", "matters": [{"kind": "delivery", "id": "d1"}]}
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "acd.db", FakeClock())
+    await store.open()
+    yield store
+    await store.close()
+
+
+def made(
+    store: SqliteStore, tmp_path: Path, project: Project, http: Any = None, budget_ms: int = 300
+) -> Dossiers:
+    config = load(CONFIG)
+    return Dossiers(
+        lambda: config.projects,
+        store,
+        FakeClock(1_795_000_000_000),
+        http or SlowHttp(),
+        project_of=lambda did: project if did == "7012" else None,
+        busy=lambda _project: {},
+        state_dir=tmp_path,
+        budget_ms=budget_ms,
+    )
+
+
+@pytest.fixture
+def servis() -> Project:
+    return load(CONFIG).projects.good["servis"]
+
+
+def wish(ani: str = ANI) -> ShowPop:
+    return ShowPop(1, "c1", "a101", 1, "servis", "servis", "7012", ani, "123459", 0)  # type: ignore[arg-type]
+
+
+async def test_an_open_order_leads_to_the_one_who_has_it_before_anyone_answers(
+    store: SqliteStore, tmp_path: Path, servis: Project
+) -> None:
+    order = {
+        "project": "servis",
+        "number": ANI,
+        "kind": "order",
+        "id": "8",
+        "state": "in repair",
+        "person": "manager",
+    }
+    await store.writer.do(lambda db: directory_store.put(db, "clients", [CLIENT]))
+    await store.writer.do(lambda db: directory_store.put(db, "matters", [order]))
+    dossiers = made(store, tmp_path, servis)
+    found = await dossiers.find(ANI, "7012")  # type: ignore[arg-type]
+    assert found == {"name": "Ольга", "priority": 1.0, "needs": {}, "queue": "", "sticky": "104"}
+    assert await dossiers.find(ANI, "7099") == {}  # type: ignore[arg-type]
+    pop = dossiers.pop(wish())
+    assert pop["greeting"] == "Сервисный центр «Точка», добрый день!"
+    assert [m["id"] for m in pop["open_matters"]] == ["8"]  # type: ignore[attr-defined]
+    assert pop["form"]["fields"][0]["name"] == "caller_name"  # type: ignore[index]
+    assert pop["instructions"]
+    assert (pop["organisation"], pop["organisation_verified"]) == ("ПАО Сбербанк", False)
+
+
+async def test_an_organisation_is_verified_by_check_digits_and_register(
+    store: SqliteStore, tmp_path: Path, servis: Project
+) -> None:
+    """003-06: right digits and the register; wrong digits never."""
+    wrong = CLIENT | {"number": "+79160000002", "taxpayer_number": "7707083894"}
+    register = [{"taxpayer_number": n, "name": "x"} for n in ("7707083893", "7707083894")]
+    await store.writer.do(lambda db: directory_store.put(db, "clients", [CLIENT, wrong]))
+    await store.writer.do(lambda db: directory_store.put(db, "register", register))
+    dossiers = made(store, tmp_path, servis)
+    assert (await dossiers.gather(servis, ANI)).verified
+    assert not (await dossiers.gather(servis, "+79160000002")).verified
+
+
+async def test_a_licence_tells_product_and_region(
+    store: SqliteStore, tmp_path: Path, servis: Project
+) -> None:
+    licence = {
+        "licence": "L-1",
+        "project": "servis",
+        "product": "Polis",
+        "region": "Tver",
+        "taxpayer_number": "7707083893",
+    }
+    await store.writer.do(lambda db: directory_store.put(db, "clients", [CLIENT]))
+    await store.writer.do(lambda db: directory_store.put(db, "licences", [licence]))
+    found = await made(store, tmp_path, servis).gather(servis, ANI)
+    assert (found.product, found.region) == ("Polis", "Tver")
+
+
+async def test_a_source_that_hangs_costs_its_budget_only_and_joins_later(
+    store: SqliteStore, tmp_path: Path, servis: Project
+) -> None:
+    """Dossier source hanging: call still answered on time; the pop gets what came late."""
+    from dataclasses import replace
+
+    slow = replace(servis, sources=(*servis.sources, Source("http", "https://x.example/{number}")))
+    http = SlowHttp()
+    await store.writer.do(lambda db: directory_store.put(db, "clients", [CLIENT]))
+    dossiers = made(store, tmp_path, slow, http, budget_ms=150)
+    begin = time.monotonic()
+    found = await dossiers.gather(slow, ANI)
+    assert time.monotonic() - begin < 0.4
+    assert (found.name, found.late) == ("Ольга", ("http",))
+    http.answer.set()
+    async with asyncio.timeout(2):
+        while not dossiers.pop(wish())["open_matters"]:
+            await asyncio.sleep(0.01)
+    assert "late_sources" not in dossiers.pop(wish())
+    http.failure = PortError("down", retryable=True)
+    assert (await dossiers.gather(slow, ANI)).name == "Ольга"
+    assert dossiers.counters["failed_http"] == 1
+    await dossiers.close()
+
+
+async def test_a_quoted_number_and_an_open_case_bring_the_responsible_agent(
+    store: SqliteStore, tmp_path: Path, servis: Project
+) -> None:
+    """003-05: no retelling. A quoted case is found from any telephone."""
+    case = Case("123459", "servis", 1, None, "Broken screen", owner="a107", client=ANI)
+    await store.writer.do(lambda db: case_store.open_case(db, case, "", 1))
+    dossiers = made(store, tmp_path, servis)
+    assert (await dossiers.find(ANI, "7012"))["sticky"] == "a107"  # type: ignore[arg-type]
+    assert (await dossiers.find("+79990000000", "7012"))["sticky"] == ""  # type: ignore[arg-type]
+    assert (await dossiers.find("+79990000000", "7012", "123459"))["sticky"] == "a107"  # type: ignore[arg-type]
+    assert (await dossiers.find("", "7012", "123459"))["sticky"] == "a107"  # type: ignore[arg-type]
+
+
+async def test_a_pop_without_a_dossier_has_the_projects_part(
+    store: SqliteStore, tmp_path: Path, servis: Project
+) -> None:
+    pop = made(store, tmp_path, servis).pop(wish("+70000000000"))
+    assert (pop["open_matters"], pop["last_calls"]) == ([], [])
+    assert pop["greeting"]
+
+
+async def test_the_agent_of_a_talk_long_ago_is_not_asked_first(
+    store: SqliteStore, tmp_path: Path, servis: Project
+) -> None:
+    """002-08: stick to the person, within a day."""
+    now = 1_795_000_000_000
+    dossiers = made(store, tmp_path, servis)
+    for call, age_h, sticky in (("c1", 25, ""), ("c2", 23, "anna")):
+        entered = now - age_h * 3_600_000
+        card = make_card(call, subscriber="servis", queue="servis", ani=ANI, agent="anna", entered_at=entered)
+        await store.write_card(card)
+        assert (await dossiers.find(ANI, "7012"))["sticky"] == sticky  # type: ignore[arg-type]
+    assert [c["number"] for c in dossiers.pop(wish())["last_calls"]]  # type: ignore[attr-defined]

@@ -1,0 +1,104 @@
+"""The desk inside the daemon: versions and audit, reload with a broken project, many projects (O12)."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from acd.adapters.store import audit, directory_store
+from acd.adapters.store.sqlite import SqliteStore
+from acd.config.loading import Config, load
+from acd.deskside.house import TROUBLES, DeskHouse
+from acd.deskside.public import firm_thing
+from tests.config.test_project_files import CONFIG, MINIMAL
+from tests.fakes.ports import FakeClock
+
+NOW = 1_795_000_000_000
+
+
+class NoTalks:
+    async def find(self, ani, did, quoted=""):
+        return {"name": "by our own cards"}
+
+
+class Rig:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "config"
+        shutil.copytree(CONFIG, self.folder)
+        self.write(MINIMAL)
+        self.config: Config = load(self.folder)
+        self.clock = FakeClock(NOW)
+        self.store = SqliteStore(folder / "var" / "acd.db", self.clock)
+        (folder / "var").mkdir()
+        self.house = DeskHouse(lambda: self.config, self.store, self.clock, NoTalks())
+
+    def write(self, text: str) -> None:
+        (self.folder / "projects" / "alfa.yaml").write_text(text, encoding="utf-8")
+
+    async def versions(self) -> list[int]:
+        found = await self.store.writer.do(lambda db: directory_store.versions(db, "alfa"))
+        return [version for version, _, _ in found]
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    rig = Rig(tmp_path)
+    await rig.store.open()
+    yield rig
+    await rig.house.close()
+    await rig.store.close()
+
+
+async def test_every_version_in_force_is_kept_and_audited_and_a_broken_one_replaces_nothing(rig: Rig) -> None:
+    """Changes are versioned, audited, reloadable; a broken one never replaces a good one."""
+    care = asyncio.create_task(rig.house._care())
+    async with asyncio.timeout(10):
+        while await rig.versions() != [1]:
+            await asyncio.sleep(0.02)
+        rig.write(MINIMAL.replace("Alfa", "Beta"))
+        rig.config = load(rig.folder)
+        care.cancel()
+        care = asyncio.create_task(rig.house._care())
+        while await rig.versions() != [2, 1]:
+            await asyncio.sleep(0.02)
+    care.cancel()
+    rig.write(MINIMAL + "retention_days: nonsense\n")
+    rig.config = load(rig.folder)
+    assert rig.house.projects().good["alfa"].name == "Beta"
+    assert "alfa" in rig.house.troubles()["desk_projects"]
+    assert set(rig.house.troubles()) <= TROUBLES, "everything is shown, nothing takes our being ready"
+    assert (await rig.store.writer.do(audit.verify)).ok
+    rows = await rig.store.writer.do(lambda db: db.execute_fetchall("SELECT what, object FROM audit"))
+    assert ("project in force", "alfa version 2") in [tuple(row) for row in rows]
+
+
+async def test_numbers_without_a_project_are_asked_of_our_own_cards(rig: Rig) -> None:
+    assert (await rig.house.find("+7916", "7001"))["name"] == "by our own cards"  # type: ignore[arg-type]
+    assert (await rig.house.find("+7916", "7050", "12*"))["name"] == ""  # type: ignore[arg-type]
+
+
+async def test_a_subscribers_link_shows_its_own_page_until_it_runs_out(rig: Rig) -> None:
+    """003-17: read only what is theirs."""
+    token = rig.house.links.url("firm", firm_thing("alfa", NOW, 1)).rpartition("/")[2]
+    page = await rig.house.public.firm(token)
+    assert page is not None
+    assert page.title == "Alfa"
+    assert await rig.house.public.firm(token.replace("alfa", "consul")) is None
+    rig.clock.time += 2 * 86_400_000
+    assert await rig.house.public.firm(token) is None
+
+
+def test_three_hundred_subscribers_are_read_in_seconds(tmp_path: Path) -> None:
+    shutil.copytree(CONFIG, tmp_path / "config")
+    for n in range(300):
+        text = MINIMAL.replace("7050", str(100_000 + n)).replace("Alfa", f"Firm {n}")
+        (tmp_path / "config" / "projects" / f"f{n}.yaml").write_text(text, encoding="utf-8")
+    begin = time.monotonic()
+    config = load(tmp_path / "config")
+    assert len(config.projects.good) == 303
+    assert time.monotonic() - begin < 20.0
