@@ -42,6 +42,12 @@ class Options:
     mix: tuple[Kind, ...] = ()
     agents: int = 20
     keep: Path | None = None
+    dense: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many calls there will be."""
+        return round(self.minutes * 60 * self.rate_per_s) if self.minutes else self.calls
 
 
 def kinds_of(words: str) -> tuple[Kind, ...]:
@@ -67,17 +73,19 @@ async def faults(options: Options, console: Console) -> Result:
         agents=options.agents,
         mixed=bool(options.mix),
         seed=options.seed,
+        calls=options.count,
     )
     try:
         console.print(
             f"[dim]starting {'Asterisk' if options.asterisk else 'the stand-in'} in {folder} ...[/dim]"
         )
         await site.open()
-        count = round(options.minutes * 60 * options.rate_per_s) if options.minutes else options.calls
-        calls = plan_faulty_calls(site, count, options.rate_per_s, options.seed, cancels=bool(options.mix))
+        calls = plan_faulty_calls(
+            site, options.count, options.rate_per_s, options.seed, cancels=bool(options.mix)
+        )
         span_s = calls[-1].start_s
         faults = (
-            plans.mix(options.mix, span_s, options.seed)
+            (plans.dense_mix if options.dense else plans.mix)(options.mix, span_s, options.seed)
             if options.mix
             else plans.kills(options.kills, span_s, options.seed)
         )
@@ -172,6 +180,9 @@ def main(
     ] = False,
     mix: Annotated[str, typer.Option(help="Kinds of fault with commas, or all.")] = "",
     minutes: Annotated[float, typer.Option(min=0, max=10_000, help="With --mix: how long.")] = 0.0,
+    dense: Annotated[
+        bool, typer.Option("--dense", help="With --mix: faults half as long and close together.")
+    ] = False,
     agents: Annotated[int, typer.Option(min=2, max=500, help="How many agents.")] = 20,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
     keep: Annotated[Path | None, typer.Option(help="Folder for everything the run writes.")] = None,
@@ -184,13 +195,13 @@ def main(
     if mutations:
         raise typer.Exit(try_mutations(console))
     chosen = random.SystemRandom().randrange(1_000_000) if seed is None else seed
-    options = Options(calls, kills, rate, chosen, asterisk, minutes, kinds_of(mix), agents, keep)
+    options = Options(calls, kills, rate, chosen, asterisk, minutes, kinds_of(mix), agents, keep, dense)
     result = asyncio.run(faults(options, console))
     print_result(result, console)
     if json_file is not None:
         json_file.write_text(json.dumps(result.figures(), indent=2) + "\n", encoding="utf-8")
     again = f"bin/faults --seed {chosen}" + (" --asterisk" if asterisk else "")
-    again += f" --mix {mix} --minutes {minutes:g}" if mix else f" --calls {calls} --kills {kills}"
+    again += f" --mix {mix} --minutes {minutes:g}{' --dense' * dense}" if mix else f" --calls {calls} --kills {kills}"
     console.print(f"again with: {again} --rate {rate:g} --agents {agents}", highlight=False)
     raise typer.Exit(0 if result.good else 1)
 
