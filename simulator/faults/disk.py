@@ -27,7 +27,15 @@ class SmallDisk:
         where.mkdir(parents=True, exist_ok=True)
         if os.geteuid() != 0:
             return None
-        command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB + round(calls * MIB_PER_CALL)}m,mode=0700", "acd-faults", str(where)]
+        command = [
+            "mount",
+            "-t",
+            "tmpfs",
+            "-o",
+            f"size={SIZE_MIB + round(calls * MIB_PER_CALL)}m,mode=0700",
+            "acd-faults",
+            str(where),
+        ]
         done = subprocess.run(command, capture_output=True, check=False, timeout=10)
         return None if done.returncode else cls(where)
 
