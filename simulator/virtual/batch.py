@@ -103,6 +103,7 @@ def run_on_cores(
     *,
     progress: Callable[[int, int], None] = lambda _seeds, _failed: None,
     nice: int = 0,
+    part: int = PART,
 ) -> dict[str, Any]:
     """Run seeds in `jobs` processes; the report is that of `run`, and `seconds` is the wall time of all.
 
@@ -110,7 +111,7 @@ def run_on_cores(
     order: the report does not depend on the number of processes.
     """
     begun = time.monotonic()
-    parts = [seeds[at : at + PART] for at in range(0, len(seeds), PART)]
+    parts = [seeds[at : at + part] for at in range(0, len(seeds), part)]
     reports: list[dict[str, Any]] = []
     pool = ProcessPoolExecutor(
         jobs, mp_context=multiprocessing.get_context("spawn"), initializer=os.nice, initargs=(nice,)

@@ -7,7 +7,7 @@ import contextlib
 import random
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from simulator.faults.live.junk import FRAME_END, ami_frame, mqtt_connect, mqtt_message
 
@@ -156,7 +156,7 @@ async def chatter(
 
 
 async def _session(
-    port: int, user: str, password: str, chance: random.Random, left: object, advance: Advance
+    port: int, user: str, password: str, chance: random.Random, left: Iterator[int], advance: Advance
 ) -> bool:
     """Log in and send; return whether anything was left to send."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -164,7 +164,7 @@ async def _session(
         writer.write(mqtt_connect(f"{user}-fuzz", user, password))
         await asyncio.wait_for(reader.readexactly(4), 10.0)
         for _ in range(SESSION_PACKETS):
-            if next(left, None) is None:  # type: ignore[call-overload]  # an iterator
+            if next(left, None) is None:
                 return False
             writer.write(mqtt_message(chance, user))
             await writer.drain()
