@@ -35,7 +35,7 @@ def slope(hours: Sequence[float], values: Sequence[float]) -> Slope:
     of = np.asarray(values, dtype=float)
     bins = np.floor(at).astype(int)
     names = sorted(set(bins.tolist()))
-    if len(names) < 4:  # noqa: PLR2004 - two degrees of freedom at least
+    if len(names) < 4:
         raise ValueError("a slope wants four hours of samples")
     x = np.array([at[bins == name].mean() for name in names])
     y = np.array([of[bins == name].mean() for name in names])

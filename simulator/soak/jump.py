@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import selectors
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
 
-GRACE_S = 0.0001
-"""Real seconds in which bytes on their way over the loopback arrive; then nothing is under way."""
+GRACE_S = 0.0004
+"""Real seconds in which bytes that were sent arrive over the loopback, the kernel being busy."""
 THREAD_S = 0.02
 """Real seconds between two looks while a thread works for us."""
 
@@ -39,8 +41,9 @@ class Busy:
     def __init__(self) -> None:
         self.count = 0
 
-    def watch_sqlite(self) -> None:
-        """Count what aiosqlite's threads do."""
+    def watch_threads(self) -> None:
+        """Count what aiosqlite's thread and the web framework's threads do."""
+        import anyio.to_thread
         from aiosqlite.core import Connection
 
         execute = Connection._execute  # noqa: SLF001 - the one door to its thread
@@ -53,6 +56,16 @@ class Busy:
                 self.count -= 1
 
         Connection._execute = counted  # type: ignore[method-assign]  # noqa: SLF001
+        run_sync = anyio.to_thread.run_sync
+
+        async def counted_sync(*args: Any, **options: Any) -> Any:
+            self.count += 1
+            try:
+                return await run_sync(*args, **options)
+            finally:
+                self.count -= 1
+
+        anyio.to_thread.run_sync = counted_sync
 
     def add(self, future: asyncio.Future[Any]) -> asyncio.Future[Any]:
         """Count one piece of work until it is done."""
@@ -64,13 +77,31 @@ class Busy:
         self.count -= 1
 
 
+class SentBytes:
+    """Whether anything was sent since the last quiet moment: only then may something be under way."""
+
+    def __init__(self) -> None:
+        self.some = False
+
+    def watch(self) -> None:
+        """Notice every send and every connection made."""
+        for name in ("send", "sendmsg", "connect"):
+            self._watch_one(name, getattr(socket.socket, name))
+
+    def _watch_one(self, name: str, plain: Callable[..., Any]) -> None:
+        def watched(*args: Any) -> Any:
+            self.some = True
+            return plain(*args)
+
+        setattr(socket.socket, name, watched)
+
+
 class JumpSelector(selectors.EpollSelector):
     """Waits for bytes only while somebody may send some; else lets time jump."""
 
-    def __init__(self, clock: JumpClock, busy: Busy) -> None:
+    def __init__(self, clock: JumpClock, busy: Busy, sent: SentBytes) -> None:
         super().__init__()
-        self._clock, self._busy = clock, busy
-        self.jumps = 0
+        self._clock, self._busy, self._sent = clock, busy, sent
 
     def select(self, timeout: float | None = None) -> Any:
         """Return ready files, or nothing when `timeout` virtual seconds have passed."""
@@ -79,10 +110,13 @@ class JumpSelector(selectors.EpollSelector):
             return found
         while self._busy.count and not found:
             found = super().select(THREAD_S)
-        if not found:
-            found = super().select(None if timeout is None else GRACE_S)
-        if not found and timeout is not None:
-            self.jumps += 1
+        if not found and self._sent.some:
+            self._sent.some = False
+            select.select((self.fileno(),), (), (), GRACE_S)
+            found = super().select(0)
+        if not found and timeout is None:
+            found = super().select(None)
+        elif not found and timeout is not None:
             self._clock.jump(timeout)
         return found
 
@@ -92,7 +126,9 @@ class JumpLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, clock: JumpClock, busy: Busy) -> None:
         self._jump_clock, self._busy = clock, busy
-        super().__init__(JumpSelector(clock, busy))
+        sent = SentBytes()
+        sent.watch()
+        super().__init__(JumpSelector(clock, busy, sent))
 
     def time(self) -> float:
         """Return the jumping monotonic clock."""
