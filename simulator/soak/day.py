@@ -27,7 +27,7 @@ from simulator.centre.oracle import Truth, judge, read_journal
 from simulator.centre.pops import PopWatcher
 from simulator.centre.report import read_cards
 from simulator.faults.tickets import TicketStub
-from simulator.soak.flat import Slope, slope
+from simulator.soak.flat import LEAST_HOURS, Slope, slope
 from simulator.soak.jump import Busy, JumpClock, JumpLoop
 from simulator.standin.dialplan import Caller
 
@@ -66,8 +66,10 @@ class Day:
     figure_names: ClassVar[tuple[str, ...]] = ("rss_mib", "descriptors", "tasks")
 
     def slopes(self) -> dict[str, Slope]:
-        """Growth per hour after the first hour."""
+        """Growth per hour after the first hour; empty for a day too short to tell."""
         late = [one for one in self.samples if one["hour"] >= WARM_UP_H]
+        if len({int(one["hour"]) for one in late}) < LEAST_HOURS:
+            return {}
         hours = [one["hour"] for one in late]
         return {name: slope(hours, [one[name] for one in late]) for name in self.figure_names}
 
@@ -202,7 +204,6 @@ class Soak:
     async def _sample(self, world: StandIn, watcher: PopWatcher, progress: bool) -> None:
         begun = world_time()
         while True:
-            await asyncio.sleep(SAMPLE_S)
             # the memory of the model is not the daemon's
             world.finished.clear()
             watcher.first.clear()
@@ -213,6 +214,7 @@ class Soak:
             self.day.samples.append(sample)
             if progress and len(self.day.samples) % 12 == 0:
                 print(json.dumps(sample), flush=True)
+            await asyncio.sleep(SAMPLE_S)
 
     # --- what it came to -------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import numpy as np
 from simulator.intervals import student_quantile
 
 LEVEL = 0.95
+LEAST_HOURS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def slope(hours: Sequence[float], values: Sequence[float]) -> Slope:
     of = np.asarray(values, dtype=float)
     bins = np.floor(at).astype(int)
     names = sorted(set(bins.tolist()))
-    if len(names) < 4:
+    if len(names) < LEAST_HOURS:
         raise ValueError("a slope wants four hours of samples")
     x = np.array([at[bins == name].mean() for name in names])
     y = np.array([of[bins == name].mean() for name in names])

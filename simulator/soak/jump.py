@@ -46,26 +46,20 @@ class Busy:
         import anyio.to_thread
         from aiosqlite.core import Connection
 
-        execute = Connection._execute  # noqa: SLF001 - the one door to its thread
+        self._watch_one(Connection, "_execute")  # the one door to its thread
+        self._watch_one(anyio.to_thread, "run_sync")
 
-        async def counted(connection: Any, function: Any, *args: Any, **options: Any) -> Any:
+    def _watch_one(self, owner: Any, name: str) -> None:
+        plain = getattr(owner, name)
+
+        async def counted(*args: Any, **options: Any) -> Any:
             self.count += 1
             try:
-                return await execute(connection, function, *args, **options)
+                return await plain(*args, **options)
             finally:
                 self.count -= 1
 
-        Connection._execute = counted  # type: ignore[method-assign]  # noqa: SLF001
-        run_sync = anyio.to_thread.run_sync
-
-        async def counted_sync(*args: Any, **options: Any) -> Any:
-            self.count += 1
-            try:
-                return await run_sync(*args, **options)
-            finally:
-                self.count -= 1
-
-        anyio.to_thread.run_sync = counted_sync
+        setattr(owner, name, counted)
 
     def add(self, future: asyncio.Future[Any]) -> asyncio.Future[Any]:
         """Count one piece of work until it is done."""
