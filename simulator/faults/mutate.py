@@ -51,7 +51,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "drop the intent commit",
         "acd/runner.py",
-        "await self._store.intend(w, self.clock.now())",
+        "await self._store.intend(w, at)",
         "pass",
         ("tests/test_runner.py",),
     ),
