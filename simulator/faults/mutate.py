@@ -58,7 +58,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "drop the GROUP guard",
         "dialplan/20-queue.conf",
-        " same => n,GotoIf($[${GROUP_COUNT(${ACD_AGENT}@agent)} > 1]?refused,double)\n",
+        " same => n(alone),GotoIf($[${GROUP_COUNT(${ACD_AGENT}@agent)} > 1]?refused,double)\n",
         "",
         ("tests/dialplan/test_contract.py",),
     ),
