@@ -13,6 +13,7 @@ from acd.core.events import (
     CallRefused,
     CallTransferred,
     EndedBy,
+    QueuedWhy,
     TalkEnded,
 )
 from acd.core.ids import Ani, CallId, Did, QueueId, SubscriberId
@@ -186,6 +187,29 @@ class Crowd:
         # no CallEntered: a call that we make ourselves does not come through the door
         queue_id, subscriber = self._queue_ids[number], self._subscribers[number]
         self._world.tell(CallQueued(caller.id, queue_id, subscriber, NO_DID, NO_ANI, since))
+
+    def move(self, what: tuple[Caller, int, QueueId]) -> None:
+        """A rule moved the caller to another queue; patience and place stay what they are."""
+        caller, tries, to = what
+        if caller.stage != WAITING or caller.tries != tries:
+            return
+        self.waiting[caller.queue] -= 1
+        self._world.ledger.count(caller, "overflowed", self._world.now - caller.entered_at)
+        caller.queue = number = self._numbers[to]
+        self.waiting[number] += 1
+        queue = self._scenario.queues[number]
+        self._world.tell(
+            CallQueued(
+                caller.id,
+                self._queue_ids[number],
+                self._subscribers[number],
+                NO_DID,
+                NO_ANI,
+                caller.entered_at,
+                QueuedWhy.RETURNED,
+                priority=queue.priority,
+            )
+        )
 
     def clear_lines(self, _: None) -> None:
         """Closing time of a centre that disconnects those still waiting."""

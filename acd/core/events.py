@@ -346,6 +346,15 @@ class QueueClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockWindow:
+    """A stretch of the clock that a rule speaks of began (`inside`) or ended; the calendar lives outside."""
+
+    window: str
+    inside: bool
+    at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlinePassed:
     """The instant named by `next_deadline()` came."""
 
@@ -453,6 +462,7 @@ Fact: TypeAlias = (
     | PolicyChanged
     | QueueOpened
     | QueueClosed
+    | ClockWindow
     | DeadlinePassed
     | IntervalStarted
     | WishFailed
