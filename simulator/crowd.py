@@ -18,7 +18,7 @@ from acd.core.events import (
 )
 from acd.core.ids import Ani, CallId, Did, QueueId, SubscriberId
 from simulator.arrivals import day_factor
-from simulator.callers import GONE, NO_SHEET, OUTSIDE, RINGING, TALKING, WAITING, Caller, draw_day
+from simulator.callers import GONE, LEAVING, NO_SHEET, OUTSIDE, RINGING, TALKING, WAITING, Caller, draw_day
 from simulator.scenario import DAY_MS
 
 if TYPE_CHECKING:
@@ -191,8 +191,9 @@ class Crowd:
     def move(self, what: tuple[Caller, int, QueueId]) -> None:
         """A rule moved the caller to another queue; patience and place stay what they are."""
         caller, tries, to = what
-        if caller.stage != WAITING or caller.tries != tries:
+        if caller.stage != LEAVING or caller.tries != tries:
             return
+        caller.stage = WAITING
         self.waiting[caller.queue] -= 1
         self._world.ledger.count(caller, "overflowed", self._world.now - caller.entered_at)
         caller.queue = number = self._numbers[to]

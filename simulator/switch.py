@@ -101,6 +101,7 @@ class SimulatedSwitch:
         """A rule moves a waiting caller: he waits on in the other queue."""
         caller = self._world.live.get(wish.call)
         if caller is not None and caller.stage == WAITING:
+            caller.stage = LEAVING
             self._world.soon(self._world.crowd.move, (caller, caller.tries, wish.queue))
 
     def announce(self, wish: Announce) -> None:

@@ -32,7 +32,12 @@ def rule(when: str, *do: str, every_s: float | None = None, name: str = "r") -> 
 
 def telling(*rules: Rule, agents: tuple[str, ...] = (), law: int = 3, max_wait_s: int = 600) -> Telling:
     desk = QueuePolicy(
-        "desk", "firm", needs=(SkillNeed("law", law),), rules=rules, wrap_up_ms=0, max_wait_ms=max_wait_s * 1000
+        "desk",
+        "firm",
+        needs=(SkillNeed("law", law),),
+        rules=rules,
+        wrap_up_ms=0,
+        max_wait_ms=max_wait_s * 1000,
     )
     people = AGENTS if "back" in agents else AGENTS[:2]
     t = Telling(policy=Policy((desk, QueuePolicy("other", "firm", wrap_up_ms=0)), people), synced=False)
@@ -211,7 +216,8 @@ def test_a_reload_puts_new_rules_in_force_for_those_who_wait():
 
 def test_a_call_waiting_says_what_each_rule_waits_for():
     t = telling(
-        rule("waited_s >= 10", "announce a", name="sorry"), rule("depth > 4", "offer_callback", name="long line")
+        rule("waited_s >= 10", "announce a", name="sorry"),
+        rule("depth > 4", "offer_callback", name="long line"),
     )
     t.queued(0)
     lines = t.engine.explain("c1", 4_000)
