@@ -125,6 +125,8 @@ class Parcel:
     text: str
     facts: tuple[tuple[str, str], ...] = ()
     """For machines: card number, subscriber, urgency ..."""
+    reference: str = ""
+    """Signed name by which a bounce or a reply is recognised; empty: none is expected."""
 
 
 class Courier(Protocol):
