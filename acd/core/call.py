@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from acd.core.events import EndReason
     from acd.core.ids import AgentId, CallId, EffectId, SkillId
     from acd.core.instant import Duration, Instant
+    from acd.core.rules import Rule
     from acd.core.tally import Left
 
 
@@ -141,6 +142,22 @@ class Leg:
         return max(0, self.ended_at - self.answered_at - self.hold_ms)
 
 
+class RuleMarks:
+    """What rules did to one call; another queue has other rules and begins without marks."""
+
+    __slots__ = ("eased", "fired", "lift", "needs")
+
+    def __init__(self) -> None:
+        self.fired: dict[Rule, Instant] = {}
+        """The rules that applied, and when last."""
+        self.lift = 1.0
+        """Factor on the priority."""
+        self.needs: tuple[tuple[SkillId, int], ...] = ()
+        """Requirements added."""
+        self.eased: tuple[tuple[SkillId, int], ...] = ()
+        """Requirements lowered to these levels; 0 is dropped."""
+
+
 class Call:
     """One caller's channel, from the door to the closed card."""
 
@@ -158,6 +175,7 @@ class Call:
         "entered_at",
         "explanation",
         "fallback_effect",
+        "fallback_reason",
         "fields",
         "final",
         "from_fallback",
@@ -168,7 +186,9 @@ class Call:
         "left_at",
         "leg",
         "legs",
+        "marks",
         "missing_since",
+        "move_effect",
         "needs",
         "order",
         "priority",
@@ -182,10 +202,11 @@ class Call:
         "stay_at",
         "sticky",
         "subscriber",
+        "waits_again",
         "wrapping",
     )
 
-    def __init__(self, id: CallId, did: Did, ani: Ani, entered_at: Instant, order: int) -> None:  # noqa: A002
+    def __init__(self, id: CallId, did: Did, ani: Ani, entered_at: Instant, order: int) -> None:  # noqa: A002, PLR0915 - one line per field
         self.id = id
         self.did = did
         self.ani = ani
@@ -198,6 +219,10 @@ class Call:
         self.priority = 1.0
         self.needs: tuple[tuple[SkillId, int], ...] = ()
         self.sticky: AgentId | None = None
+        self.marks: RuleMarks | None = None
+        """What rules did to this call in its present queue; None before the first."""
+        self.waits_again: Instant | None = None
+        """When the caller came back into a line after a talk."""
         self.skip: tuple[AgentId, ...] = ()
         self.known = True
         """False for a call of which we heard only the end: no card until more is known."""
@@ -215,6 +240,9 @@ class Call:
         """How the present stay was counted, so that late news can correct the count."""
         self.left_at: Instant | None = None
         self.fallback_effect: EffectId | None = None
+        self.fallback_reason = "max_wait"
+        self.move_effect: EffectId | None = None
+        """Our wish that the caller wait in another queue, not yet confirmed."""
         self.missing_since: Instant | None = None
         """When an audit first did not find it; the note of its end may just be on its way."""
         self.final: EndReason | None = None
@@ -248,6 +276,11 @@ class Call:
             if leg.attempt == attempt:
                 return leg
         return None
+
+    @property
+    def waits_from(self) -> Instant:
+        """From here the longest wait and the rules count: the entry, or the end of the talk before."""
+        return self.entered_at if self.waits_again is None else self.waits_again
 
     @property
     def was_answered(self) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from acd.core.call import Call, CallSignal, CallState, Leg
 from acd.core.cards import reason_by_state
-from acd.core.effects import HangUpStrayLeg, SendToFallback
+from acd.core.effects import HangUpStrayLeg, MoveToQueue, SendToFallback
 from acd.core.events import (
     AgentRinging,
     CallAnswered,
@@ -41,7 +41,7 @@ from acd.core.tally import Way
 if TYPE_CHECKING:
     from acd.core.cards import Cards
     from acd.core.floor import Floor
-    from acd.core.ids import AgentId, CallId
+    from acd.core.ids import AgentId, CallId, QueueId
     from acd.core.instant import Instant
     from acd.core.offers import Offers
 
@@ -109,6 +109,8 @@ class CallFacts:
             self._take_place(call, fact, when)
             floor.to_line(call, now)
         else:
+            if call.was_answered:
+                call.waits_again = when
             call.apply(_CALL_ON_QUEUED)
             self._take_place(call, fact, when)
             floor.note(call, when, f"{fact.queue} {fact.why.word}")
@@ -134,6 +136,7 @@ class CallFacts:
             call.order = -abs(call.order)
         if not moved:
             return
+        call.marks = None  # another queue, other rules
         if call.queued_at is None:
             call.queued_at = call.stay_at = when if fact.at is not None else call.entered_at
         else:
@@ -145,6 +148,7 @@ class CallFacts:
         """The agent's leg died and the caller waits on, before everybody else."""
         self.offers.talk_over(call, _CALL_ON_AGENT_LOST, by, when, now)
         call.order = -abs(call.order)
+        call.waits_again = when
         self.floor.to_line(call, now)
 
     def refused(self, fact: CallRefused, now: Instant) -> None:
@@ -402,21 +406,47 @@ class CallFacts:
 
     def waited_too_long(self, call_id: CallId, now: Instant) -> None:
         """The longest wait is reached, or our wish for fallback was not confirmed: wish (again)."""
+        call = self.floor.calls[call_id]
+        if call.fallback_effect is not None:
+            self.ask_fallback(call, call.fallback_reason, now)
+            return
+        self.ask_fallback(call, "max_wait", now)
+        self.floor.explain(call, "longest wait reached: asked for fallback")
+
+    def ask_fallback(self, call: Call, reason: str, now: Instant) -> None:
+        """Take a waiting call from the agents' sight and wish it into the dialplan's fallback, until it is."""
         floor = self.floor
-        call = floor.calls[call_id]
         floor.from_line(call)
         call.fallback_effect = floor.effect()
+        call.fallback_reason = reason
         floor.by_effect[call.fallback_effect] = call.id
-        floor.out.append(SendToFallback(call.fallback_effect, call.id, "max_wait"))
+        floor.out.append(SendToFallback(call.fallback_effect, call.id, reason))
         floor.deadlines.set(("max_wait", call.id), now + floor.policy.fallback_retry_ms)
-        floor.explain(call, "longest wait reached: asked for fallback")
+
+    def ask_move(self, call: Call, queue: QueueId, now: Instant) -> None:
+        """Wish the caller into another queue; meanwhile nobody is offered the call."""
+        floor = self.floor
+        floor.from_line(call)
+        call.move_effect = floor.effect()
+        floor.by_effect[call.move_effect] = call.id
+        floor.out.append(MoveToQueue(call.move_effect, call.id, queue))
+        floor.limit_wait(call, now)
+        floor.deadlines.set(("move", call.id), now + floor.policy.fallback_retry_ms)
+
+    def not_moved(self, call_id: CallId, now: Instant) -> None:
+        """The dialplan did not confirm the move in time, or refused it: the caller waits on where he is."""
+        call = self.floor.calls[call_id]
+        self.floor.count("moves_not_made")
+        self.floor.off_line(call)
+        self.floor.explain(call, "the switch did not move the caller: waits on here")
+        self.floor.to_line(call, now)
 
     def may_be_offered_to_all(self, call_id: CallId, now: Instant) -> None:
         """Others were tried long enough: the skipped agents count again."""
         call = self.floor.calls[call_id]
         self.floor.matcher.remove_call(call.id)
         call.skip = ()
-        if call.fallback_effect is None:
+        if call.fallback_effect is None and call.move_effect is None:
             self.floor.to_line(call, now)
 
     def wish_failed(self, effect: EffectId, reason: str, now: Instant) -> None:
@@ -435,6 +465,8 @@ class CallFacts:
         if call.leg is not None and call.leg.effect == effect:
             sooner = now + floor.policy.offer_confirm_ms // 4
             floor.deadlines.set(("offer", call.leg.agent), sooner)
+        elif call.move_effect == effect:
+            self.not_moved(call.id, now)
 
     # --- helpers --------------------------------------------------------------------------------
 

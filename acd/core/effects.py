@@ -95,6 +95,27 @@ class SendToFallback:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveToQueue:
+    """Let the caller wait in another queue, at the place the original entry gives: one Redirect.
+
+    The dialplan's note that it waits there is the move; until then nobody is offered the call.
+    """
+
+    effect: EffectId
+    call: CallId
+    queue: QueueId
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Play this sound file to the waiting caller at the loop's next turn."""
+
+    effect: EffectId
+    call: CallId
+    sound: str
+
+
+@dataclass(frozen=True, slots=True)
 class OfferCallback:
     """Let the waiting loop offer a callback to this caller at its next turn."""
 
@@ -152,6 +173,8 @@ Effect: TypeAlias = (
     | OpenWrapUp
     | CloseWrapUp
     | SendToFallback
+    | MoveToQueue
+    | Announce
     | OfferCallback
     | HangUpStrayLeg
     | KeepAgentStatus

@@ -349,6 +349,15 @@ class QueueClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockWindow:
+    """A stretch of the clock that a rule speaks of began (`inside`) or ended; the calendar lives outside."""
+
+    window: str
+    inside: bool
+    at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlinePassed:
     """The instant named by `next_deadline()` came."""
 
@@ -456,6 +465,7 @@ Fact: TypeAlias = (
     | PolicyChanged
     | QueueOpened
     | QueueClosed
+    | ClockWindow
     | DeadlinePassed
     | IntervalStarted
     | WishFailed

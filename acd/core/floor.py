@@ -23,6 +23,7 @@ from acd.core.tally import QueueTally, Way
 if TYPE_CHECKING:
     from acd.core.effects import Effect
     from acd.core.instant import Instant
+    from acd.core.rulebook import Rulebook
 
 # Members by name: to read an Enum's attribute costs 100 ns and more in Python 3.11 (decision 0150).
 _AGENT_IDLE: Final = AgentState.IDLE
@@ -79,11 +80,17 @@ class Floor:
         "order_serial",
         "out",
         "policy",
+        "rulebook",
         "synced",
+        "windows",
     )
 
     def __init__(self, policy: Policy, matcher: Matcher) -> None:
         self.matcher = matcher
+        self.rulebook: Rulebook | None = None
+        """Looks after the rules; None while no queue has any."""
+        self.windows: dict[str, bool] = {}
+        """Stretches of the clock that rules speak of: whether we are inside."""
         self.calls: dict[CallId, Call] = {}
         self.closed: OrderedDict[CallId, Call] = OrderedDict()
         """Ended calls that still accept late facts and card fields, oldest first.
@@ -203,23 +210,35 @@ class Floor:
 
     def to_line(self, call: Call, now: Instant) -> None:
         """Put a waiting call (again) where the matcher sees it, at its own place."""
+        self.show(call)
+        self.limit_wait(call, now)
+        if call.skip:
+            self.deadlines.set(("skip", call.id), now + self.policy.skip_ms)
+        if self.rulebook is not None:
+            self.rulebook.waits(call)
+
+    def show(self, call: Call) -> None:
+        """Let the matcher see the call as it now is."""
+        marks = call.marks
         self.matcher.add_call(
             Waiting(
                 call.id,
                 call.queue,
                 call.entered_at,
                 call.order,
-                call.priority,
-                call.needs,
+                call.priority if marks is None else call.priority * marks.lift,
+                call.needs if marks is None else (*call.needs, *marks.needs),
                 call.sticky,
                 call.skip,
+                () if marks is None else marks.eased,
             )
         )
         self.dirty = True
+
+    def limit_wait(self, call: Call, now: Instant) -> None:
+        """Every wait has an end. A talk before is no wait: a caller who comes back gets the whole time."""
         limit = self.lines[call.queue].policy.max_wait_ms
-        self.deadlines.set(("max_wait", call.id), max(now, call.entered_at + limit))
-        if call.skip:
-            self.deadlines.set(("skip", call.id), now + self.policy.skip_ms)
+        self.deadlines.set(("max_wait", call.id), max(now, call.waits_from + limit))
 
     def from_line(self, call: Call) -> None:
         """Take the call out of the matcher's sight; harmless if it is not there."""
@@ -234,6 +253,12 @@ class Floor:
         if call.fallback_effect is not None:
             self.by_effect.pop(call.fallback_effect, None)
             call.fallback_effect = None
+        if call.move_effect is not None:
+            self.by_effect.pop(call.move_effect, None)
+            self.deadlines.cancel(("move", call.id))
+            call.move_effect = None
+        if self.rulebook is not None:
+            self.rulebook.gone(call)
 
     def left_line(self, call: Call, way: Way, when: Instant) -> None:
         """Count, once per stay, that the call left its queue."""
@@ -269,6 +294,8 @@ class Floor:
 
     def refresh(self, agent: Agent) -> None:
         """Tell the matcher whether the agent is ready, if that changed."""
+        if self.rulebook is not None:
+            self.rulebook.agent_changed(agent)
         ready = agent.ready
         if ready is agent.offered_ready:
             return
@@ -289,6 +316,8 @@ class Floor:
                 self.matcher.remove_agent(agent.id)
                 self.deadlines.cancel(("rest", agent.id))
                 self.agents.pop(agent.id, None)
+                if self.rulebook is not None:
+                    self.rulebook.agent_changed(agent)
                 return
         self.refresh(agent)
 

@@ -95,7 +95,7 @@ class Indexes:
             self.add_agent(agent, since)
 
     def _add_queue(self, queue: QueuePolicy) -> Line:
-        line = Line((queue.id, (), queue.priority), queue, len(self._lines), None)
+        line = Line((queue.id, (), queue.priority, ()), queue, len(self._lines), None)
         self._lines[line.key] = line
         self._queues[queue.id] = line
         line.fit(self._skills.candidates(line))
@@ -112,9 +112,9 @@ class Indexes:
         if home is None:
             home = self._add_queue(QueuePolicy(call.queue, SubscriberId(call.queue)))
         priority = home.policy.priority * call.priority
-        if not call.needs and priority == home.policy.priority:
+        if not call.needs and priority == home.policy.priority and not call.eased:
             return home
-        key: LineKey = (call.queue, call.needs, priority)
+        key: LineKey = (call.queue, call.needs, priority, call.eased)
         line = self._lines.get(key)
         if line is None:
             if len(self._lines) > len(self._queues) + _MAX_IDLE_LINES:
@@ -249,6 +249,21 @@ class Indexes:
 
     def _free_per_s(self, home: Line) -> float:
         return max(home.busy, LEAST_BUSY) / self._talk_s
+
+    def open_reserve(self, queue: QueueId, upto: int, now: Instant) -> None:
+        """A rule opens this queue's reserve up to that class; it closes by load like any other."""
+        home = self._queues.get(queue)
+        if home is not None and min(upto, home.reserves) > home.reserve_open:
+            home.reserve_open = min(upto, home.reserves)
+            home.reserve_quiet_since = None
+            for line in self._waiting:
+                if line.home is home:
+                    self._look_again(now, line)
+
+    def reserve_open(self, queue: QueueId) -> int:
+        """Return the highest reserve class that is open for this queue, 0 none."""
+        home = self._queues.get(queue)
+        return 0 if home is None else home.reserve_open
 
     def expected_wait_ms(self, queue: QueueId, place: int, method: str = "calibrated") -> Duration | None:
         """Return the wait to expect at this place of the queue (1 is next); None for unknown queues.

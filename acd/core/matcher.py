@@ -32,6 +32,8 @@ class Waiting:
     sticky: AgentId | None = None
     skip: tuple[AgentId, ...] = ()
     """Agents who already let this call ring: not offered again at once."""
+    eased: tuple[tuple[SkillId, int], ...] = ()
+    """Requirements lowered by rule to these levels, whoever asked for them; 0 drops one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,12 @@ class Matcher(Protocol):
 
     def position(self, call: CallId) -> int:
         """Place of the call in its own queue, 1 is next; 0 when it does not wait."""
+
+    def open_reserve(self, queue: QueueId, upto: int, now: Instant) -> None:
+        """A rule opens this queue's reserve up to that class; it closes by load like any other."""
+
+    def reserve_open(self, queue: QueueId) -> int:
+        """The highest reserve class that is open for this queue, 0 none."""
 
     def expected_wait_ms(self, queue: QueueId, place: int) -> Duration | None:
         """Time still to wait at this place of the queue, 1 is next; None without an honest estimate."""
