@@ -117,6 +117,8 @@ class Runner:
             wish.OpenWrapUp: lambda w: self._pop(self._pops.open_wrap_up, w),
             wish.CloseWrapUp: lambda w: self._pop(self._pops.close_wrap_up, w),
             wish.SendToFallback: lambda w: self._command(self._switch.send_to_fallback, w),
+            wish.MoveToQueue: lambda w: self._command(self._switch.move_to_queue, w),
+            wish.Announce: lambda w: self._command(self._switch.announce, w),
             wish.OfferCallback: lambda w: self._command(self._switch.offer_callback, w),
             wish.HangUpStrayLeg: lambda w: self._command(self._switch.hang_up_stray_leg, w),
             wish.AskForSync: lambda _w: ask_sync(),
