@@ -35,7 +35,12 @@ KEEP_AGAIN_S = 1.0
 INBOX_LIMIT = 100_000
 """Facts waiting to be stepped; far above any real burst. Beyond it telemetry would lie, so we stop."""
 
-_SWITCH = frozenset({wish.OfferCall, wish.SendToFallback, wish.OfferCallback, wish.HangUpStrayLeg})
+_SWITCH = frozenset(
+    {
+        wish.OfferCall, wish.SendToFallback, wish.MoveToQueue, wish.Announce, wish.OfferCallback,
+        wish.HangUpStrayLeg,
+    }
+)  # fmt: skip
 """Wishes to the switch: of one step they leave first, in their order."""
 
 Dossier = Callable[["wish.ShowPop"], Mapping[str, object]]
