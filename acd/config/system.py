@@ -184,6 +184,9 @@ class Store(Section):
 
     path: Path = Field(default=Path("acd.db"), description="SQLite file")
     fact_log: Path = Field(default=Path("facts"), description="Directory of the fact log")
+    ballast_mib: Annotated[int, Field(ge=0, le=10_240)] = Field(
+        default=64, description="Room kept for cards when something else fills the disk, MiB; 0 = none"
+    )
 
 
 class Mqtt(Section):

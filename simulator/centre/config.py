@@ -49,6 +49,7 @@ class CentreSpec:
     ring_timeout_s: float = 12.0
     max_wait_s: float = 600.0
     webhook: str = ""
+    ballast_mib: int = 0
     extra: dict[str, Any] = field(default_factory=dict)
     """Laid over everything, as conf.d/99-extra.yaml."""
 
@@ -136,6 +137,7 @@ def _system(spec: CentreSpec) -> dict[str, Any]:
         "centre": {"name": "Demo centre", "time_zone": "Europe/Moscow", "language": "ru", "region": "RU"},
         "asterisk": asterisk,
         "mqtt": {"port": spec.mqtt_port, "password": {"file": "secrets/mqtt"}},
+        "store": {"ballast_mib": spec.ballast_mib},
         "http": {"port": spec.http_port, "token": {"file": "secrets/http-token"}},
     }
     if spec.webhook:
