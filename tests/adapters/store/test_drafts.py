@@ -47,7 +47,7 @@ async def test_drafts_are_bounded_and_other_calls_are_not_touched(tmp_path):
 async def test_drafts_are_erased_with_the_person_and_leave_by_age(tmp_path):
     path, card = tmp_path / "acd.db", make_card(ani="+79160000001", fields=())
     async with opened(path) as store:
-        await store.keep_draft(card.call, (("callback_number", "8 916 555-44-33"),))
+        await store.keep_draft(card.call, (("callback_number", "89165554433"),))
         await store.keep_draft("never-ended", (("note", "call +79165554433"),))
         await store.keep_draft("old", (("note", "x"),))
         now = store._clock.now()
