@@ -52,7 +52,7 @@ STUCK_AFTER = 10_000
 """So many deadlines at one instant without anything else happening: the engine is going in circles."""
 
 
-class StuckError(AssertionError):
+class StuckError(Exception):
     """The engine names deadlines that do not move time forward."""
 
 
@@ -136,8 +136,9 @@ class World:
             act = acts.get(wish.__class__)
             if act is not None:
                 act(wish)
-        for watcher in self._watchers:
-            watcher(self, fact, wishes)
+        if self._watchers:
+            for watcher in self._watchers:
+                watcher(self, fact, wishes)
 
     # --- the loop -------------------------------------------------------------------------------
 
