@@ -50,7 +50,6 @@ OF_THE_CORE = (
 OF_THE_WORLD = (
     "agents",
     "callers",
-    "clock",
     "crowd",
     "draws",
     "ledger",
