@@ -121,6 +121,18 @@ As UserEvent AcdEnter: headers Call, Queue, Agent, Ms, Did, Ani (first letter ca
 A UserEvent also carries the channel's own headers before its `UserEvent:` line, one of them the dialplan's
 `Priority`: of a header that comes twice the LAST one is the note's."""
 
+NUMBER_STATUSES: dict[str, str] = {
+    "ANSWER": "answered",
+    "NOANSWER": "no_answer",
+    "BUSY": "busy",
+    "CHANUNAVAIL": "unreachable",
+    "CONGESTION": "unreachable",
+    "CANCEL": "cancelled",
+    "REFUSED": "refused",
+    "NO_AGENT": "no_agent",
+}
+"""Status of AcdNumberEnd to the result of a call-back (acd.core.events.NumberResult); others are `failed`."""
+
 QUESTIONS = ("enter_queue", "announce_wait")
 """FastAGI paths the dialplan asks: agi://host:port/enter_queue with arguments call, did, ani;
 agi://host:port/announce_wait with argument call. Each has 1.5 s before the dialplan goes on without it."""

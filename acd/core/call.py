@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from acd.core.callback_events import NumberResult
 from acd.core.events import EndedBy
 from acd.core.ids import Ani, Did, QueueId, SubscriberId
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from acd.core.ids import AgentId, CallId, EffectId, SkillId
     from acd.core.instant import Duration, Instant
     from acd.core.tally import Left
+
+
+CALLBACK_RESULT = "callback_result"
+"""Card field: what became of the number that is called back."""
 
 
 class CallState(Enum):
@@ -167,9 +172,11 @@ class Call:
         "left_at",
         "leg",
         "legs",
+        "missed",
         "missing_since",
         "needs",
         "order",
+        "place_at",
         "priority",
         "queue",
         "queued_at",
@@ -188,7 +195,8 @@ class Call:
         self.id = id
         self.did = did
         self.ani = ani
-        self.entered_at = entered_at
+        self.entered_at = self.place_at = entered_at
+        """Its place in line is its moment of entry; that of a call-back may be the entry of the caller who asked."""
         self.order = order
         self.state = CallState.NEW
         self.queue = QueueId("")
@@ -200,6 +208,8 @@ class Call:
         self.skip: tuple[AgentId, ...] = ()
         self.known = True
         """False for a call of which we heard only the end: no card until more is known."""
+        self.missed: CallId | None = None
+        """Of a call-back of ours: the missed call it answers (or empty). None for callers."""
         self.queued_at: Instant | None = None
         """First entry into a queue: wait times count from here, routing before it does not."""
         self.stay_at: Instant | None = None
@@ -247,6 +257,16 @@ class Call:
             if leg.attempt == attempt:
                 return leg
         return None
+
+    @property
+    def outbound(self) -> bool:
+        """Whether it is a call-back of ours: no caller waits, so it counts in no queue's service level."""
+        return self.missed is not None
+
+    @property
+    def reached(self) -> bool:
+        """Whether the number we call back answered."""
+        return self.fields.get(CALLBACK_RESULT) == NumberResult.ANSWERED.value
 
     @property
     def was_answered(self) -> bool:

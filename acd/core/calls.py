@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from acd.core.call import Call, CallSignal, CallState, Leg
+from acd.core.call import CALLBACK_RESULT, Call, CallSignal, CallState, Leg
+from acd.core.callback_events import NumberResult
 from acd.core.cards import reason_by_state
 from acd.core.effects import HangUpStrayLeg, SendToFallback
 from acd.core.events import (
@@ -39,6 +40,7 @@ from acd.core.offers import GIVEN_UP
 from acd.core.tally import Way
 
 if TYPE_CHECKING:
+    from acd.core.callback_events import CallbackBegun, NumberCalled
     from acd.core.cards import Cards
     from acd.core.floor import Floor
     from acd.core.ids import AgentId, CallId
@@ -120,6 +122,10 @@ class CallFacts:
             call.order = -abs(call.order)
         if not moved:
             return
+        if call.outbound:
+            call.place_at = min(fact.entered_at, call.entered_at)
+            call.queued_at = when if call.queued_at is None else call.queued_at
+            return  # nobody waits on the line: it is no offered call
         if call.queued_at is None:
             call.queued_at = call.stay_at = when if fact.at is not None else call.entered_at
         else:
@@ -337,6 +343,29 @@ class CallFacts:
         self._part(call, when, now)
         self._gone_soon(call, EndReason.CALLBACK, "callback chosen", when)
 
+    def callback_begun(self, fact: CallbackBegun, now: Instant) -> None:  # noqa: ARG002  same shape as all
+        """The call is one of ours to a number that we owe a call."""
+        call = self._known(fact.call)
+        if call is None or call.outbound:
+            return
+        mark_outbound(call, fact.missed)
+        self.cards.write_if_due(call)
+
+    def number_called(self, fact: NumberCalled, now: Instant) -> None:
+        """What became of the number: an answer outdoes every other news, told late it corrects the end."""
+        call = self._known(fact.call)
+        if call is None or call.reached:
+            return
+        if fact.result is NumberResult.DIALLED and CALLBACK_RESULT in call.fields:
+            return
+        call.fields[CALLBACK_RESULT] = fact.result.value
+        if call.state is not CallState.ENDED:
+            self.floor.note(call, happened(fact, now), f"number {fact.result.value}")
+            return
+        if call.reached and call.reason is EndReason.NOT_REACHED and not call.reason_given:
+            call.reason = EndReason.HANDLED
+        self.cards.write_if_due(call)
+
     def _part(self, call: Call, when: Instant, now: Instant) -> None:
         """Free whoever was meant for this caller, because the caller is going elsewhere."""
         if call.state is CallState.WAITING:
@@ -438,6 +467,14 @@ class CallFacts:
 
     def _illegal(self, call: Call, what: str) -> None:
         self.floor.count(f"illegal_call_{call.state.value}_{what}")
+
+
+def mark_outbound(call: Call, missed: CallId) -> None:
+    """Say on call and card that it is a call-back, and of which call."""
+    call.missed = missed
+    call.fields["direction"] = "outbound"
+    if missed:
+        call.fields["callback_of"] = missed
 
 
 def describe(call: Call, fact: CallQueued) -> None:

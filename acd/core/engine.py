@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from acd.core import events, invariants
+from acd.core import callback_events, events, invariants
 from acd.core.agents import AgentFacts
 from acd.core.call import CallState
 from acd.core.calls import CallFacts
@@ -77,6 +77,8 @@ class Engine:
             events.CallTransferred: calls.transferred,
             events.CallLeftToFallback: calls.left_to_fallback,
             events.CallbackChosen: calls.callback_chosen,
+            callback_events.CallbackBegun: calls.callback_begun,
+            callback_events.NumberCalled: calls.number_called,
             events.CallEnded: calls.ended,
             events.CardFilled: calls.card_filled,
             events.AgentLoggedIn: agents.logged_in,

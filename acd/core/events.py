@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
+from acd.core.callback_events import CallbackBegun, NumberCalled
 from acd.core.ids import AgentId, Ani, CallId, Did, EffectId, QueueId, SkillId, SubscriberId
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class EndReason(Enum):
     CALLBACK = "callback"
     TRANSFERRED = "transferred"
     PBX_FAILED = "pbx_failed"
+    NOT_REACHED = "not_reached"
+    """A call-back of ours that did not lead to a talk with the number: no agent, or no answer there."""
 
 
 class EndedBy(Enum):
@@ -394,6 +397,8 @@ class LiveCall:
     priority: float = 1.0
     needs: tuple[tuple[SkillId, int], ...] = ()
     sticky: AgentId | None = None
+    missed: CallId | None = None
+    """For a call-back of ours: the missed call it answers; None for callers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,6 +443,8 @@ Fact: TypeAlias = (
     | CallTransferred
     | CallLeftToFallback
     | CallbackChosen
+    | CallbackBegun
+    | NumberCalled
     | CallEnded
     | CardFilled
     | AgentLoggedIn

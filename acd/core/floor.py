@@ -201,7 +201,7 @@ class Floor:
             Waiting(
                 call.id,
                 call.queue,
-                call.entered_at,
+                call.place_at,
                 call.order,
                 call.priority,
                 call.needs,
@@ -211,7 +211,9 @@ class Floor:
         )
         self.dirty = True
         limit = self.lines[call.queue].policy.max_wait_ms
-        self.deadlines.set(("max_wait", call.id), max(now, call.entered_at + limit))
+        # a kept place may be old: a call-back's own wait counts (the dialplan's fallback gives it up)
+        since = call.queued_at if call.outbound else call.entered_at
+        self.deadlines.set(("max_wait", call.id), max(now, (now if since is None else since) + limit))
         if call.skip:
             self.deadlines.set(("skip", call.id), now + self.policy.skip_ms)
 
