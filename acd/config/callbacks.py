@@ -10,7 +10,6 @@ from pydantic import Field, field_validator
 
 from acd.config.strict_yaml import Flag, Number, Section, Whole
 from acd.config.system import Account, Seconds, SecretReference
-from acd.core.instant import HOUR_MS
 from acd.desk.ledger import LedgerRules
 
 TimeOfDay: TypeAlias = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-4]):[0-5][0-9]$")]
@@ -86,7 +85,7 @@ def ledger_rules(settings: Callbacks | None, home_region: str) -> LedgerRules:
     if settings is None:
         return LedgerRules(regions=(home_region,))
     return LedgerRules(
-        deadline_ms=round(settings.deadline_h * HOUR_MS),
+        deadline_ms=round(settings.deadline_h * 3_600_000),
         regions=settings.regions or (home_region,),
         prefixes=settings.prefixes,
         min_ring_ms=round(settings.min_ring_s * 1000),

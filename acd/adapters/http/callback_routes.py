@@ -1,4 +1,4 @@
-"""Call-backs that are owed: looked at by everybody at work, decided by the supervisor (003-24, security row 9)."""
+"""Call-backs that are owed, seen and decided by the supervisor (003-24, security row 9)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from acd.adapters.http import views
-from acd.adapters.http.auth import AgentOrSupervisor, only
+from acd.adapters.http.auth import only
 from acd.credentials import Principal, Role
 from acd.ports import PortError
 
@@ -38,7 +38,7 @@ def _book(request: Request) -> CallbackBook:
 @router.get("/callbacks")
 async def tasks(
     request: Request,
-    _who: AgentOrSupervisor,
+    _who: OnlySupervisor,
     held: bool = False,  # noqa: FBT001, FBT002 - a query parameter
     everything: bool = False,  # noqa: FBT001, FBT002 - a query parameter
 ) -> Response:
