@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
+from acd.core.record import Worded
+
 if TYPE_CHECKING:
+    from dataclasses import dataclass
+
     from acd.core.ids import CallId
     from acd.core.instant import Instant
+else:
+    from acd.core.record import dataclass
 
 
-class NumberResult(Enum):
+class NumberResult(Worded):
     """What became of the number that is called back."""
 
     DIALLED = "dialled"

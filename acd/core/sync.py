@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from acd.core.agent import AgentSignal, AgentState, AgentStatus
 from acd.core.call import Call, CallSignal, CallState
-from acd.core.calls import mark_outbound
+from acd.core.callbacks import mark_outbound
 from acd.core.effects import AskForSync
 from acd.core.events import CallEnded, EndedBy, EndReason, LinkLost, LiveAgent, LiveCall, WorldSynced
 
@@ -107,6 +107,7 @@ class Sync:
             call.card_number = live.card_number
             if live.missed is not None:
                 mark_outbound(call, live.missed)
+                call.waits_again = now  # its place may be old, its wait in line is bounded anew
             if live.queue and live.stage != "enter":
                 self._adopt_place(call, live)
         call.missing_since = None
