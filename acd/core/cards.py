@@ -30,6 +30,7 @@ _WAYS = {
     EndReason.PBX_FAILED: Way.PBX_FAILED,
     EndReason.TRANSFERRED: Way.ANSWERED,
     EndReason.HANDLED: Way.ANSWERED,
+    EndReason.NOT_REACHED: Way.CALLBACK,  # for the table's completeness: call-backs stay uncounted
 }
 
 
@@ -41,6 +42,8 @@ def reason_by_state(call: Call) -> EndReason:
     """
     if call.final is not None:
         return call.final
+    if call.outbound:
+        return names.END_HANDLED if call.reached else names.END_NOT_REACHED
     if call.state is names.CALL_FALLBACK:
         return names.END_FALLBACK
     return names.END_HANDLED if call.was_answered else names.END_ABANDONED
