@@ -53,6 +53,7 @@ from acd.config.system import (
     Store,
     Webhook,
 )
+from acd.core.capacity import Capacity
 from acd.core.ids import AgentId, Did, QueueId, SkillId, SubscriberId
 from acd.core.policy import AgentPolicy, Policy, Promise, QueuePolicy, RoutingWeights, SkillNeed
 from acd.config.strict_yaml import ConfigError, Document, Problem, Section, check, merge, override, read, salvage
@@ -356,6 +357,7 @@ def policy_of(tree: Tree) -> Policy:
             skills=tuple((SkillId(skill), level) for skill, level in agent.skills.items()),
             rna_limit=agent.rna_limit,
             reserve=agent.reserve,
+            capacity=Capacity(calls=agent.capacity.calls, written=agent.capacity.written),
         )
         for name, agent in tree.agents.items()
     )

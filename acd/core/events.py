@@ -318,6 +318,24 @@ class DeviceUnreachable:
     at: Instant | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WorkTaken:
+    """The agent has a piece of written work in hand (e-mail, message, case)."""
+
+    agent: AgentId
+    work: str
+    at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkDone:
+    """The piece is finished or given back."""
+
+    agent: AgentId
+    work: str
+    at: Instant | None = None
+
+
 # --- system ------------------------------------------------------------------------------------
 
 
@@ -457,6 +475,8 @@ Fact: TypeAlias = (
     | WrapUpExtended
     | OwnCallStarted
     | OwnCallEnded
+    | WorkTaken
+    | WorkDone
     | DeviceReachable
     | DeviceUnreachable
     | PolicyChanged
