@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from acd.core.events import EndedBy
 from acd.core.ids import Ani, Did, QueueId, SubscriberId
+from acd.core.record import Worded
 
 if TYPE_CHECKING:
     from acd.core.card import CallCard
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from acd.core.tally import Left
 
 
-class CallState(Enum):
+class CallState(Worded):
     """What we know of the caller's channel."""
 
     __hash__ = object.__hash__  # by identity: the tables are looked up thousands of times a second

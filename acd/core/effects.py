@@ -6,14 +6,17 @@ outcome comes back as a fact (`WishFailed` with the same number, or what the swi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from acd.core.ids import AgentId, Ani, CallId, Did, EffectId, QueueId, SubscriberId
 
 if TYPE_CHECKING:
+    from dataclasses import dataclass
+
     from acd.core.card import CallCard
     from acd.core.instant import Duration, Instant
+else:
+    from acd.core.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

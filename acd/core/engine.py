@@ -118,7 +118,7 @@ class Engine:
         """
         floor = self._floor
         floor.out = []
-        self._handlers[type(fact)](fact, now)
+        self._handlers[fact.__class__](fact, now)
         if floor.leaving:
             floor.drop_lines()
         if floor.synced and (floor.dirty or (self._check is not None and self._check <= now)):

@@ -229,12 +229,14 @@ class Indexes:
 
     def _count(self, group: Group, ready: int, busy: int) -> None:
         group.busy += busy
+        priced = self._rule is None
         for line in group.queues:
             line.idle += ready
             line.busy += busy
             if line.gate is not None:
                 self._loaded[line] = None
-            self._revalue(line)
+            if priced:
+                self._revalue(line)
 
     def _forget_stale(self, now: Instant) -> None:
         """Drop agents busy for implausibly long: they paused or left without a talk to record."""
@@ -254,7 +256,8 @@ class Indexes:
         if line is not None:
             missed = not answered or waited_ms > line.policy.promise.threshold_ms
             line.price = self._debts.record(queue, missed=missed)
-            self._revalue(line)
+            if self._rule is None:
+                self._revalue(line)
 
     def record_talk(self, queue: QueueId, agent: AgentId, busy_ms: Duration) -> None:
         """An agent finished talk and wrap-up: feeds the rate at which agents become free."""
@@ -343,7 +346,7 @@ class Indexes:
 
     def _revalue(self, line: Line) -> None:
         """Work out the price of this queue's next ready agent, for the others."""
-        decay = self._score.decay(line.idle)
+        decay = self._score.decay(line.idle) if line.idle else 0.0
         if decay:
             calls_per_s = line.policy.expected_calls_per_s or line.arrivals.per_s
             coming = calls_per_s * self._talk_s / max(line.busy, LEAST_BUSY)

@@ -6,13 +6,16 @@ the end of each step. The matcher keeps its own indexes, so a pass costs what ch
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from dataclasses import dataclass
+
     from acd.core.ids import AgentId, CallId, QueueId, SkillId
     from acd.core.instant import Duration, Instant
     from acd.core.policy import Policy
+else:
+    from acd.core.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)
