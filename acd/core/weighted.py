@@ -50,7 +50,7 @@ class WeightedMatcher(Indexes):
 
     # --- the pass ---------------------------------------------------------------------------------
 
-    def assign(self, now: Instant) -> tuple[Assignment, ...]:
+    def assign(self, now: Instant) -> tuple[Assignment, ...]:  # noqa: C901 -- the pass stays in one piece
         """Decide. The assigned calls and agents are removed from the indexes."""
         if self._loaded or self._gates_due:
             self._tend_gates(now)
