@@ -280,7 +280,7 @@ class WeightedMatcher(Indexes):
     def next_check(self, now: Instant) -> Instant | None:
         """When a call held back, or a requirement about to relax, wants to be tested again."""
         due = self._due
-        if not due and not self._held:
+        if not due and not self._held and not self._gates_due:
             return None
         while due and (due[0][0] <= now or not due[0][2].calls):
             heappop(due)
