@@ -34,6 +34,7 @@ from acd.config.centre import (
     dial_string,
 )
 from acd.config.desk import Desk
+from acd.config.fitted import with_fitted
 from acd.config.numbers import normalise
 from acd.config.projects import Projects, Spoilt, without_broken
 from acd.config.relations import relations
@@ -237,6 +238,11 @@ def _load(directory: Path, overrides: Iterable[str], spoilt: Spoilt) -> Config:
     if rest is not None:
         errors, warnings = relations(rest, document, left_out)
         problems += errors
+    if tree is not None:
+        routing, wrong, notes = with_fitted(tree.routing, directory, document)
+        tree = tree.model_copy(update={"routing": routing})
+        problems += wrong
+        warnings += notes
     if problems or tree is None:
         raise projects.error(_in_order(problems))
     tree = _with_defaults(tree)

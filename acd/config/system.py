@@ -357,6 +357,10 @@ class Routing(Section):
     """The core's numbers that belong to no single queue."""
 
     weights: Weights = Field(default=Weights(), description="Every number of the routing score")  # type: ignore[valid-type]
+    weights_file: Path = Field(
+        default=Path("weights.yaml"),
+        description="What `bin/simulate fit` wrote, beside this file; read when weights.auto is true",
+    )
     offer_confirm_ms: Milliseconds = Field(
         default=2_000, description="Wish sent, dialplan silent: offer again after this"
     )

@@ -152,7 +152,7 @@ class RoutingWeights:
     """recommended, fifo, level_first, strict_tier, delay_ratio, earliest_deadline, or a strategy
     of app_queue: leastrecent, fewestcalls, rrmemory, random, linear, ringall, wrandom."""
     auto: bool = False
-    """Fit the weights to this centre's own scenario with the simulator before using them."""
+    """Use the weights that `bin/simulate fit` found for this centre's own scenario (routing.weights_file)."""
 
 
 @dataclass(frozen=True, slots=True)
