@@ -459,43 +459,14 @@ class WorldSynced:
     at: Instant | None = None
 
 
+# fmt: off
 Fact: TypeAlias = (
-    CallEntered
-    | CallQueued
-    | CallRefused
-    | OfferConfirmed
-    | AgentRinging
-    | CallAnswered
-    | OfferEnded
-    | TalkEnded
-    | HoldStarted
-    | HoldEnded
-    | CallTransferred
-    | CallLeftToFallback
-    | CallbackChosen
-    | CallbackBegun
-    | NumberCalled
-    | CallEnded
-    | CardFilled
-    | AgentLoggedIn
-    | AgentLoggedOut
-    | AgentPaused
-    | AgentResumed
-    | WrapUpDone
-    | WrapUpExtended
-    | OwnCallStarted
-    | OwnCallEnded
-    | WorkTaken
-    | WorkDone
-    | DeviceReachable
-    | DeviceUnreachable
-    | PolicyChanged
-    | QueueOpened
-    | QueueClosed
-    | ClockWindow
-    | DeadlinePassed
-    | IntervalStarted
-    | WishFailed
-    | LinkLost
-    | WorldSynced
+      CallEntered | CallQueued | CallRefused | OfferConfirmed | AgentRinging | CallAnswered
+    | OfferEnded | TalkEnded | HoldStarted | HoldEnded | CallTransferred | CallLeftToFallback
+    | CallbackChosen | CallbackBegun | NumberCalled | CallEnded | CardFilled | AgentLoggedIn
+    | AgentLoggedOut | AgentPaused | AgentResumed | WrapUpDone | WrapUpExtended
+    | OwnCallStarted | OwnCallEnded | WorkTaken | WorkDone | DeviceReachable
+    | DeviceUnreachable | PolicyChanged | QueueOpened | QueueClosed | ClockWindow
+    | DeadlinePassed | IntervalStarted | WishFailed | LinkLost | WorldSynced
 )
+# fmt: on
