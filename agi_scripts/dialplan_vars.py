@@ -35,6 +35,8 @@ ACD_SAY_POSITION = "ACD_SAY_POSITION"  # number to say, 0 = nothing
 ACD_SAY_WAIT_MIN = "ACD_SAY_WAIT_MIN"  # expected wait in minutes, 0 = nothing
 ACD_OFFER_CALLBACK = "ACD_OFFER_CALLBACK"  # 1 = offer a callback now
 
+ACD_SAY_FILE = "ACD_SAY_FILE"  # sound file to play once at the next turn, set by a rule; empty = nothing
+
 # --- internal to the dialplan ----------------------------------------------------------------------
 ACD_ENTER_MS = "ACD_ENTER_MS"  # epoch milliseconds of entry; never changes
 ACD_STAGE = "ACD_STAGE"  # one of STAGES
@@ -65,6 +67,7 @@ CONTEXTS = (
     "acd",  # the same as a Gosub: Gosub(acd,s,1(did))
     "acd-wait",
     "acd-dial",  # extension <agent>_<attempt>; only the daemon sends calls here
+    "acd-overflow",  # extension = the queue in which the caller waits on; only the daemon sends calls here
     "acd-fallback",
     "acd-end",  # hangup handler
     "acd-note",
@@ -91,7 +94,7 @@ NOTES: dict[str, tuple[str, ...]] = {
     "AcdDialEnd": ("attempt", "status"),  # status: DIALSTATUS, or DOUBLE, UNKNOWN_AGENT, REJECTED
     "AcdTalkEnd": ("attempt", "by", "stays"),  # by: caller, agent; stays: 1 = caller waits again
     "AcdTransfer": ("to",),
-    "AcdFallback": ("why",),  # why: heartbeat, verdict, wish, max_wait
+    "AcdFallback": ("why",),  # why: heartbeat, verdict, wish, max_wait, rule, voicemail
     "AcdFallbackAnswer": (),  # agent column: the member's name = agent id
     "AcdCallback": ("number",),
     "AcdVoicemail": ("file",),

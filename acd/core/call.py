@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING
 
 from acd.core.events import EndedBy
 from acd.core.ids import Ani, Did, QueueId, SubscriberId
+from acd.core.record import Worded
 
 if TYPE_CHECKING:
     from acd.core.card import CallCard
     from acd.core.events import EndReason
     from acd.core.ids import AgentId, CallId, EffectId, SkillId
     from acd.core.instant import Duration, Instant
+    from acd.core.rules import Rule
     from acd.core.tally import Left
 
 
-class CallState(Enum):
+class CallState(Worded):
     """What we know of the caller's channel."""
 
     __hash__ = object.__hash__  # by identity: the tables are looked up thousands of times a second
@@ -140,6 +142,22 @@ class Leg:
         return max(0, self.ended_at - self.answered_at - self.hold_ms)
 
 
+class RuleMarks:
+    """What rules did to one call; another queue has other rules and begins without marks."""
+
+    __slots__ = ("eased", "fired", "lift", "needs")
+
+    def __init__(self) -> None:
+        self.fired: dict[Rule, Instant] = {}
+        """The rules that applied, and when last."""
+        self.lift = 1.0
+        """Factor on the priority."""
+        self.needs: tuple[tuple[SkillId, int], ...] = ()
+        """Requirements added."""
+        self.eased: tuple[tuple[SkillId, int], ...] = ()
+        """Requirements lowered to these levels; 0 is dropped."""
+
+
 class Call:
     """One caller's channel, from the door to the closed card."""
 
@@ -157,6 +175,7 @@ class Call:
         "entered_at",
         "explanation",
         "fallback_effect",
+        "fallback_reason",
         "fields",
         "final",
         "from_fallback",
@@ -167,7 +186,9 @@ class Call:
         "left_at",
         "leg",
         "legs",
+        "marks",
         "missing_since",
+        "move_effect",
         "needs",
         "order",
         "priority",
@@ -181,10 +202,11 @@ class Call:
         "stay_at",
         "sticky",
         "subscriber",
+        "waits_again",
         "wrapping",
     )
 
-    def __init__(self, id: CallId, did: Did, ani: Ani, entered_at: Instant, order: int) -> None:  # noqa: A002
+    def __init__(self, id: CallId, did: Did, ani: Ani, entered_at: Instant, order: int) -> None:  # noqa: A002, PLR0915 - one line per field
         self.id = id
         self.did = did
         self.ani = ani
@@ -197,6 +219,10 @@ class Call:
         self.priority = 1.0
         self.needs: tuple[tuple[SkillId, int], ...] = ()
         self.sticky: AgentId | None = None
+        self.marks: RuleMarks | None = None
+        """What rules did to this call in its present queue; None before the first."""
+        self.waits_again: Instant | None = None
+        """When the caller came back into a line after a talk."""
         self.skip: tuple[AgentId, ...] = ()
         self.known = True
         """False for a call of which we heard only the end: no card until more is known."""
@@ -214,6 +240,9 @@ class Call:
         """How the present stay was counted, so that late news can correct the count."""
         self.left_at: Instant | None = None
         self.fallback_effect: EffectId | None = None
+        self.fallback_reason = "max_wait"
+        self.move_effect: EffectId | None = None
+        """Our wish that the caller wait in another queue, not yet confirmed."""
         self.missing_since: Instant | None = None
         """When an audit first did not find it; the note of its end may just be on its way."""
         self.final: EndReason | None = None
@@ -247,6 +276,11 @@ class Call:
             if leg.attempt == attempt:
                 return leg
         return None
+
+    @property
+    def waits_from(self) -> Instant:
+        """From here the longest wait and the rules count: the entry, or the end of the talk before."""
+        return self.entered_at if self.waits_again is None else self.waits_again
 
     @property
     def was_answered(self) -> bool:

@@ -6,18 +6,21 @@ switch did not say; cards and service levels use it. Deadlines use the `now` giv
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from acd.core.ids import AgentId, Ani, CallId, Did, EffectId, QueueId, SkillId, SubscriberId
+from acd.core.record import Worded
 
 if TYPE_CHECKING:
+    from dataclasses import dataclass
+
     from acd.core.instant import Instant
     from acd.core.policy import Policy
+else:
+    from acd.core.record import dataclass
 
 
-class OfferOutcome(Enum):
+class OfferOutcome(Worded):
     """Why one agent offer ended without an answer. Translated from DIALSTATUS by one table."""
 
     NO_ANSWER = "no_answer"
@@ -29,7 +32,7 @@ class OfferOutcome(Enum):
     CALLER_GONE = "caller_gone"
 
 
-class EndReason(Enum):
+class EndReason(Worded):
     """How a call left us, as its one terminal state."""
 
     HANDLED = "handled"
@@ -42,7 +45,7 @@ class EndReason(Enum):
     PBX_FAILED = "pbx_failed"
 
 
-class EndedBy(Enum):
+class EndedBy(Worded):
     """Which side hung up first."""
 
     CALLER = "caller"
@@ -51,7 +54,7 @@ class EndedBy(Enum):
     UNKNOWN = "unknown"
 
 
-class QueuedWhy(Enum):
+class QueuedWhy(Worded):
     """Why a call starts to wait."""
 
     NEW = "new"
@@ -346,6 +349,15 @@ class QueueClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockWindow:
+    """A stretch of the clock that a rule speaks of began (`inside`) or ended; the calendar lives outside."""
+
+    window: str
+    inside: bool
+    at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlinePassed:
     """The instant named by `next_deadline()` came."""
 
@@ -453,6 +465,7 @@ Fact: TypeAlias = (
     | PolicyChanged
     | QueueOpened
     | QueueClosed
+    | ClockWindow
     | DeadlinePassed
     | IntervalStarted
     | WishFailed
