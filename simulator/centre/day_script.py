@@ -112,7 +112,11 @@ def _changes(digest: str, starts: dt.date, agents: list[str]) -> dict[str, dict[
         },
         "servis": {
             "people": {
-                "manager": {"name": "Ольга Викторовна", "email": "manager@servis.example", "agent": agents[0]}
+                "manager": {
+                    "name": "Ольга Викторовна",
+                    "email": "manager@servis.example",
+                    "agent": agents[-1],
+                }
             },
             "deliver": [
                 {

@@ -32,7 +32,8 @@ async def test_three_firms_live_a_day_and_nothing_is_lost_or_doubled(tmp_path: P
     cards = {card["ani"]: card for card in day_story.rows(day.database, "SELECT * FROM cards")}
     assert len(cards) == len(CALLS)
     assert cards["+79160000303"]["end_reason"] == "abandoned"
-    assert cards[CASE_CALLER]["agent"] == "a101", "the open order's own person is asked first (002-11)"
+    queued = day.seen.journal[str(cards[CASE_CALLER]["call"])].last("ACDQUEUED")
+    assert queued["sticky"] == day.spec.agent_ids[-1], "the open order's own person is preferred (002-11)"
     told = [str(mail.get_content()) for _, mail in day.seen.mails if mail["To"] == "olga@client.example"]
     assert [word in text for word, text in zip(("принято", "взято", "решено"), told, strict=True)] == [
         True
@@ -40,7 +41,7 @@ async def test_three_firms_live_a_day_and_nothing_is_lost_or_doubled(tmp_path: P
     assert "решено" in day.seen.state_page
     text = day_story.as_text(day_story.transcript(day.database, day.seen, CASE_CALLER), ZONE)
     wanted = (
-        "caller's channel is in", "on a101's screen: Ольга Кузнецова", "agent answers", "filled the form",
+        "caller's channel is in", "'s screen: Ольга Кузнецова, ООО «Север»; order Замена экрана", "agent answers", "filled the form",
         "written message stored", "acknowledged", "case      opened", "case      taken", "case      resolved",
     )  # fmt: skip
     places = [text.find(word) for word in wanted]
