@@ -129,13 +129,18 @@ class CallFacts:
         moved = call.queue != fact.queue or (call.left is not None and fact.why is _WHY_NEW)
         if moved:
             floor.left_line(call, _WAY_OVERFLOWED, when)
-        describe(call, fact)
+        call.describe(fact)
         call.final = None
         call.left_at = None
         if fact.why is _WHY_HEAD:
             call.order = -abs(call.order)
         if not moved:
             return
+        if call.outbound:
+            call.place_at = min(fact.entered_at, call.entered_at)
+            call.waits_again = when
+            call.queued_at = when if call.queued_at is None else call.queued_at
+            return  # nobody waits on the line: it is no offered call
         call.marks = None  # another queue, other rules
         if call.queued_at is None:
             call.queued_at = call.stay_at = when if fact.at is not None else call.entered_at
@@ -484,15 +489,3 @@ class CallFacts:
 
     def _illegal(self, call: Call, what: str) -> None:
         self.floor.count(f"illegal_call_{call.state.value}_{what}")
-
-
-def describe(call: Call, fact: CallQueued) -> None:
-    """Copy what the dialplan knows of the caller."""
-    call.queue = fact.queue
-    call.subscriber = fact.subscriber
-    call.did = fact.did
-    call.ani = fact.ani
-    call.card_number = fact.card_number or call.card_number
-    call.priority = fact.priority
-    call.needs = fact.needs
-    call.sticky = fact.sticky

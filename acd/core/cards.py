@@ -22,6 +22,7 @@ _CALL_ON_ENDED: Final = CallSignal.ENDED
 _END_ABANDONED: Final = EndReason.ABANDONED
 _END_FALLBACK: Final = EndReason.FALLBACK
 _END_HANDLED: Final = EndReason.HANDLED
+_END_NOT_REACHED: Final = EndReason.NOT_REACHED
 _WAY_ABANDONED: Final = Way.ABANDONED
 _WAY_ANSWERED: Final = Way.ANSWERED
 _WAY_FALLBACK: Final = Way.FALLBACK
@@ -41,6 +42,7 @@ _WAYS = {
     EndReason.PBX_FAILED: Way.PBX_FAILED,
     EndReason.TRANSFERRED: Way.ANSWERED,
     EndReason.HANDLED: Way.ANSWERED,
+    EndReason.NOT_REACHED: Way.CALLBACK,  # for the table's completeness: call-backs stay uncounted
 }
 
 
@@ -52,6 +54,8 @@ def reason_by_state(call: Call) -> EndReason:
     """
     if call.final is not None:
         return call.final
+    if call.outbound:
+        return _END_HANDLED if call.reached else _END_NOT_REACHED
     if call.state is _CALL_FALLBACK:
         return _END_FALLBACK
     return _END_HANDLED if call.was_answered else _END_ABANDONED

@@ -224,7 +224,7 @@ class Floor:
             Waiting(
                 call.id,
                 call.queue,
-                call.entered_at,
+                call.place_at,
                 call.order,
                 call.priority if marks is None else call.priority * marks.lift,
                 call.needs if marks is None else (*call.needs, *marks.needs),

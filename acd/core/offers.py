@@ -373,7 +373,8 @@ class Offers:
             leg.acw_ms = max(0, when - leg.ended_at)
             agent.handled += 1
             call.wrapping -= 1
-            floor.line(leg.queue).tally.finish(leg.talk_ms, leg.hold_ms, leg.acw_ms)
+            if not call.outbound:
+                floor.line(leg.queue).tally.finish(leg.talk_ms, leg.hold_ms, leg.acw_ms)
             busy = leg.talk_ms + leg.hold_ms + leg.acw_ms
             floor.matcher.record_talk(leg.queue, agent.id, busy)
             self.cards.write_if_due(call)

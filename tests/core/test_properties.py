@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from acd.core import events as ev
+from acd.core.callback_events import CallbackBegun, NumberCalled, NumberResult
 from acd.core.effects import OfferCall, WriteCallCard
 from acd.core.engine import Engine
 from acd.core.policy import AgentPolicy, Policy, QueuePolicy, SkillNeed
@@ -67,6 +68,7 @@ def any_fact() -> st.SearchStrategy[ev.Fact]:
         agent=st.one_of(st.none(), st.just("*"), agents),
         attempt=st.integers(0, 4),
         answered_at=st.one_of(st.none(), st.integers(-30_000, 0)),
+        missed=st.one_of(st.none(), st.none(), st.just("m1")),
     )
     live_agent = st.builds(
         ev.LiveAgent,
@@ -98,6 +100,8 @@ def any_fact() -> st.SearchStrategy[ev.Fact]:
         st.builds(ev.CallTransferred, calls, hand, st.just("outside"), at=at),
         st.builds(ev.CallLeftToFallback, calls, st.just("wish"), at=at),
         st.builds(ev.CallbackChosen, calls, st.just("200"), at=at),
+        st.builds(CallbackBegun, calls, st.sampled_from(["", "m1"]), at=at),
+        st.builds(NumberCalled, calls, st.sampled_from(list(NumberResult)), at=at),
         st.builds(
             ev.CallEnded,
             calls,

@@ -187,6 +187,16 @@ class PublicDesk(Protocol):
         """Let something happen to a case; a text says why it cannot, None: there is none."""
 
 
+class CallbackBook(Protocol):
+    """Missed calls and the call-backs they are owed. Both raise PortError."""
+
+    async def tasks(self, *, everything: bool = False, held: bool = False) -> Sequence[Mapping[str, object]]:
+        """Return the tasks, oldest first."""
+
+    async def act(self, task_id: int, action: str, who: str, reason: str = "") -> str | None:
+        """Approve, retry or close; None when done, "" when there is none, else why not."""
+
+
 def _no_gauges() -> Mapping[str, float]:
     return {}
 
@@ -213,6 +223,8 @@ class HttpServices:
     """Subscribers' own pages; None: no such pages."""
     open_broker: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] | None = None
     """A connection to the broker, for browsers' MQTT; None: no such door."""
+    callbacks: CallbackBook | None = None
+    """What the missed-call ledger owes; None: there is none."""
     labels: Callable[[], Labels] = Labels
     """Names of queues and agents for people."""
     troubles: Callable[[], Mapping[str, str]] = _ready
