@@ -240,6 +240,7 @@ class House:
             cards=Cards(self.store),
             desk=self.page,
             public_desk=self.desk.public if self.desk else None,
+            firm_desk=self.desk.firm if self.desk else None,
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
             troubles=self.troubles,
             minor=MINOR,
