@@ -39,6 +39,7 @@ from acd.core.weighted import WeightedMatcher
 from acd.deskside import house as desk_house
 from acd.deskside.house import DeskHouse
 from acd.deskside.side import DeskSide
+from acd.deskside.transfers import TransferDesk
 from acd.door import Door, LastTalks
 from acd.factlog import FactLog
 from acd.journalfeed import JournalFeed
@@ -225,6 +226,7 @@ class House:
             pops=self.book,
             cards=Cards(self.store),
             desk=self.page,
+            transfers=TransferDesk(lambda: self.config, self.snapshot, self._project),
             public_desk=self.desk.public if self.desk else None,
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
             troubles=self.troubles,

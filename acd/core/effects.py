@@ -14,6 +14,7 @@ from acd.core.ids import AgentId, Ani, CallId, Did, EffectId, QueueId, Subscribe
 if TYPE_CHECKING:
     from acd.core.card import CallCard
     from acd.core.instant import Duration, Instant
+    from acd.core.transfer_facts import TransferHow
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,17 @@ class HangUpStrayLeg:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferCall:
+    """Hand the call on, ask somebody first, or end the asking; `to` as in TransferAsked."""
+
+    effect: EffectId
+    call: CallId
+    agent: AgentId
+    how: TransferHow
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeepAgentStatus:
     """Remember the agent's status durably: it survives our restart."""
 
@@ -151,6 +163,7 @@ Effect: TypeAlias = (
     | SendToFallback
     | OfferCallback
     | HangUpStrayLeg
+    | TransferCall
     | KeepAgentStatus
     | AskForSync
     | WriteCallCard

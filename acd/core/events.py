@@ -11,6 +11,13 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from acd.core.ids import AgentId, Ani, CallId, Did, EffectId, QueueId, SkillId, SubscriberId
+from acd.core.transfer_facts import (
+    ConsultAnswered,
+    ConsultEnded,
+    ConsultStarted,
+    TransferAsked,
+    TransferEnded,
+)
 
 if TYPE_CHECKING:
     from acd.core.instant import Instant
@@ -436,6 +443,11 @@ Fact: TypeAlias = (
     | HoldStarted
     | HoldEnded
     | CallTransferred
+    | TransferAsked
+    | ConsultStarted
+    | ConsultAnswered
+    | ConsultEnded
+    | TransferEnded
     | CallLeftToFallback
     | CallbackChosen
     | CallEnded

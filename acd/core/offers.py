@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from acd.core.agent import AgentSignal, AgentState, AgentStatus
-from acd.core.call import CallSignal, CallState, Leg
+from acd.core.call import CallSignal, CallState, Leg, TransferSignal, TransferState
 from acd.core.effects import AskForSync, CloseWrapUp, ConfirmPop, OfferCall, OpenWrapUp, ShowPop, WithdrawPop
 from acd.core.errors import InvariantBroken, ensure
 from acd.core.events import EndedBy, OfferOutcome
@@ -143,6 +143,7 @@ class Offers:
         agent.apply(AgentSignal.ANSWERED, now)
         agent.rna_streak = 0
         call.final = None
+        call.hand(TransferSignal.SETTLED)
         if call.answered_at is None:
             call.answered_at = when
         floor.note(call, when, agent.id)
@@ -182,6 +183,11 @@ class Offers:
             call.apply(CallSignal.GONE_SOON)
             call.left_at = when
             floor.note(call, when, "caller gone")
+        elif call.transfer is TransferState.HANDED:
+            # not to the line: the dialplan now rings whoever handed the call on
+            call.hand(TransferSignal.SETTLED)
+            call.apply(CallSignal.GONE_SOON)
+            floor.note(call, when, f"{agent.id} {outcome.value}, back to who handed it on")
         else:
             call.skip = (*[a for a in call.skip if a != agent.id], agent.id)
             self._wait_again(call, f"{agent.id} {outcome.value}", when, now)
@@ -302,6 +308,7 @@ class Offers:
         leg.outcome = "answered"
         call.leg = None
         call.by = by
+        call.hand(TransferSignal.SETTLED)
         call.apply(signal)
         floor.note(call, when, f"talk with {leg.agent} over, by {by.value}")
         agent = floor.agents[leg.agent]

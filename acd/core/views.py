@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from acd.core.agent import AgentState
 from acd.core.call import CallState
 from acd.core.snapshot import AgentView, CallView, QueueView, Snapshot
 from acd.core.tally import Way
@@ -37,7 +38,7 @@ def take_snapshot(floor: Floor, now: Instant) -> Snapshot:
         now=now,
         synced=floor.synced,
         calls=tuple(call_view(floor, call, now) for call in floor.calls.values()),
-        agents=tuple(_agent_view(agent, now) for agent in floor.agents.values()),
+        agents=tuple(_agent_view(floor, agent, now) for agent in floor.agents.values()),
         queues=tuple(
             _queue_view(
                 id_,
@@ -85,7 +86,9 @@ def call_view(floor: Floor, call: Call, now: Instant) -> CallView:
     )
 
 
-def _agent_view(agent: Agent, now: Instant) -> AgentView:
+def _agent_view(floor: Floor, agent: Agent, now: Instant) -> AgentView:
+    call = floor.calls.get(agent.call) if agent.call is not None else None
+    talk = call if call is not None and call.leg is agent.leg and agent.state is AgentState.TALKING else None
     ready_ms, busy_ms = agent.accounted(now)
     return AgentView(
         agent=agent.id,
@@ -100,7 +103,14 @@ def _agent_view(agent: Agent, now: Instant) -> AgentView:
         wrap_up_until=agent.wrap_up_until,
         ready_ms=ready_ms,
         busy_ms=busy_ms,
+        transfer="" if talk is None else talk.transfer.value,
+        transfer_to="" if talk is None else _without_number(talk.transfer_to),
     )
+
+
+def _without_number(target: str) -> str:
+    """An outside person's number is nobody's business but the switch's: the state is retained by brokers."""
+    return "out" if target.startswith("out_") else target
 
 
 def _queue_view(

@@ -33,7 +33,7 @@ class FakeSwitch:
             raise self.defect
         self.sent.append(wish)
 
-    offer = send_to_fallback = offer_callback = hang_up_stray_leg = _take
+    offer = send_to_fallback = offer_callback = hang_up_stray_leg = transfer = _take
 
 
 class FakePops:
