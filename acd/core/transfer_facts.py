@@ -50,7 +50,7 @@ class ConsultStarted:
 
 @dataclass(frozen=True, slots=True)
 class ConsultAnswered:
-    """The one who is asked speaks with the agent."""
+    """The one who is asked speaks with the agent. `agent`: either of them, as their channel is named."""
 
     call: CallId
     agent: AgentId

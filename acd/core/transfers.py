@@ -31,6 +31,9 @@ if TYPE_CHECKING:
         TransferEnded,
     )
 
+JOIN_MS = 500
+"""The dialplan notes an answer just before it joins the legs; a Redirect in between would lose one of them."""
+
 
 class Transfers:
     """Handlers of facts about holding and handing on."""
@@ -44,13 +47,17 @@ class Transfers:
 
     # --- the agent's wish -----------------------------------------------------------------------
 
-    def asked(self, fact: TransferAsked, now: Instant) -> None:  # noqa: ARG002  same shape as all handlers
+    def asked(self, fact: TransferAsked, now: Instant) -> None:
         """The agent at the desk wants the call handed on, somebody asked, or the caller back."""
         floor = self.floor
         call = floor.calls.get(fact.call)
         leg = None if call is None else call.leg
         if call is None or call.state is not CallState.TALKING or leg is None or leg.agent != fact.agent:
             floor.count("transfers_without_talk")
+            return
+        if leg.answered_at is not None and now - leg.answered_at < JOIN_MS:
+            floor.count("transfers_too_soon")
+            floor.explain(call, f"transfer {fact.how.value} refused: the legs are just being joined")
             return
         begins = fact.how in {TransferHow.BLIND, TransferHow.CONSULT}
         if begins is (call.transfer in CONSULT_STATES) or (begins and not self._may_take(fact)):
@@ -99,12 +106,13 @@ class Transfers:
         self.floor.note(call, when, f"{fact.agent} asks {fact.to}")
 
     def consult_answered(self, fact: ConsultAnswered, now: Instant) -> None:
-        """The target speaks with the agent."""
-        call, leg = self._talk(fact.call, fact.agent)
-        if call is None or leg is None:
+        """The target speaks with the agent. The note is written on the target's channel, so it may name him."""
+        call = self.floor.calls.get(fact.call)
+        if call is None or call.leg is None:
+            self.floor.count("holds_without_talk")
             return
         if call.hand(TransferSignal.ANSWERED):
-            self.floor.note(call, happened(fact, now), f"{fact.to} answered {fact.agent}")
+            self.floor.note(call, happened(fact, now), f"{fact.to} answered {call.leg.agent}")
         else:
             self.floor.count("late_consults")
 

@@ -79,7 +79,9 @@ async def consult(task: CallTask, exten: str, phone: Phone, leg: Channel, attemp
         task.drop_leg(target, asked)
         status = target.dial_status or ("RETURNED" if woken else "NOANSWER")
         return await _returned(task, exten, status, phone, leg, attempt)
-    task.note("AcdConsultAnswer", channel=asked, to=exten)
+    task.world.note(  # on the target's channel, which names the target
+        "AcdConsultAnswer", asked, task.channel.variables.get("ACD_QUEUE", ""), target.agent, {"to": exten}
+    )
     woken = await task.sleep(target.talk_s)
     if woken and task.leg_gone and not task.gone:
         task.drop_leg(phone, leg)

@@ -76,7 +76,7 @@ def test_a_consultation_is_hold_and_the_talk_goes_on_after_it():
     ask(t, 1_000, HOW.CONSULT, "agent_boris")
     t.tell(1_500, ev.OwnCallStarted("boris"), handed.ConsultStarted("c1", "anna", "agent_boris"))
     assert (t.state(), shown(t, 1_500)) == ("talking", ("consulting", "agent_boris"))
-    t.tell(2_000, handed.ConsultAnswered("c1", "anna", "agent_boris"))
+    t.tell(2_000, handed.ConsultAnswered("c1", "boris", "agent_boris"))
     assert shown(t, 2_000)[0] == "consult_talk"
     [wish] = ask(t, 3_000, HOW.BACK)
     assert wish.how is HOW.BACK
@@ -143,28 +143,36 @@ def test_the_caller_hangs_up_while_somebody_is_asked():
 def test_only_a_free_colleague_is_wished_for(to, status):
     t = Telling("anna", *(["boris"] if status == "available" else []))
     t.talking(0)
-    assert ask(t, 1, HOW.BLIND, to) == []
-    assert (t.counter("transfers_refused"), shown(t, 1)) == (1, ("", ""))
+    assert ask(t, 600, HOW.BLIND, to) == []
+    assert (t.counter("transfers_refused"), shown(t, 600)) == (1, ("", ""))
 
 
 def test_nobody_hands_on_a_call_that_is_not_his_talk():
     t = Telling("anna", "boris")
     assert ask(t, 0, HOW.BLIND, "queue_law") == []
     t.talking(0)
-    assert ask(t, 1, HOW.BLIND, "queue_law", agent="boris") == []
-    assert ask(t, 1, HOW.COMPLETE) == [], "nobody is asked"
-    t.tell(2, handed.ConsultStarted("c1", "anna", "agent_boris"))
-    assert ask(t, 3, HOW.CONSULT, "queue_law") == [], "somebody is being asked already"
+    assert ask(t, 600, HOW.BLIND, "queue_law", agent="boris") == []
+    assert ask(t, 600, HOW.COMPLETE) == [], "nobody is asked"
+    t.tell(602, handed.ConsultStarted("c1", "anna", "agent_boris"))
+    assert ask(t, 603, HOW.CONSULT, "queue_law") == [], "somebody is being asked already"
     assert (t.counter("transfers_without_talk"), t.counter("transfers_refused")) == (2, 2)
+
+
+def test_nothing_is_sent_while_the_legs_are_just_being_joined():
+    t = Telling("anna", "boris")
+    t.talking(0)
+    assert ask(t, 499, HOW.CONSULT, "agent_boris") == []
+    assert t.counter("transfers_too_soon") == 1
+    assert ask(t, 500, HOW.CONSULT, "agent_boris")
 
 
 def test_a_wish_that_failed_leaves_the_talk_as_it_was():
     t = Telling("anna", "boris")
     t.talking(0)
-    [wish] = ask(t, 1, HOW.CONSULT, "agent_boris")
-    t.tell(2, ev.WishFailed(wish.effect, "the agent's leg is gone"))
-    assert (shown(t, 2), t.state()) == (("", ""), "talking")
-    assert ask(t, 3, HOW.CONSULT, "agent_boris"), "and may be tried again"
+    [wish] = ask(t, 600, HOW.CONSULT, "agent_boris")
+    t.tell(602, ev.WishFailed(wish.effect, "the agent's leg is gone"))
+    assert (shown(t, 602), t.state()) == (("", ""), "talking")
+    assert ask(t, 603, HOW.CONSULT, "agent_boris"), "and may be tried again"
 
 
 def test_a_snapshot_finds_a_consultation_and_a_call_handed_on():

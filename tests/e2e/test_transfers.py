@@ -43,6 +43,7 @@ async def talk(rig: Rig, second: Behaviour) -> str:
     await rig.until(lambda: state(rig, B, state="idle", status="available"))
     call = next(call for call, told in rig.journal().items() if told.ani == ANI)
     await rig.until(lambda: state(rig, A, state="talking"))
+    await asyncio.sleep(0.6)  # nobody hands a call on in the moment of the answer
     return call
 
 
