@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from acd.core.events import Fact, IntervalStarted, QueueClosed, QueueOpened
+from acd.core.events import ClockWindow, Fact, IntervalStarted, QueueClosed, QueueOpened
 from acd.core.ids import QueueId
 
 if TYPE_CHECKING:
@@ -31,11 +31,12 @@ def utc(now: Instant) -> dt.datetime:
 
 
 class Hours:
-    """Tells which queues are open, and when the local day begins anew."""
+    """Tells which queues are open, which windows of rules have begun, and when the local day begins anew."""
 
     def __init__(self, config: Callable[[], Config], clock: Clock, inbox: Callable[[Fact], None]) -> None:
         self._config, self._clock, self._inbox = config, clock, inbox
         self._open: dict[QueueId, bool] = {}
+        self._windows: dict[str, bool] = {}
         self._day: dt.date | None = None
 
     def check(self) -> float:
@@ -50,6 +51,14 @@ class Hours:
                 self._open[queue] = is_open
                 self._inbox(QueueOpened(queue) if is_open else QueueClosed(queue))
             change = config.next_change(queue, now)
+            if change is not None:
+                next_look = min(next_look, max(0.05, (change - now).total_seconds()))
+        for window, hours in config.windows.items():
+            inside = hours.is_open(now, config.zone)
+            if self._windows.get(window) is not inside:
+                self._windows[window] = inside
+                self._inbox(ClockWindow(window, inside))
+            change = hours.next_change(now, config.zone)
             if change is not None:
                 next_look = min(next_look, max(0.05, (change - now).total_seconds()))
         today = now.astimezone(config.zone).date()

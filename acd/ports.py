@@ -10,10 +10,12 @@ if TYPE_CHECKING:
 
     from acd.core.card import CallCard
     from acd.core.effects import (
+        Announce,
         CloseWrapUp,
         ConfirmPop,
         HangUpStrayLeg,
         KeepAgentStatus,
+        MoveToQueue,
         OfferCall,
         OfferCallback,
         OpenWrapUp,
@@ -58,6 +60,12 @@ class Switch(Protocol):
 
     async def send_to_fallback(self, wish: SendToFallback) -> None:
         """Redirect the caller to acd-fallback."""
+
+    async def move_to_queue(self, wish: MoveToQueue) -> None:
+        """Redirect the caller to wait in another queue. Raises PortError when it surely was not."""
+
+    async def announce(self, wish: Announce) -> None:
+        """Set the channel variable that makes the waiting loop play a sound file."""
 
     async def offer_callback(self, wish: OfferCallback) -> None:
         """Set the channel variable that makes the waiting loop offer a callback."""
@@ -121,6 +129,8 @@ class Parcel:
     text: str
     facts: tuple[tuple[str, str], ...] = ()
     """For machines: card number, subscriber, urgency ..."""
+    reference: str = ""
+    """Signed name by which a bounce or a reply is recognised; empty: none is expected."""
 
 
 class Courier(Protocol):

@@ -29,11 +29,19 @@ log = structlog.get_logger("acd.runner")
 
 POP_OUTBOX = 1_000
 """Pops are hints: when the broker stalls, the oldest are dropped and counted."""
-INTENT_WAIT_S = 0.25
-"""How long a Redirect waits for its intent row; a stalled disk must not stop routing."""
+INTENTS_UNDER_WAY = 200
+"""Intent rows waiting for the disk; on a stalled one the newest are left out and counted (decision 0110)."""
 KEEP_AGAIN_S = 1.0
 INBOX_LIMIT = 100_000
 """Facts waiting to be stepped; far above any real burst. Beyond it telemetry would lie, so we stop."""
+
+_SWITCH = frozenset(
+    {
+        wish.OfferCall, wish.SendToFallback, wish.MoveToQueue, wish.Announce, wish.OfferCallback,
+        wish.HangUpStrayLeg,
+    }
+)  # fmt: skip
+"""Wishes to the switch: of one step they leave first, in their order."""
 
 Dossier = Callable[["wish.ShowPop"], Mapping[str, object]]
 
@@ -102,6 +110,7 @@ class Runner:
         self._unkept: dict[AgentId, wish.KeepAgentStatus] = {}
         """The newest status of each agent that the store has not confirmed yet."""
         self._pop_outbox = Outbox("pops", POP_OUTBOX)
+        self._intents = 0
         self._broken: Exception | None = None
         self._wake_broken = asyncio.Event()
         self._observers: list[Callable[[Fact, tuple[Effect, ...]], None]] = []
@@ -113,6 +122,8 @@ class Runner:
             wish.OpenWrapUp: lambda w: self._pop(self._pops.open_wrap_up, w),
             wish.CloseWrapUp: lambda w: self._pop(self._pops.close_wrap_up, w),
             wish.SendToFallback: lambda w: self._command(self._switch.send_to_fallback, w),
+            wish.MoveToQueue: lambda w: self._command(self._switch.move_to_queue, w),
+            wish.Announce: lambda w: self._command(self._switch.announce, w),
             wish.OfferCallback: lambda w: self._command(self._switch.offer_callback, w),
             wish.HangUpStrayLeg: lambda w: self._command(self._switch.hang_up_stray_leg, w),
             wish.TransferCall: lambda w: self._command(self._switch.transfer, w),
@@ -157,12 +168,18 @@ class Runner:
 
     def _step(self, fact: Fact) -> None:
         now = self.clock.now()
-        self._factlog.append(fact, now)
-        wishes = self.engine.step(fact, now)
+        try:
+            wishes = self.engine.step(fact, now)
+            for one in wishes:  # a caller waits for these; screens, cards and telemetry can
+                if type(one) in _SWITCH:
+                    self._acts[type(one)](one)
+        finally:
+            self._factlog.append(fact, now)  # also the fact that broke the core
+        for one in wishes:
+            if type(one) not in _SWITCH:
+                self._acts[type(one)](one)
         for watcher in self._observers:
             watcher(fact, wishes)
-        for one in wishes:
-            self._acts[type(one)](one)
 
     def _arm(self) -> None:
         due = self.engine.next_deadline()
@@ -193,15 +210,21 @@ class Runner:
         if not self.offering:
             self.tell(WishFailed(w.effect, "shutting down"))
             return
-        self._spawn(self._offer_with_intent(w), w.effect)
-
-    async def _offer_with_intent(self, w: wish.OfferCall) -> None:
-        try:
-            async with asyncio.timeout(INTENT_WAIT_S):
-                await self._store.intend(w, self.clock.now())
-        except (PortError, TimeoutError):
+        self._spawn(self._switch.offer(w), w.effect)
+        # the dialplan's AcdDial says the same and is durable, so no Redirect waits for our disk (decision 0110)
+        if self._intents >= INTENTS_UNDER_WAY:
             self.counters["intents_not_stored"] += 1
-        await self._switch.offer(w)
+        else:
+            self._intents += 1
+            self._spawn(self._intend(w, self.clock.now()), None)
+
+    async def _intend(self, w: wish.OfferCall, at: Instant) -> None:
+        try:
+            await self._store.intend(w, at)
+        except PortError:
+            self.counters["intents_not_stored"] += 1
+        finally:
+            self._intents -= 1
 
     def _command(self, send: Callable[[Any], Coroutine[Any, Any, None]], w: Any) -> None:
         self._spawn(send(w), w.effect)

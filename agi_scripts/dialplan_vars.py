@@ -35,6 +35,8 @@ ACD_SAY_POSITION = "ACD_SAY_POSITION"  # number to say, 0 = nothing
 ACD_SAY_WAIT_MIN = "ACD_SAY_WAIT_MIN"  # expected wait in minutes, 0 = nothing
 ACD_OFFER_CALLBACK = "ACD_OFFER_CALLBACK"  # 1 = offer a callback now
 
+ACD_SAY_FILE = "ACD_SAY_FILE"  # sound file to play once at the next turn, set by a rule; empty = nothing
+
 # --- internal to the dialplan ----------------------------------------------------------------------
 ACD_ENTER_MS = "ACD_ENTER_MS"  # epoch milliseconds of entry; never changes
 ACD_STAGE = "ACD_STAGE"  # one of STAGES
@@ -75,6 +77,7 @@ CONTEXTS = (
     "acd",  # the same as a Gosub: Gosub(acd,s,1(did))
     "acd-wait",
     "acd-dial",  # extension <agent>_<attempt>; only the daemon sends calls here
+    "acd-overflow",  # extension = the queue in which the caller waits on; only the daemon sends calls here
     "acd-fallback",
     "acd-end",  # hangup handler
     "acd-note",
@@ -110,7 +113,7 @@ NOTES: dict[str, tuple[str, ...]] = {
     "AcdConsultEnd": ("to", "status"),  # agent and caller are joined again
     "AcdTransfer": ("to",),  # the talk with this agent is over, the call is handed on
     "AcdTransferEnd": ("to", "status"),  # the target failed, or (OVER) the talk with an outside person ended
-    "AcdFallback": ("why",),  # why: heartbeat, verdict, wish, max_wait
+    "AcdFallback": ("why",),  # why: heartbeat, verdict, wish, max_wait, rule, voicemail
     "AcdFallbackAnswer": (),  # agent column: the member's name = agent id
     "AcdCallback": ("number",),
     "AcdVoicemail": ("file",),

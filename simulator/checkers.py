@@ -6,10 +6,12 @@ well. On by default in tests; in long runs `bin/simulate --check` switches it on
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from acd.core.effects import OfferCall, WriteCallCard
 from acd.core.events import CallEnded, EndReason
+from acd.core.rules import Deed
 from simulator.callers import WAITING
 from simulator.scenario import can_serve
 
@@ -69,13 +71,23 @@ class Checkers:
             self._serves[key] = can_serve(world.scenario.groups[group], world.scenario.queues[queue])
         return self._serves[key]
 
+    def _may_by_rule(self, world: World, group: int, queue: int) -> bool:
+        """Whether the group's agents may take the queue's calls once every rule has eased what it eases."""
+        line = world.scenario.queues[queue]
+        needs = dict(line.needs)
+        for rule in line.rules:
+            for action in rule.actions:
+                if action.deed in {Deed.DROP_SKILL, Deed.LOWER_SKILL} and action.name in needs:
+                    needs[action.name] = min(needs[action.name], int(action.number))
+        return can_serve(world.scenario.groups[group], replace(line, needs=tuple(needs.items())))
+
     def _offer(self, world: World, wish: OfferCall) -> None:
         caller = world.live.get(wish.call)
         person = world.people[wish.agent]
         if caller is None:
             self._fail(world, f"{wish.agent} is offered {wish.call}, who is gone")
             return
-        if not self._may(world, person.crew.index, caller.queue):
+        if not self._may_by_rule(world, person.crew.index, caller.queue):
             self._fail(world, f"{wish.agent} is offered {wish.call} without the skill")
         if person.caller is not caller:
             self._fail(world, f"{wish.agent} is offered {wish.call} while busy with another call")
@@ -89,7 +101,17 @@ class Checkers:
         """No ready agent beside a waiting call he may take, unless the policy names when it looks again."""
         if not any(world.crowd.waiting) or world.matcher.next_check(world.now) is not None:
             return
-        waiting = [caller for caller in world.live.values() if caller.stage == WAITING]
+        queues = world.scenario.queues
+        stricter = {
+            number
+            for number, queue in enumerate(queues)
+            if any(action.deed == Deed.ADD_SKILL for rule in queue.rules for action in rule.actions)
+        }
+        waiting = [
+            caller
+            for caller in world.live.values()
+            if caller.stage == WAITING and caller.queue not in stricter
+        ]
         if not waiting:
             return
         for person in world.people.values():

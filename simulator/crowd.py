@@ -13,11 +13,12 @@ from acd.core.events import (
     CallRefused,
     CallTransferred,
     EndedBy,
+    QueuedWhy,
     TalkEnded,
 )
 from acd.core.ids import Ani, CallId, Did, QueueId, SubscriberId
 from simulator.arrivals import day_factor
-from simulator.callers import GONE, NO_SHEET, OUTSIDE, RINGING, TALKING, WAITING, Caller, draw_day
+from simulator.callers import GONE, LEAVING, NO_SHEET, OUTSIDE, RINGING, TALKING, WAITING, Caller, draw_day
 from simulator.scenario import DAY_MS
 
 if TYPE_CHECKING:
@@ -186,6 +187,30 @@ class Crowd:
         # no CallEntered: a call that we make ourselves does not come through the door
         queue_id, subscriber = self._queue_ids[number], self._subscribers[number]
         self._world.tell(CallQueued(caller.id, queue_id, subscriber, NO_DID, NO_ANI, since))
+
+    def move(self, what: tuple[Caller, int, QueueId]) -> None:
+        """A rule moved the caller to another queue; patience and place stay what they are."""
+        caller, tries, to = what
+        if caller.stage != LEAVING or caller.tries != tries:
+            return
+        caller.stage = WAITING
+        self.waiting[caller.queue] -= 1
+        self._world.ledger.count(caller, "overflowed", self._world.now - caller.entered_at)
+        caller.queue = number = self._numbers[to]
+        self.waiting[number] += 1
+        queue = self._scenario.queues[number]
+        self._world.tell(
+            CallQueued(
+                caller.id,
+                self._queue_ids[number],
+                self._subscribers[number],
+                NO_DID,
+                NO_ANI,
+                caller.entered_at,
+                QueuedWhy.RETURNED,
+                priority=queue.priority,
+            )
+        )
 
     def clear_lines(self, _: None) -> None:
         """Closing time of a centre that disconnects those still waiting."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from acd.config.rules import RuleSettings, rules_of
 from acd.config.strict_yaml import Number, Section, Whole
 from acd.core.instant import HOUR_MS
 from simulator import scenario as sc
@@ -27,6 +28,8 @@ from simulator.file_durations import (
 
 if TYPE_CHECKING:
     from typing import Self
+
+    from acd.core.rules import Rule
 
 WEEKS_PER_MONTH = 365.25 / 7 / 12
 
@@ -137,6 +140,7 @@ class QueueSection(Section):
     max_wait_s: Positive = 600.0
     max_waiting: Annotated[Whole, Field(ge=0)] = 200
     short_abandon_s: NotNegative = 5.0
+    rules: list[RuleSettings] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _talk_given(self) -> Self:
@@ -181,7 +185,15 @@ class QueueSection(Section):
             max_wait_ms=ms(self.max_wait_s),
             max_waiting=self.max_waiting,
             short_abandon_ms=ms(self.short_abandon_s),
+            rules=self._rules(),
         )
+
+    def _rules(self) -> tuple[Rule, ...]:
+        """Return the rules; unreadable ones are none here: simulator.file_rules tells of them."""
+        try:
+            return rules_of(tuple(self.rules))
+        except ValueError:
+            return ()
 
     def _retry(self) -> sc.Retry | None:
         given = self.retry

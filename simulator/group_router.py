@@ -140,6 +140,13 @@ class GroupRouter:
         """One line."""
         return ("all agents of the queue's groups are busy",) if call in self._waiting else ()
 
+    def open_reserve(self, queue: QueueId, upto: int, now: Instant) -> None:
+        """Published models know no reserves."""
+
+    def reserve_open(self, queue: QueueId) -> int:  # noqa: ARG002
+        """No class is closed here."""
+        return 0
+
     def expected_wait_ms(self, queue: QueueId, place: int) -> Duration | None:  # noqa: ARG002 - published models announce nothing
         """Know none."""
         return None

@@ -88,4 +88,5 @@ def _queue_policy(queue: Queue) -> QueuePolicy:
         max_waiting=queue.max_waiting,
         short_abandon_ms=queue.short_abandon_ms,
         expected_talk_ms=round(queue.talk.mean_ms),
+        rules=queue.rules,
     )

@@ -10,6 +10,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 
 from acd.core.instant import HOUR_MS, MINUTE_MS, SECOND_MS
+from acd.core.rules import Rule
 from simulator.distributions import Distribution, Exponential, Fixed, Never
 
 DAY_MS = 24 * HOUR_MS
@@ -101,6 +102,8 @@ class Queue:
     max_wait_ms: int = 10 * MINUTE_MS
     max_waiting: int = 200
     short_abandon_ms: int = 5 * SECOND_MS
+    rules: tuple[Rule, ...] = ()
+    """What happens to waiting callers by rule."""
 
     @property
     def work_ms(self) -> float:

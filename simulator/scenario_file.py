@@ -29,6 +29,7 @@ from simulator.file_durations import (
     parse_date,
 )
 from simulator.file_queues import QueueSection
+from simulator.file_rules import check_rules
 from simulator.policies import known_policies
 from simulator.scenario_checks import Finding, find_errors, find_warnings
 
@@ -246,13 +247,15 @@ def from_document(document: Document) -> tuple[sc.Scenario, tuple[Problem, ...]]
         raise ConfigError(problems)
     findings = list(find_errors(made, known_policies()))
     problems += [document.problem(found.location, found.message) for found in findings]
+    rules = check_rules(made, document)
+    problems += rules.errors
     if problems:
         raise ConfigError(sorted(problems, key=lambda p: (p.file, p.line, p.column)))
     scenario = made.build()
     warnings = [
         document.problem(found.location, found.message) for found in find_warnings(scenario, _places(made))
     ]
-    return scenario, tuple(warnings)
+    return scenario, (*warnings, *rules.warnings)
 
 
 def _places(file: ScenarioFile) -> dict[str, tuple[str | int, ...]]:

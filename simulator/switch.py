@@ -22,7 +22,14 @@ from acd.core.ids import AgentId, CallId
 from simulator.callers import LEAVING, OUTSIDE, RINGING, WAITING
 
 if TYPE_CHECKING:
-    from acd.core.effects import HangUpStrayLeg, OfferCall, OfferCallback, SendToFallback
+    from acd.core.effects import (
+        Announce,
+        HangUpStrayLeg,
+        MoveToQueue,
+        OfferCall,
+        OfferCallback,
+        SendToFallback,
+    )
     from simulator.agents import Person
     from simulator.callers import Caller
     from simulator.world import World
@@ -31,10 +38,12 @@ if TYPE_CHECKING:
 class SimulatedSwitch:
     """Wishes in, facts out."""
 
-    __slots__ = ("_world", "strays")
+    __slots__ = ("_world", "announced", "strays")
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self.announced: dict[str, int] = {}
+        """How often each sound was played by rule."""
         self.strays = 0
         """Legs the router wanted hung up: none in a sound world."""
 
@@ -87,6 +96,17 @@ class SimulatedSwitch:
         self._world.tell(CallLeftToFallback(caller.id, reason))
         self._world.crowd.left(caller, "overflowed")
         self._world.tell(CallEnded(caller.id, by=EndedBy.CALLER))
+
+    def move_to_queue(self, wish: MoveToQueue) -> None:
+        """A rule moves a waiting caller: he waits on in the other queue."""
+        caller = self._world.live.get(wish.call)
+        if caller is not None and caller.stage == WAITING:
+            caller.stage = LEAVING
+            self._world.soon(self._world.crowd.move, (caller, caller.tries, wish.queue))
+
+    def announce(self, wish: Announce) -> None:
+        """Virtual callers hear nothing that would change their minds; it is counted."""
+        self.announced[wish.sound] = self.announced.get(wish.sound, 0) + 1
 
     def offer_callback(self, wish: OfferCallback) -> None:
         """Ask the caller now, if this queue has callbacks."""

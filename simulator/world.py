@@ -13,19 +13,22 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from acd.core.effects import (
+    Announce,
     CloseWrapUp,
     HangUpStrayLeg,
     KeepAgentStatus,
+    MoveToQueue,
     OfferCall,
     OfferCallback,
     SendToFallback,
 )
 from acd.core.engine import Engine
-from acd.core.events import DeadlinePassed, Fact, LiveAgent, QueueOpened, WorldSynced
+from acd.core.events import ClockWindow, DeadlinePassed, Fact, LiveAgent, QueueOpened, WorldSynced
 from acd.core.ids import QueueId
 from simulator.clock import VirtualClock
 from simulator.crowd import Crowd
 from simulator.draws import Draws
+from simulator.file_rules import window_edges
 from simulator.ledger import Ledger
 from simulator.policies import build_matcher, build_policy
 from simulator.results import RunResult
@@ -101,6 +104,8 @@ class World:
         self._acts: dict[type, Act] = {
             OfferCall: self.switch.offer,
             SendToFallback: self.switch.send_to_fallback,
+            MoveToQueue: self.switch.move_to_queue,
+            Announce: self.switch.announce,
             OfferCallback: self.switch.offer_callback,
             HangUpStrayLeg: self.switch.hang_up_stray_leg,
             CloseWrapUp: self.staffing.wrap_up_closed,
@@ -175,6 +180,8 @@ class World:
         self.tell(WorldSynced(agents=tuple(LiveAgent(agent, logged_in=False) for agent in self.people)))
         for queue in scenario.queues:
             self.tell(QueueOpened(QueueId(queue.name)))
+        for due, window, inside in window_edges(scenario):
+            self.at(due, self._window, ClockWindow(window, inside))
         last_midnight = (scenario.days - 1) * DAY_MS
         self._last_plan = max(self.staffing.plan(), last_midnight)
         periods = scenario.periods
@@ -188,6 +195,9 @@ class World:
             if scenario.closing is not None:
                 self.at(day * DAY_MS + scenario.closing.at_ms, self.crowd.clear_lines, None)
         self.at(self._last_plan, self._nothing, None)
+
+    def _window(self, fact: ClockWindow) -> None:
+        self.tell(fact)
 
     def _nothing(self, _: None) -> None:
         """Keep the run alive until here."""

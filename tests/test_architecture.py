@@ -24,6 +24,7 @@ CORE_STDLIB = {
 CONFIG = {
     "acd.config",
     "acd.core.policy",
+    "acd.core.rules",
     "acd.core.ids",
     "acd.desk",
     "acd.snapshot_json",

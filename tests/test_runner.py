@@ -14,7 +14,7 @@ from acd import factlog as fl
 from acd.core import effects as wish
 from acd.core.events import DeadlinePassed, Fact, LinkLost, WishFailed
 from acd.ports import PortError
-from acd.runner import Outbox, Runner
+from acd.runner import INTENTS_UNDER_WAY, Outbox, Runner
 from tests.fakes.ports import FakePops, FakeStore, FakeSwitch
 
 OFFER = wish.OfferCall(1, "c1", "a1", 1, 12_000)
@@ -76,13 +76,15 @@ async def running(house: House) -> AsyncIterator[House]:
         house.runner.close()
 
 
-async def test_intent_is_committed_before_the_redirect_leaves() -> None:
-    """call-control.md, write order."""
+async def test_no_redirect_waits_for_the_disk_and_the_intent_is_stored_all_the_same() -> None:
+    """Decision 0110: the dialplan's AcdDial is the durable word; the intent row explains decisions."""
     order: list[str] = []
     house = House()
+    store_intent = house.store.intend
 
     async def intend(w: Any, at: int) -> None:
         await asyncio.sleep(0.01)
+        await store_intent(w, at)
         order.append("intent")
 
     async def offer(w: Any) -> None:
@@ -90,11 +92,12 @@ async def test_intent_is_committed_before_the_redirect_leaves() -> None:
 
     house.store.intend = intend  # type: ignore[method-assign]
     house.switch.offer = offer  # type: ignore[method-assign]
-    house.engine.answers = [(OFFER, POP)]
+    house.engine.answers = [(POP, OFFER)]
     async with running(house):
         house.runner.tell(LinkLost())
         assert await house.runner.settle(2)
-    assert order == ["intent", "redirect"]
+    assert order == ["redirect", "intent"]
+    assert house.store.intents == [OFFER]
     assert house.pops.dossiers == [{"card": "17"}]
 
 
@@ -110,18 +113,24 @@ async def test_routing_goes_on_when_the_database_refuses() -> None:
     assert house.runner.counters["intents_not_stored"] == 1
 
 
-async def test_a_stalled_disk_delays_an_offer_only_a_moment() -> None:
+async def test_a_stalled_disk_delays_no_offer_and_its_rows_do_not_pile_up() -> None:
     house = House()
+    disk = asyncio.Event()
 
     async def stall(w: Any, at: int) -> None:
-        await asyncio.sleep(60)
+        await disk.wait()
 
     house.store.intend = stall  # type: ignore[method-assign]
-    house.engine.answers = [(OFFER,)]
+    house.engine.answers = [(OFFER,)] * (INTENTS_UNDER_WAY + 3)
     async with running(house):
-        house.runner.tell(LinkLost())
-        assert await house.runner.settle(5)
-    assert house.switch.sent == [OFFER]
+        for _ in range(INTENTS_UNDER_WAY + 3):
+            house.runner.tell(LinkLost())
+        await asyncio.sleep(0.05)
+        assert house.switch.sent == [OFFER] * (INTENTS_UNDER_WAY + 3)
+        assert house.runner.unfinished == INTENTS_UNDER_WAY
+        assert house.runner.counters["intents_not_stored"] == 3
+        disk.set()
+        assert await house.runner.settle(2)
 
 
 @pytest.mark.parametrize("failure", [PortError("no such channel", retryable=False), ValueError("defect")])

@@ -35,6 +35,8 @@ class SmtpSettings:
     password: str = field(default="", repr=False)
     sender: str = "desk@localhost"
     timeout_s: float = 20.0
+    bounces: str = ""
+    """Where mail servers send what they could not deliver (Return-Path); empty: to the sender."""
 
 
 def header(text: str, most: int = 200) -> str:
@@ -50,7 +52,7 @@ def compose(parcel: Parcel, sender: str, now_ms: int) -> EmailMessage:
     domain = sender.rpartition("@")[2]
     digest = hashlib.sha256(parcel.key.encode("utf-8", "replace")).hexdigest()[:40]
     try:
-        message["Message-ID"] = f"<{digest}@{domain}>"
+        message["Message-ID"] = f"<{parcel.reference or digest}@{domain}>"
         message["Date"] = formatdate(now_ms / 1000)
         message["From"] = sender
         message["To"] = parcel.recipient
@@ -75,7 +77,7 @@ class SmtpCourier:
         try:
             await aiosmtplib.send(
                 message,
-                sender=s.sender,
+                sender=s.bounces or s.sender,
                 hostname=s.host,
                 port=s.port,
                 username=s.user or None,

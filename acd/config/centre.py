@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, model_validator
 
 from acd.config.hours import OpeningHours
+from acd.config.rules import BUILT_IN, RuleSettings
 from acd.config.system import Language, Name, Seconds, SecretReference
 from acd.config.strict_yaml import Flag, Number, Section, Whole
 
@@ -93,6 +94,10 @@ class QueueSettings(Section):
         default="voicemail",
         description="After the fallback queue: voice mail, or ask for a number to call back",
     )
+    rules: tuple[RuleSettings, ...] = Field(
+        default=BUILT_IN,
+        description="What happens to waiting callers by rule (see Rules); a queue's own come before the defaults'",
+    )
 
 
 class Queue(QueueSettings):
@@ -100,6 +105,7 @@ class Queue(QueueSettings):
 
     subscriber: Identifier = Field(description="Id of the subscriber; several queues may share one")
     display_name: Name = Field(description="Shown to agents and on the wallboard")
+    default_rules: Flag = Field(default=True, description="Whether the rules of queue_defaults follow its own")
 
 
 class Skill(Section):

@@ -36,6 +36,8 @@ from acd.config.desk import Desk
 from acd.config.numbers import normalise
 from acd.config.projects import Projects, Spoilt, without_broken
 from acd.config.relations import relations
+from acd.config.rule_language import window_hours
+from acd.config.rules import RuleSettings, rules_of
 from acd.config.system import (
     Asterisk,
     Centre,
@@ -58,6 +60,8 @@ from acd.config.strict_yaml import ConfigError, Document, Problem, Section, chec
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
+
+    from acd.config.hours import OpeningHours
 
 FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -184,6 +188,12 @@ class Config:
         """Return when a queue opens or closes next (UTC); None if it never does."""
         return self.tree.queues[queue].opening.next_change(now, self.projects.zone(queue) or self.zone)
 
+    @cached_property
+    def windows(self) -> Mapping[str, OpeningHours]:
+        """The stretches of the clock that rules speak of, by their text; local time of the centre."""
+        found = {c.window for q in self.policy.queues for rule in q.rules for c in rule.conditions if c.window}
+        return {window: window_hours(window) for window in sorted(found)}
+
     def secret(self, reference: SecretReference, location: str = "") -> SecretStr:
         """Read a secret now.
 
@@ -284,7 +294,15 @@ def _lay(entry: Settings, defaults: Section) -> Settings:
             update[name] = theirs
         elif isinstance(mine, Section) and isinstance(theirs, Section) and name == "promise":
             update[name] = _lay(mine, theirs)
+    if isinstance(entry, Queue) and isinstance(defaults, QueueSettings):
+        update["rules"] = rules_under(entry, defaults)
     return entry.model_copy(update=update)
+
+
+def rules_under(queue: Queue, defaults: QueueSettings) -> tuple[RuleSettings, ...]:
+    """Return a queue's own rules, then those of the defaults unless it does without."""
+    own = queue.rules if "rules" in queue.model_fields_set else ()
+    return (*own, *defaults.rules) if queue.default_rules else own
 
 
 def _with_defaults(tree: Tree) -> Tree:
@@ -328,6 +346,7 @@ def queue_policy(name: str, queue: Queue) -> QueuePolicy:
         sticky_wait_ms=_ms(queue.sticky_wait_s),
         expected_calls_per_s=queue.expected_calls_per_hour / 3600,
         expected_talk_ms=_ms(queue.expected_talk_s),
+        rules=rules_of(queue.rules),
     )
 
 

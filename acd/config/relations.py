@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from acd.config.numbers import normalise
+from acd.config.rule_checks import Checker, QueueFacts, Written
+from acd.config.rule_checks import Known as Centre
 from acd.config.system import is_loopback
 
 if TYPE_CHECKING:
@@ -53,7 +55,8 @@ def relations(
     )
     errors = [document.problem(*finding) for check in _ERRORS for finding in check(tree, known)]
     warnings = [document.problem(*finding) for check in _WARNINGS for finding in check(tree, known)]
-    return errors, warnings
+    rules = check_rules(tree, document, known)
+    return errors + rules.errors, warnings + rules.warnings
 
 
 def _names(document: Document, section: str) -> frozenset[str]:
@@ -88,6 +91,57 @@ def _needs(tree: Tree, queue: str) -> tuple[tuple, Location]:  # type: ignore[ty
     value, location = _effective(tree, queue, "needs")
     assert isinstance(value, tuple)  # noqa: S101 - a fact of the model, told to the type checker
     return value, location
+
+
+# --- rules -----------------------------------------------------------------------------------------
+
+
+def check_rules(tree: Tree, document: Document, known: Known) -> Checker:
+    """Check every queue's rules together with the defaults that follow them."""
+    levels: dict[str, int] = {}
+    for agent in tree.agents.values():
+        for skill, level in agent.skills.items():
+            levels[skill] = max(level, levels.get(skill, 0))
+    centre = Centre(known.queues, known.skills, levels if known.all_agents else None)
+    checker = Checker(document, centre)
+    settings = tree.queue_defaults.rules if "rules" in tree.queue_defaults.model_fields_set else ()
+    defaults = [
+        written
+        for number, rule in enumerate(settings)
+        if (written := checker.read(("queue_defaults", "rules", number), rule, number + 1, is_default=True))
+    ]
+    by_queue: dict[str, list[Written]] = {}
+    for name, queue in tree.queues.items():
+        own = queue.rules if "rules" in queue.model_fields_set else ()
+        read = (
+            checker.read(("queues", name, "rules", number), rule, number + 1) for number, rule in enumerate(own)
+        )
+        rules = [written for written in read if written] + (defaults if queue.default_rules else [])
+        by_queue[name] = rules
+        if rules:
+            checker.in_queue(_queue_facts(tree, name), rules)
+    checker.circles(by_queue)
+    return checker
+
+
+def _queue_facts(tree: Tree, queue: str) -> QueueFacts:
+    longest, _ = _seconds(tree, queue, "max_wait_s")
+    most, _ = _effective(tree, queue, "max_waiting")
+    opening, _ = _effective(tree, queue, "opening")
+    needs, _ = _needs(tree, queue)
+    last = {n.skill: n.relaxed_level if n.relax_after_s is not None else n.min_level for n in needs}
+    able = [a for a in tree.agents.values() if all(a.skills.get(s, 0) >= level for s, level in last.items())]
+    default = tree.agent_defaults.reserve
+    reserves = [a.reserve if "reserve" in a.model_fields_set else default for a in able]
+    return QueueFacts(
+        name=queue,
+        max_wait_ms=round(longest * 1000),
+        max_waiting=int(str(most)),
+        needs={n.skill: n.min_level for n in needs},
+        able=len(able),
+        reserve=max(reserves, default=0),
+        always_open=bool(getattr(opening, "always", False)) and not getattr(opening, "exceptions", None),
+    )
 
 
 # --- errors ----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ resting after a failed phone.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from acd.core.call import Leg
@@ -72,7 +72,10 @@ AGENT_TRANSITIONS: dict[tuple[AgentState, AgentSignal], AgentState] = {
     (_S.BUSY_ELSEWHERE, _E.FOUND_RINGING): _S.RINGING,
 }
 
-_IN_HAND = (AgentState.RINGING, AgentState.TALKING, AgentState.WRAP_UP)
+_IN_HAND: Final = frozenset({AgentState.RINGING, AgentState.TALKING, AgentState.WRAP_UP})
+# Members by name: to read an Enum's attribute costs 100 ns and more in Python 3.11 (decision 0150).
+_IDLE: Final = AgentState.IDLE
+_AVAILABLE: Final = AgentStatus.AVAILABLE
 
 
 class Agent:
@@ -137,8 +140,8 @@ class Agent:
     def ready(self) -> bool:
         """May be offered a call."""
         return (
-            self.state is AgentState.IDLE
-            and self.status is AgentStatus.AVAILABLE
+            self.state is _IDLE
+            and self.status is _AVAILABLE
             and self.reachable
             and not self.resting
             and not self.retired
@@ -149,7 +152,13 @@ class Agent:
         following = AGENT_TRANSITIONS.get((self.state, signal))
         if following is None:
             return False
-        self.account(now)
+        spent = now - self._accounted  # as account(), without the calls: five times in every call
+        if spent:
+            if self.state in _IN_HAND:
+                self.busy_ms += spent
+            elif self.state is _IDLE and self.status is _AVAILABLE and self.reachable:
+                self.ready_ms += spent
+            self._accounted = now
         self.state = following
         self.since = now
         return True
@@ -167,7 +176,7 @@ class Agent:
         spent = now - self._accounted
         if self.state in _IN_HAND:
             return self.ready_ms, self.busy_ms + spent
-        if self.state is AgentState.IDLE and self.status is AgentStatus.AVAILABLE and self.reachable:
+        if self.state is _IDLE and self.status is _AVAILABLE and self.reachable:
             return self.ready_ms + spent, self.busy_ms
         return self.ready_ms, self.busy_ms
 

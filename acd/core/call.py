@@ -7,20 +7,22 @@ the table is an illegal transition: the caller of `apply` counts it, and nothing
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from acd.core.events import EndedBy
 from acd.core.ids import Ani, Did, QueueId, SubscriberId
+from acd.core.record import Worded
 
 if TYPE_CHECKING:
     from acd.core.card import CallCard
     from acd.core.events import EndReason
     from acd.core.ids import AgentId, CallId, EffectId, SkillId
     from acd.core.instant import Duration, Instant
+    from acd.core.rules import Rule
     from acd.core.tally import Left
 
 
-class CallState(Enum):
+class CallState(Worded):
     """What we know of the caller's channel."""
 
     __hash__ = object.__hash__  # by identity: the tables are looked up thousands of times a second
@@ -140,6 +142,9 @@ CONSULT_STATES = frozenset({TransferState.CONSULTING, TransferState.CONSULT_TALK
 """The caller hears music while the agent asks somebody."""
 
 
+_T_NONE: Final = TransferState.NONE
+
+
 class Leg:
     """One agent offer inside a call, while it may still change. Frozen into a `Segment` on the card."""
 
@@ -200,6 +205,22 @@ class Leg:
         return max(0, self.ended_at - self.answered_at - self.hold_ms)
 
 
+class RuleMarks:
+    """What rules did to one call; another queue has other rules and begins without marks."""
+
+    __slots__ = ("eased", "fired", "lift", "needs")
+
+    def __init__(self) -> None:
+        self.fired: dict[Rule, Instant] = {}
+        """The rules that applied, and when last."""
+        self.lift = 1.0
+        """Factor on the priority."""
+        self.needs: tuple[tuple[SkillId, int], ...] = ()
+        """Requirements added."""
+        self.eased: tuple[tuple[SkillId, int], ...] = ()
+        """Requirements lowered to these levels; 0 is dropped."""
+
+
 class Call:
     """One caller's channel, from the door to the closed card."""
 
@@ -217,6 +238,7 @@ class Call:
         "entered_at",
         "explanation",
         "fallback_effect",
+        "fallback_reason",
         "fields",
         "final",
         "from_fallback",
@@ -227,7 +249,9 @@ class Call:
         "left_at",
         "leg",
         "legs",
+        "marks",
         "missing_since",
+        "move_effect",
         "needs",
         "order",
         "priority",
@@ -244,17 +268,11 @@ class Call:
         "transfer",
         "transfer_effect",
         "transfer_to",
+        "waits_again",
         "wrapping",
     )
 
-    def __init__(  # noqa: PLR0915  one line per field
-        self,
-        id: CallId,  # noqa: A002
-        did: Did,
-        ani: Ani,
-        entered_at: Instant,
-        order: int,
-    ) -> None:
+    def __init__(self, id: CallId, did: Did, ani: Ani, entered_at: Instant, order: int) -> None:  # noqa: A002, PLR0915 - one line per field
         self.id = id
         self.did = did
         self.ani = ani
@@ -267,6 +285,10 @@ class Call:
         self.priority = 1.0
         self.needs: tuple[tuple[SkillId, int], ...] = ()
         self.sticky: AgentId | None = None
+        self.marks: RuleMarks | None = None
+        """What rules did to this call in its present queue; None before the first."""
+        self.waits_again: Instant | None = None
+        """When the caller came back into a line after a talk."""
         self.skip: tuple[AgentId, ...] = ()
         self.known = True
         """False for a call of which we heard only the end: no card until more is known."""
@@ -279,15 +301,16 @@ class Call:
         self.attempt = 0
         self.leg: Leg | None = None
         self.legs: list[Leg] = []
-        self.transfer = TransferState.NONE
-        self.transfer_to = ""
-        """agent_<id>, queue_<id> or out_<number>, while the call is being handed on."""
+        self.transfer, self.transfer_to = _T_NONE, ""  # agent_<id>, queue_<id> or out_<number>
         self.transfer_effect: EffectId | None = None
         self.answered_at: Instant | None = None
         self.left: Left | None = None
         """How the present stay was counted, so that late news can correct the count."""
         self.left_at: Instant | None = None
         self.fallback_effect: EffectId | None = None
+        self.fallback_reason = "max_wait"
+        self.move_effect: EffectId | None = None
+        """Our wish that the caller wait in another queue, not yet confirmed."""
         self.missing_since: Instant | None = None
         """When an audit first did not find it; the note of its end may just be on its way."""
         self.final: EndReason | None = None
@@ -315,6 +338,11 @@ class Call:
         self.state = following
         return True
 
+    def settle(self) -> None:
+        """Somebody has the call, or it waits again: nothing is being handed on any more."""
+        if self.transfer is not _T_NONE:
+            self.hand(TransferSignal.SETTLED)
+
     def hand(self, signal: TransferSignal) -> bool:
         """Go on with handing the call on; False, and nothing changed, when the table has no such pair."""
         following = TRANSFER_TRANSITIONS.get((self.transfer, signal))
@@ -332,6 +360,11 @@ class Call:
             if leg.attempt == attempt:
                 return leg
         return None
+
+    @property
+    def waits_from(self) -> Instant:
+        """From here the longest wait and the rules count: the entry, or the end of the talk before."""
+        return self.entered_at if self.waits_again is None else self.waits_again
 
     @property
     def was_answered(self) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from acd.core.events import EndReason
 from acd.core.ids import AgentId, Ani, CallId, Did, QueueId, SubscriberId
 
 if TYPE_CHECKING:
+    from dataclasses import dataclass
+
     from acd.core.call import Call
     from acd.core.events import EndedBy
     from acd.core.instant import Duration, Instant
+else:
+    from acd.core.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,31 @@ class CallCard:
 def fold(call: Call) -> CallCard:
     """Fold what is known of an ended call into its card. The same call gives an equal card."""
     ended_at = call.entered_at if call.ended_at is None else call.ended_at
-    talked = [leg for leg in call.legs if leg.answered_at is not None]
-    waited_from = call.entered_at if call.queued_at is None else call.queued_at
-    moments = (call.answered_at, call.left_at, ended_at)
-    waited_to = next(moment for moment in moments if moment is not None)
+    wait_ms = talk_ms = hold_ms = acw_ms = 0
+    if call.queued_at is not None:
+        waited_to = ended_at if call.left_at is None else call.left_at
+        wait_ms = max(0, (waited_to if call.answered_at is None else call.answered_at) - call.queued_at)
+    executor: AgentId | None = None
+    segments = []
+    for leg in call.legs:
+        outcome = leg.outcome
+        if leg.answered_at is not None:
+            executor, outcome = leg.agent, "answered"
+            talk_ms += leg.talk_ms
+            hold_ms += leg.hold_ms
+            acw_ms += leg.acw_ms
+        segments.append(
+            Segment(
+                leg.agent,
+                leg.attempt,
+                leg.offered_at,
+                leg.answered_at,
+                leg.ended_at,
+                outcome,
+                leg.hold_ms,
+                leg.acw_ms,
+            )
+        )
     return CallCard(
         call=call.id,
         number=call.card_number,
@@ -78,28 +102,16 @@ def fold(call: Call) -> CallCard:
         entered_at=call.entered_at,
         answered_at=call.answered_at,
         ended_at=ended_at,
-        end_reason=call.reason or EndReason.ABANDONED,
+        end_reason=EndReason.ABANDONED if call.reason is None else call.reason,
         ended_by=call.by,
         cause=call.cause,
-        wait_ms=max(0, waited_to - waited_from) if call.queued_at is not None else 0,
-        talk_ms=sum(leg.talk_ms for leg in talked),
-        hold_ms=sum(leg.hold_ms for leg in talked),
-        acw_ms=sum(leg.acw_ms for leg in talked),
-        agent=talked[-1].agent if talked else None,
-        segments=tuple(
-            Segment(
-                agent=leg.agent,
-                attempt=leg.attempt,
-                offered_at=leg.offered_at,
-                answered_at=leg.answered_at,
-                ended_at=leg.ended_at,
-                outcome="answered" if leg.answered_at is not None else leg.outcome,
-                hold_ms=leg.hold_ms,
-                acw_ms=leg.acw_ms,
-            )
-            for leg in call.legs
-        ),
-        fields=tuple(call.fields.items()),
+        wait_ms=wait_ms,
+        talk_ms=talk_ms,
+        hold_ms=hold_ms,
+        acw_ms=acw_ms,
+        agent=executor,
+        segments=tuple(segments),
+        fields=tuple(call.fields.items()) if call.fields else (),
         history=tuple(call.history),
         explanation=tuple(call.explanation),
     )

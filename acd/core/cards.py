@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from acd.core.call import CallSignal, CallState
 from acd.core.card import fold
@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from acd.core.call import Call
     from acd.core.floor import Floor
     from acd.core.instant import Instant
+
+# Members by name: to read an Enum's attribute costs 100 ns and more in Python 3.11 (decision 0150).
+_CALL_ENDED: Final = CallState.ENDED
+_CALL_FALLBACK: Final = CallState.FALLBACK
+_CALL_ON_ENDED: Final = CallSignal.ENDED
+_END_ABANDONED: Final = EndReason.ABANDONED
+_END_FALLBACK: Final = EndReason.FALLBACK
+_END_HANDLED: Final = EndReason.HANDLED
+_WAY_ABANDONED: Final = Way.ABANDONED
+_WAY_ANSWERED: Final = Way.ANSWERED
+_WAY_FALLBACK: Final = Way.FALLBACK
 
 CLOSED_LIMIT = 10_000
 """Ended calls kept for late fields; older ones leave memory whatever the hour."""
@@ -41,28 +52,30 @@ def reason_by_state(call: Call) -> EndReason:
     """
     if call.final is not None:
         return call.final
-    if call.state is CallState.FALLBACK:
-        return EndReason.FALLBACK
-    return EndReason.HANDLED if call.was_answered else EndReason.ABANDONED
+    if call.state is _CALL_FALLBACK:
+        return _END_FALLBACK
+    return _END_HANDLED if call.was_answered else _END_ABANDONED
 
 
 class Cards:
     """Ends calls and writes their cards: one closed card per ended call."""
 
-    __slots__ = ("floor",)
+    __slots__ = ("_due", "floor")
 
     def __init__(self, floor: Floor) -> None:
         self.floor = floor
+        self._due: Instant = 0
+        """When the oldest closed card leaves memory, or earlier."""
 
     def end(self, call: Call, reason: EndReason, when: Instant, now: Instant) -> None:
         """Move a call without a running offer or talk to its one terminal state."""
         floor = self.floor
-        call.from_fallback = call.state is CallState.FALLBACK
-        call.apply(CallSignal.ENDED)
+        call.from_fallback = call.state is _CALL_FALLBACK
+        call.apply(_CALL_ON_ENDED)
         call.ended_at = when
         call.reason = reason
         floor.left_line(call, self.way(call), when if call.left_at is None else call.left_at)
-        floor.note(call, when, reason.value)
+        floor.note(call, when, reason.word)
         floor.calls.pop(call.id, None)
         call.close_due = now + floor.policy.card_close_ms
         floor.closed[call.id] = call
@@ -75,13 +88,13 @@ class Cards:
         Answered in fallback is not answered by us; a talk before this stay was counted where it was.
         """
         if call.from_fallback or call.reason is None:
-            return Way.FALLBACK
+            return _WAY_FALLBACK
         way = _WAYS[call.reason]
-        return Way.ABANDONED if way is Way.ANSWERED and call.was_answered else way
+        return _WAY_ABANDONED if way is _WAY_ANSWERED and call.was_answered else way
 
     def write_if_due(self, call: Call) -> None:
         """Write the card of an ended, wrapped-up call, unless it is already written just so."""
-        if call.state is not CallState.ENDED or call.wrapping > 0 or not call.known:
+        if call.state is not _CALL_ENDED or call.wrapping > 0 or not call.known:
             return
         card = fold(call)
         if card != call.card:
@@ -91,9 +104,12 @@ class Cards:
     def forget_old(self, now: Instant) -> None:
         """Let calls leave memory whose cards are closed: by age, and by number."""
         closed = self.floor.closed
+        if self._due > now and len(closed) <= CLOSED_LIMIT:
+            return
         while closed:
             oldest = next(iter(closed.values()))
             if oldest.close_due > now and len(closed) <= CLOSED_LIMIT:
+                self._due = oldest.close_due
                 return
             del closed[oldest.id]
             if oldest.wrapping > 0:

@@ -6,15 +6,18 @@ outcome comes back as a fact (`WishFailed` with the same number, or what the swi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from acd.core.ids import AgentId, Ani, CallId, Did, EffectId, QueueId, SubscriberId
 
 if TYPE_CHECKING:
+    from dataclasses import dataclass
+
     from acd.core.card import CallCard
     from acd.core.instant import Duration, Instant
     from acd.core.transfer_facts import TransferHow
+else:
+    from acd.core.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,27 @@ class SendToFallback:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveToQueue:
+    """Let the caller wait in another queue, at the place the original entry gives: one Redirect.
+
+    The dialplan's note that it waits there is the move; until then nobody is offered the call.
+    """
+
+    effect: EffectId
+    call: CallId
+    queue: QueueId
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Play this sound file to the waiting caller at the loop's next turn."""
+
+    effect: EffectId
+    call: CallId
+    sound: str
+
+
+@dataclass(frozen=True, slots=True)
 class OfferCallback:
     """Let the waiting loop offer a callback to this caller at its next turn."""
 
@@ -161,6 +185,8 @@ Effect: TypeAlias = (
     | OpenWrapUp
     | CloseWrapUp
     | SendToFallback
+    | MoveToQueue
+    | Announce
     | OfferCallback
     | HangUpStrayLeg
     | TransferCall

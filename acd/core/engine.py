@@ -20,6 +20,7 @@ from acd.core.cards import Cards
 from acd.core.floor import Floor
 from acd.core.ids import CallId, QueueId
 from acd.core.offers import Offers
+from acd.core.rulebook import Rulebook
 from acd.core.simple_matcher import SimpleMatcher
 from acd.core.sync import Sync
 from acd.core.views import call_view, take_snapshot, waiting_in
@@ -48,6 +49,8 @@ class Engine:
         self._calls = CallFacts(self._floor, self._offers, cards)
         self._agents = AgentFacts(self._floor, self._offers)
         self._sync = Sync(self._floor, self._offers, self._calls)
+        self._rulebook = Rulebook(self._floor, self._calls)
+        self._rulebook.set_policy()
         self._cards = cards
         self._check: Instant | None = None
         self._handlers = self._dispatch_table()
@@ -58,6 +61,9 @@ class Engine:
             "max_wait": self._calls.waited_too_long,
             "skip": self._calls.may_be_offered_to_all,
             "look_again": self._sync.look_again,
+            "move": self._calls.not_moved,
+            "rule": self._rulebook.due,
+            "rules": self._rulebook.look_due,
         }
 
     def _dispatch_table(self) -> dict[type, Callable[[Any, Instant], None]]:
@@ -98,6 +104,7 @@ class Engine:
             events.PolicyChanged: self._policy_changed,
             events.QueueOpened: self._queue_opened,
             events.QueueClosed: self._queue_closed,
+            events.ClockWindow: self._clock_window,
             events.DeadlinePassed: self._deadline_passed,
             events.IntervalStarted: self._interval_started,
             events.WishFailed: self._wish_failed,
@@ -114,17 +121,29 @@ class Engine:
         """
         floor = self._floor
         floor.out = []
-        self._handlers[type(fact)](fact, now)
+        self._handlers[fact.__class__](fact, now)
         if floor.leaving:
             floor.drop_lines()
         if floor.synced and (floor.dirty or (self._check is not None and self._check <= now)):
-            floor.dirty = False
-            matcher = floor.matcher
-            for assignment in matcher.assign(now):
-                self._offers.begin(assignment, now)
-            check = matcher.next_check(now)
-            self._check = check if check is None or check > now else now + 1
+            self._assign(now)
+        if floor.rulebook is not None and floor.rulebook.pending and floor.synced:
+            self._apply_rules(floor.rulebook, now)
         return tuple(floor.out)
+
+    def _assign(self, now: Instant) -> None:
+        matcher = self._floor.matcher
+        self._floor.dirty = False
+        for assignment in matcher.assign(now):
+            self._offers.begin(assignment, now)
+        check = matcher.next_check(now)
+        self._check = check if check is None or check > now else now + 1
+
+    def _apply_rules(self, rulebook: Rulebook, now: Instant) -> None:
+        """Rules come after the agents: what an agent takes at once needs no rule. What they ease is tried."""
+        floor = self._floor
+        rulebook.look(now)
+        if floor.dirty:
+            self._assign(now)
 
     def next_deadline(self) -> Instant | None:
         """Return the earliest instant at which the core wants to be told `DeadlinePassed`, or None."""
@@ -154,7 +173,8 @@ class Engine:
             return ()
         if known.state is not CallState.WAITING:
             return tuple(known.explanation)
-        return (*known.explanation, *self._floor.matcher.explain(call, now))
+        waits = self._floor.matcher.explain(call, now)
+        return (*known.explanation, *waits, *self._rulebook.explain(known, now))
 
     def knows(self, call: CallId) -> bool:
         """Whether this call is live, or ended so lately that its card may still change here."""
@@ -185,13 +205,20 @@ class Engine:
 
     def _policy_changed(self, fact: events.PolicyChanged, now: Instant) -> None:
         self._floor.set_policy(fact.policy, now)
+        self._rulebook.set_policy()
 
     def _queue_opened(self, fact: events.QueueOpened, now: Instant) -> None:  # noqa: ARG002
         self._floor.line(fact.queue).open = True
+        self._rulebook.queue_changed(fact.queue)
 
     def _queue_closed(self, fact: events.QueueClosed, now: Instant) -> None:  # noqa: ARG002
         """No new calls come (the door asks); those waiting stay, by rule."""
         self._floor.line(fact.queue).open = False
+        self._rulebook.queue_changed(fact.queue)
+
+    def _clock_window(self, fact: events.ClockWindow, now: Instant) -> None:  # noqa: ARG002
+        self._floor.windows[fact.window] = fact.inside
+        self._rulebook.all_changed()
 
     def _interval_started(self, fact: events.IntervalStarted, now: Instant) -> None:  # noqa: ARG002
         self.start_interval(now)

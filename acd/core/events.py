@@ -6,11 +6,10 @@ switch did not say; cards and service levels use it. Deadlines use the `now` giv
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from acd.core.ids import AgentId, Ani, CallId, Did, EffectId, QueueId, SkillId, SubscriberId
+from acd.core.record import Worded
 from acd.core.transfer_facts import (
     ConsultAnswered,
     ConsultEnded,
@@ -20,11 +19,15 @@ from acd.core.transfer_facts import (
 )
 
 if TYPE_CHECKING:
+    from dataclasses import dataclass
+
     from acd.core.instant import Instant
     from acd.core.policy import Policy
+else:
+    from acd.core.record import dataclass
 
 
-class OfferOutcome(Enum):
+class OfferOutcome(Worded):
     """Why one agent offer ended without an answer. Translated from DIALSTATUS by one table."""
 
     NO_ANSWER = "no_answer"
@@ -36,7 +39,7 @@ class OfferOutcome(Enum):
     CALLER_GONE = "caller_gone"
 
 
-class EndReason(Enum):
+class EndReason(Worded):
     """How a call left us, as its one terminal state."""
 
     HANDLED = "handled"
@@ -49,7 +52,7 @@ class EndReason(Enum):
     PBX_FAILED = "pbx_failed"
 
 
-class EndedBy(Enum):
+class EndedBy(Worded):
     """Which side hung up first."""
 
     CALLER = "caller"
@@ -58,7 +61,7 @@ class EndedBy(Enum):
     UNKNOWN = "unknown"
 
 
-class QueuedWhy(Enum):
+class QueuedWhy(Worded):
     """Why a call starts to wait."""
 
     NEW = "new"
@@ -353,6 +356,15 @@ class QueueClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockWindow:
+    """A stretch of the clock that a rule speaks of began (`inside`) or ended; the calendar lives outside."""
+
+    window: str
+    inside: bool
+    at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlinePassed:
     """The instant named by `next_deadline()` came."""
 
@@ -465,6 +477,7 @@ Fact: TypeAlias = (
     | PolicyChanged
     | QueueOpened
     | QueueClosed
+    | ClockWindow
     | DeadlinePassed
     | IntervalStarted
     | WishFailed

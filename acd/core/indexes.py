@@ -95,7 +95,7 @@ class Indexes:
             self.add_agent(agent, since)
 
     def _add_queue(self, queue: QueuePolicy) -> Line:
-        line = Line((queue.id, (), queue.priority), queue, len(self._lines), None)
+        line = Line((queue.id, (), queue.priority, ()), queue, len(self._lines), None)
         self._lines[line.key] = line
         self._queues[queue.id] = line
         line.fit(self._skills.candidates(line))
@@ -112,9 +112,9 @@ class Indexes:
         if home is None:
             home = self._add_queue(QueuePolicy(call.queue, SubscriberId(call.queue)))
         priority = home.policy.priority * call.priority
-        if not call.needs and priority == home.policy.priority:
+        if not call.needs and priority == home.policy.priority and not call.eased:
             return home
-        key: LineKey = (call.queue, call.needs, priority)
+        key: LineKey = (call.queue, call.needs, priority, call.eased)
         line = self._lines.get(key)
         if line is None:
             if len(self._lines) > len(self._queues) + _MAX_IDLE_LINES:
@@ -206,10 +206,12 @@ class Indexes:
 
     def _count(self, group: Group, ready: int, busy: int) -> None:
         group.busy += busy
+        priced = self._rule is None
         for line in group.queues:
             line.idle += ready
             line.busy += busy
-            self._revalue(line)
+            if priced:
+                self._revalue(line)
 
     def _forget_stale(self, now: Instant) -> None:
         """Drop agents busy for implausibly long: they paused or left without a talk to record."""
@@ -229,7 +231,8 @@ class Indexes:
         if line is not None:
             missed = not answered or waited_ms > line.policy.promise.threshold_ms
             line.price = self._debts.record(queue, missed=missed)
-            self._revalue(line)
+            if self._rule is None:
+                self._revalue(line)
 
     def record_talk(self, queue: QueueId, agent: AgentId, busy_ms: Duration) -> None:
         """An agent finished talk and wrap-up: feeds the rate at which agents become free."""
@@ -247,6 +250,21 @@ class Indexes:
     def _free_per_s(self, home: Line) -> float:
         return max(home.busy, LEAST_BUSY) / self._talk_s
 
+    def open_reserve(self, queue: QueueId, upto: int, now: Instant) -> None:
+        """A rule opens this queue's reserve up to that class; it closes by load like any other."""
+        home = self._queues.get(queue)
+        if home is not None and min(upto, home.reserves) > home.reserve_open:
+            home.reserve_open = min(upto, home.reserves)
+            home.reserve_quiet_since = None
+            for line in self._waiting:
+                if line.home is home:
+                    self._look_again(now, line)
+
+    def reserve_open(self, queue: QueueId) -> int:
+        """Return the highest reserve class that is open for this queue, 0 none."""
+        home = self._queues.get(queue)
+        return 0 if home is None else home.reserve_open
+
     def expected_wait_ms(self, queue: QueueId, place: int, method: str = "calibrated") -> Duration | None:
         """Return the wait to expect at this place of the queue (1 is next); None for unknown queues.
 
@@ -261,7 +279,7 @@ class Indexes:
 
     def _revalue(self, line: Line) -> None:
         """Work out the price of this queue's next ready agent, for the others."""
-        decay = self._score.decay(line.idle)
+        decay = self._score.decay(line.idle) if line.idle else 0.0
         if decay:
             calls_per_s = line.policy.expected_calls_per_s or line.arrivals.per_s
             coming = calls_per_s * self._talk_s / max(line.busy, LEAST_BUSY)

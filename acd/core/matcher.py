@@ -6,13 +6,16 @@ the end of each step. The matcher keeps its own indexes, so a pass costs what ch
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from dataclasses import dataclass
+
     from acd.core.ids import AgentId, CallId, QueueId, SkillId
     from acd.core.instant import Duration, Instant
     from acd.core.policy import Policy
+else:
+    from acd.core.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Waiting:
     sticky: AgentId | None = None
     skip: tuple[AgentId, ...] = ()
     """Agents who already let this call ring: not offered again at once."""
+    eased: tuple[tuple[SkillId, int], ...] = ()
+    """Requirements lowered by rule to these levels, whoever asked for them; 0 drops one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,12 @@ class Matcher(Protocol):
 
     def position(self, call: CallId) -> int:
         """Place of the call in its own queue, 1 is next; 0 when it does not wait."""
+
+    def open_reserve(self, queue: QueueId, upto: int, now: Instant) -> None:
+        """A rule opens this queue's reserve up to that class; it closes by load like any other."""
+
+    def reserve_open(self, queue: QueueId) -> int:
+        """The highest reserve class that is open for this queue, 0 none."""
 
     def expected_wait_ms(self, queue: QueueId, place: int) -> Duration | None:
         """Time still to wait at this place of the queue, 1 is next; None without an honest estimate."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from acd.core.ids import AgentId, QueueId, SkillId, SubscriberId
 from acd.core.instant import HOUR_MS, MINUTE_MS, SECOND_MS, Duration
+from acd.core.rules import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class QueuePolicy:
     expected_calls_per_s: float = 0.0
     """Forecast arrival rate; 0 lets the core estimate it from what arrives."""
     expected_talk_ms: Duration = 150 * SECOND_MS
+    rules: tuple[Rule, ...] = ()
+    """What happens to a waiting caller by rule, tried in this order (acd.core.rules)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,17 +147,18 @@ class SimpleMatcher:
         """Sum of the agent's levels in the required skills; None if one requirement is not met."""
         skills = self._skills.get(agent, {})
         queue = self._queues.get(call.queue)
+        eased = dict(call.eased)
         total = 0
         for skill, least in call.needs:
             level = skills.get(skill, 0)
-            if level < least:
+            if level < min(least, eased.get(skill, least)):
                 return None
             total += level
         for need in queue.needs if queue is not None else ():
             relaxed = need.relax_after_ms is not None and now - call.entered_at >= need.relax_after_ms
             least = need.relaxed_level if relaxed else need.min_level
             level = skills.get(need.skill, 0)
-            if level < least:
+            if level < min(least, eased.get(need.skill, least)):
                 return None
             total += level
         return total
@@ -192,6 +193,13 @@ class SimpleMatcher:
         """Place of the call in its own queue, 1 is next; 0 when it does not wait."""
         waiting = self._calls.get(call)
         return 0 if waiting is None else self._lines[waiting.queue].index(waiting) + 1
+
+    def open_reserve(self, queue: QueueId, upto: int, now: Instant) -> None:
+        """This matcher knows no reserves: everybody is in the front line."""
+
+    def reserve_open(self, queue: QueueId) -> int:  # noqa: ARG002
+        """No class is closed here."""
+        return 0
 
     def expected_wait_ms(self, queue: QueueId, place: int) -> Duration | None:  # noqa: ARG002
         """None: this matcher keeps no rates to estimate from."""

@@ -25,7 +25,8 @@ TOP_LEVEL = 3
 
 Needs: TypeAlias = "tuple[tuple[SkillId, int], ...]"
 GroupKey: TypeAlias = "tuple[tuple[tuple[SkillId, int], ...], int]"
-LineKey: TypeAlias = "tuple[str, Needs, float]"
+LineKey: TypeAlias = "tuple[str, Needs, float, Needs]"
+"""Queue, the calls' own needs, priority, and what a rule eased."""
 Place: TypeAlias = "tuple[bool, Instant, int]"
 
 MAX_LEVEL = 5
@@ -56,10 +57,11 @@ def place_of(call: Waiting) -> Place:
     return (call.order >= 0, call.entered_at, call.order)
 
 
-def stages_of(queue: QueuePolicy, extra: Needs) -> tuple[tuple[Duration, Needs], ...]:
+def stages_of(queue: QueuePolicy, extra: Needs, eased: Needs = ()) -> tuple[tuple[Duration, Needs], ...]:
     """Return (from this wait on, these needs) in order of wait; the first starts at 0.
 
-    The call's own needs never relax: language and department are not a matter of patience.
+    The call's own needs never relax by time: language and department are not a matter of patience. A rule
+    may ease any of them.
     """
     times = sorted({0, *(n.relax_after_ms for n in queue.needs if n.relax_after_ms is not None)})
     stages = []
@@ -70,8 +72,20 @@ def stages_of(queue: QueuePolicy, extra: Needs) -> tuple[tuple[Duration, Needs],
             needs[n.skill] = min(n.relaxed_level, n.min_level) if relaxed else n.min_level
         for skill, least in extra:
             needs[skill] = max(needs.get(skill, 0), least)
+        for skill, most in eased:
+            if skill in needs:
+                needs[skill] = min(most, needs[skill])
         stages.append((time, tuple(needs.items())))
     return tuple(stages)
+
+
+def needs_at(queue: QueuePolicy, extra: Needs, eased: Needs, waited_ms: Duration | None) -> Needs:
+    """Return what an agent must hold after this wait; None: after the longest."""
+    found: Needs = ()
+    for after, needs in stages_of(queue, extra, eased):
+        if waited_ms is None or after <= waited_ms:
+            found = needs
+    return found
 
 
 class Group:
@@ -141,7 +155,7 @@ class Line:
         self.priority = key[2]
         self.home = home or self
         """The queue's own line, which keeps price, counts and reserve for all lines of the queue."""
-        self.stages = stages_of(policy, key[1])
+        self.stages = stages_of(policy, key[1], key[3])
         self.groups: list[list[tuple[Group, int]]] = [[] for _ in self.stages]
         self.levels: list[dict[Group, int]] = [{} for _ in self.stages]
         self.places: list[Place] = []

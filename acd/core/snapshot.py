@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from acd.core.ids import AgentId, Ani, CallId, Did, QueueId, SubscriberId
 
 if TYPE_CHECKING:
+    from dataclasses import dataclass
+
     from acd.core.instant import Duration, Instant
+else:
+    from acd.core.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

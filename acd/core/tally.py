@@ -8,13 +8,16 @@ its own answer times.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from dataclasses import dataclass
+
     from acd.core.instant import Duration
     from acd.core.policy import QueuePolicy
+else:
+    from acd.core.record import dataclass
 
 
 class Way(Enum):
@@ -29,6 +32,11 @@ class Way(Enum):
     CALLBACK = "callback"
     REFUSED = "refused"
     PBX_FAILED = "pbx_failed"
+
+
+_ANSWERED: Final = Way.ANSWERED
+_ABANDONED: Final = Way.ABANDONED
+"""By name: to read an Enum's attribute costs 100 ns and more in Python 3.11 (decision 0150)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +88,8 @@ class QueueTally:
 
     def leave(self, way: Way, wait_ms: Duration, policy: QueuePolicy) -> Left:
         """Count one call leaving the line after `wait_ms`."""
-        in_target = way is Way.ANSWERED and wait_ms <= policy.promise.threshold_ms
-        short = way is Way.ABANDONED and wait_ms <= policy.short_abandon_ms
+        in_target = way is _ANSWERED and wait_ms <= policy.promise.threshold_ms
+        short = way is _ABANDONED and wait_ms <= policy.short_abandon_ms
         left = Left(way, wait_ms, in_target, short, self.interval)
         self._add(left, 1)
         return left
@@ -97,7 +105,7 @@ class QueueTally:
         self.ways[left.way] += sign
         self.answered_in_target += sign * left.in_target
         self.short += sign * left.short
-        if left.way is Way.ANSWERED:
+        if left.way is _ANSWERED:
             self.sum_wait_answered_ms += sign * left.wait_ms
 
     def finish(self, talk_ms: Duration, hold_ms: Duration, acw_ms: Duration) -> None:

@@ -5,17 +5,20 @@ Part of acd.core.events (`Fact`); `at` means the same there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from acd.core.ids import AgentId, CallId
+from acd.core.record import Worded
 
 if TYPE_CHECKING:
+    from dataclasses import dataclass
+
     from acd.core.instant import Instant
+else:
+    from acd.core.record import dataclass
 
 
-class TransferHow(Enum):
+class TransferHow(Worded):
     """What the agent at the desk wants done with the call in hand."""
 
     BLIND = "blind"

@@ -52,6 +52,10 @@ class WeightedMatcher(Indexes):
 
     def assign(self, now: Instant) -> tuple[Assignment, ...]:
         """Decide. The assigned calls and agents are removed from the indexes."""
+        due = self._due
+        if not (self._touched or self._woken or self._held or (due and due[0][0] <= now)):
+            self._retest_at = None
+            return ()
         active = self._active(now)
         self._retest_at = None
         if not active:
@@ -104,9 +108,13 @@ class WeightedMatcher(Indexes):
     def _wake(self, group: Group, active: dict[Line, None]) -> None:
         """Add the lines with callers that this group can serve, over the shorter of the two lists."""
         if len(self._waiting) < len(group.lines):
-            active.update((line, None) for line in self._waiting if line in group.lines)
+            for line in self._waiting:
+                if line in group.lines:
+                    active[line] = None
         else:
-            active.update((line, None) for line in group.lines if line.calls)
+            for line in group.lines:
+                if line.calls:
+                    active[line] = None
 
     def _schedule(self, now: Instant) -> None:
         if self._held:
@@ -230,14 +238,16 @@ class WeightedMatcher(Indexes):
         waited = now - call.entered_at
         skip = call.skip if call.skip and not self._only_skipped(line, call) else ()
         found: tuple[tuple[float, ...], int, AgentId, Group, int] | None = None
+        history, places, queue = self._history, self._history.place, line.policy.id
         for group, level in line.groups[line.stage(waited)]:
+            if group.reserve > line.home.reserve_open:
+                continue
             for agent, since in group.idle.items():
-                if agent in skip or group.reserve > line.home.reserve_open:
+                if agent in skip:
                     continue
-                key = agent_key(self._history, line.policy.id, agent, level, since)
-                place = self._history.place.get(agent, 0)
-                if found is None or (key, place) < (found[0], found[1]):
-                    found = (key, place, agent, group, level)
+                key = agent_key(history, queue, agent, level, since)
+                if found is None or key < found[0] or (key == found[0] and places.get(agent, 0) < found[1]):
+                    found = (key, places.get(agent, 0), agent, group, level)
         if found is None:
             return None
         _, _, agent, group, level = found
@@ -292,6 +302,8 @@ class WeightedMatcher(Indexes):
     def next_check(self, now: Instant) -> Instant | None:
         """When a call held back, or a requirement about to relax, wants to be tested again."""
         due = self._due
+        if not due and not self._held:
+            return None
         while due and (due[0][0] <= now or not due[0][2].calls):
             heappop(due)
         first = due[0][0] if due else None

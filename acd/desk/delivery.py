@@ -47,7 +47,6 @@ class Event(Enum):
     OTHER_ACKNOWLEDGED = "other_acknowledged"
     ESCALATED = "escalated"
     NOBODY_LEFT = "nobody_left"
-    BOUNCED = "bounced"
 
 
 TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = {
@@ -60,18 +59,18 @@ TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = {
     (State.WAITING, Event.ACKNOWLEDGED): State.ACKNOWLEDGED,
     (State.WAITING, Event.OTHER_ACKNOWLEDGED): State.SETTLED,
     (State.SENT, Event.ACKNOWLEDGED): State.ACKNOWLEDGED,
-    (State.SENT, Event.BOUNCED): State.UNDELIVERED,
+    (State.SENT, Event.ESCALATED): State.ESCALATED,
+    (State.SENT, Event.NOBODY_LEFT): State.UNDELIVERED,
     (State.UNREAD, Event.ACKNOWLEDGED): State.ACKNOWLEDGED,
     (State.UNREAD, Event.OTHER_ACKNOWLEDGED): State.SETTLED,
     (State.UNREAD, Event.ESCALATED): State.ESCALATED,
     (State.UNREAD, Event.NOBODY_LEFT): State.UNDELIVERED,
-    (State.UNREAD, Event.BOUNCED): State.UNDELIVERED,
     (State.ESCALATED, Event.ACKNOWLEDGED): State.ACKNOWLEDGED,
     (State.ESCALATED, Event.OTHER_ACKNOWLEDGED): State.SETTLED,
     (State.UNDELIVERED, Event.ACKNOWLEDGED): State.ACKNOWLEDGED,
     (State.UNDELIVERED, Event.OTHER_ACKNOWLEDGED): State.SETTLED,
 }
-"""A late acknowledgement always counts: whoever has the message has it."""
+"""A late acknowledgement always counts: whoever has the message has it. What was sent moves on when it bounces."""
 
 FIRST_RETRY_MS: Final = 2 * SECOND_MS
 LONGEST_RETRY_MS: Final = 10 * MINUTE_MS

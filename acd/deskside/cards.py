@@ -20,6 +20,7 @@ from acd.desk.case import CaseError, Entry, Event, happen
 from acd.desk.delivery import Delivery
 from acd.desk.operations import Operation
 from acd.deskside.messages import compose
+from acd.deskside.notices import tell_client
 from acd.deskside.templates import one_line
 
 if TYPE_CHECKING:
@@ -34,12 +35,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger("acd.desk")
 
 SWEEP_BACK_MS: Duration = 7 * 24 * HOUR_MS
-CASE_PREFIX = "case-"
-"""Messages to clients about cases are kept under this and the case's number."""
-CASE_WORDS = {
-    "ru": ("{firm}: обращение {number}", "Ваше обращение {number} принято: {subject}\nСостояние: {link}\n"),
-    "en": ("{firm}: case {number}", "Your request {number} was received: {subject}\nIts state: {link}\n"),
-}
 
 
 class DeskCards:
@@ -70,8 +65,8 @@ class DeskCards:
             await self._clocks(db, owner, card, now)
             case = await self._case(db, owner, card, now)
             await self._message(db, owner, card, now)
-            if case is not None and case.client_email and owner.cases.tell_client:
-                await self._tell_client(db, owner, case, now)
+            if case is not None:
+                await tell_client(db, owner, case, case.history[0], self._links, now)
         except Exception as defect:
             await db.execute("ROLLBACK TO desk")
             await db.execute("RELEASE desk")
@@ -214,33 +209,6 @@ class DeskCards:
         except CaseError:
             return
         await case_store.save_case(db, changed, len(held.history))
-
-    async def _tell_client(
-        self, db: aiosqlite.Connection, owner: Project, case: DeskCase, now: Instant
-    ) -> None:
-        subject, body = CASE_WORDS.get(owner.language, CASE_WORDS["en"])
-        values = {
-            "firm": owner.name,
-            "number": case.number,
-            "subject": case.subject,
-            "link": self._links.url("case", case.number),
-        }
-        call = f"{CASE_PREFIX}{case.number}"
-        message = desk_store.Message(
-            call,
-            0,
-            case.number,
-            owner.id,
-            "normal",
-            "",
-            one_line(subject.format(**values)),
-            body.format(**values),
-            now,
-        )
-        made = await desk_store.put_message(db, message)
-        if made is not None:
-            one = Delivery(call, made.version, owner.id, -1, "email", case.client_email, now, now)
-            await desk_store.add(db, one, "to the client")
 
 
 def _is_database_trouble(defect: Exception) -> bool:

@@ -17,6 +17,7 @@ from acd.core.instant import MINUTE_MS, SECOND_MS, Duration
 from acd.desk import case as machine
 from acd.desk.case import Case, CaseError, Event, State
 from acd.desk.operations import Operation
+from acd.deskside.notices import TOLD, tell_client
 from acd.ports import PortError
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from acd.adapters.helpdesk import HelpDesk, TicketState
     from acd.adapters.store.case_store import Ticket
     from acd.adapters.store.sqlite import SqliteStore
+    from acd.desk.project import Project
+    from acd.deskside.links import Links
     from acd.ports import Clock
 
 log = structlog.get_logger("acd.desk")
@@ -45,8 +48,11 @@ class CaseDesk:
         clock: Clock,
         helpdesks: Mapping[str, HelpDesk],
         poll_ms: Callable[[str], Duration],
+        notices: Callable[[str], tuple[Project, Links] | None] = lambda _project: None,
     ) -> None:
+        """`notices`: a case's project and the links its client gets; None: this project tells clients nothing."""
         self._store, self._clock, self._helpdesks, self._poll_ms = store, clock, helpdesks, poll_ms
+        self._notices = notices
         self.counters: Counter[str] = Counter()
         self.last_error: dict[str, str] = {}
 
@@ -80,6 +86,10 @@ class CaseDesk:
         if not after.is_open:
             await desk_store.stop_clock(db, after.project, Operation.TICKET_RESOLVED, after.number, now)
         await case_store.wake_sync(db, after.number, now)
+        told = self._notices(after.project)
+        entry = next((e for e in reversed(after.history[len(before.history) :]) if e.event in TOLD), None)
+        if told is not None and entry is not None:
+            await tell_client(db, told[0], after, entry, told[1], now)
 
     # --- help desks ------------------------------------------------------------------------------
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from acd.adapters.store import desk_store
+from acd.adapters.store import case_store, desk_store
 from acd.desk import delivery as machine
 from acd.desk import oncall
+from acd.desk.case import Entry
 from acd.desk.delivery import Delivery, Event, State
 from acd.desk.hours import local
 from acd.desk.operations import Operation
@@ -198,19 +199,25 @@ class DeliveryWorker:
     # --- escalation ------------------------------------------------------------------------------
 
     async def _ask_next(self, db: aiosqlite.Connection, one: Delivery, now: int, why: str) -> None:
-        """Nobody has it: ask the next person; when nobody is left, raise the alarm."""
+        """Nobody has it: ask the next person; when nobody is left, raise the alarm. The case is told."""
         owner = self._projects().good.get(one.project)
         rule = owner.deliver[one.rule] if owner is not None and 0 <= one.rule < len(owner.deliver) else None
         following = None
         if owner is not None and rule is not None:
             order = owner.people_of(rule, now)
             asked = [who or one.recipient for who in await desk_store.asked(db, one)]
-            following = self._reachable(owner, order, asked, rule.rounds, one.channel)
+            gone = await desk_store.bounced(db, one)
+            following = self._reachable(owner, order, asked, rule.rounds, one.channel, gone)
         state = machine.move(one, Event.NOBODY_LEFT if following is None else Event.ESCALATED)
         if state is None:
             return
         if not await desk_store.save(db, replace(one, state=state), one.state, now, why):
             return
+        told = (
+            "undelivered" if following is None else "not_read" if one.state is State.UNREAD else "passed_on"
+        )
+        who = one.person or one.recipient
+        await case_store.note_of_call(db, one.message, Entry(now, "", told, f"{one.channel} to {who}: {why}"))
         if following is None or owner is None:
             self._alarm(one)
             return
@@ -228,20 +235,40 @@ class DeliveryWorker:
 
     @staticmethod
     def _reachable(
-        owner: Project, order: Sequence[str], asked: list[str], rounds: int, channel: str
+        owner: Project, order: Sequence[str], asked: list[str], rounds: int, channel: str, gone: set[str]
     ) -> tuple[str, str] | None:
-        """Return who is asked next and where; people without an address by this channel are passed over."""
-        while (who := oncall.next_person(order, asked, rounds)) is not None:
-            address = owner.address(who, channel)
-            if address:
-                return who, address
-            asked.append(who)
-        return None
+        """Return who is asked next and where.
+
+        People without an address by this channel are passed over, and addresses at which the message came back.
+        """
+        reachable = [who for who in order if owner.address(who, channel) not in {"", *gone}]
+        who = oncall.next_person(reachable, asked, rounds)
+        return None if who is None else (who, owner.address(who, channel))
 
     def _alarm(self, one: Delivery) -> None:
         self.undelivered += 1
         self.counters["alarms"] += 1
         log.error("message_undelivered", project=one.project, call=one.message, reason=one.last_error)
+
+    async def bounced(self, delivery: int, detail: str) -> bool:
+        """A message came back: note it, ask the next person. The same news again changes nothing. Raises PortError."""
+
+        async def job(db: aiosqlite.Connection) -> bool:
+            now, one = self._clock.now(), await desk_store.get(db, delivery)
+            if one is None or any(
+                event == "bounced" for _, event, _ in await desk_store.log_of(db, delivery)
+            ):
+                return False
+            await desk_store.note(db, delivery, now, "bounced", detail)
+            entry = Entry(now, "", "bounced", f"{one.channel} to {one.person or one.recipient}: {detail}")
+            await case_store.note_of_call(db, one.message, entry)
+            if one.state in {State.WAITING, State.SENT, State.UNREAD}:
+                await self._ask_next(db, replace(one, last_error=detail[:500]), now, f"came back: {detail}")
+            return True
+
+        known = await self._store.writer.do(job)
+        self.counters["bounced"] += known
+        return known
 
     # --- composing -------------------------------------------------------------------------------
 
@@ -265,14 +292,22 @@ class DeliveryWorker:
             if first.acknowledge_ms:
                 link = self._links.url("m", str(first.id))
                 body = body.rstrip("\n") + "\n" + ACK_WORDS.get(language, ACK_WORDS["en"]).format(link=link)
-            return Parcel(key, first.recipient, message.subject, body, facts)
+            mark = self._links.token("mail", str(first.id))
+            return Parcel(key, first.recipient, message.subject, body, facts, mark)
         firm = owner.name if owner else message.project
         subject = DIGEST_WORDS.get(language, DIGEST_WORDS["en"]).format(firm=firm, n=len(messages))
         parts = []
         for one in messages:
             moment = f"{local(one.created_at, owner.hours.zone):%d.%m.%Y %H:%M}" if owner else ""
             parts.append(f"=== {moment} · {one.subject}\n\n{one.body.rstrip()}\n")
-        return Parcel(key, first.recipient, subject, "\n".join(parts), ())
+        return Parcel(
+            key,
+            first.recipient,
+            subject,
+            "\n".join(parts),
+            (),
+            self._links.token("mail", key.replace(":", "-")),
+        )
 
 
 async def acknowledge(store: SqliteStore, delivery: int, who: str, now: int) -> Delivery | None:

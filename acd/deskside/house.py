@@ -6,7 +6,7 @@ Part of the composition root: acd.house makes one when the configuration names a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,9 @@ import structlog
 from acd import numberfacts
 from acd.adapters.directory import HttpDirectory
 from acd.adapters.helpdesk import HelpDesk, WebhookHelpDesk, ZammadHelpDesk
+from acd.adapters.imap import ImapSettings, Mailbox
+from acd.adapters.lmtp import MailDoor
+from acd.adapters.smpp import SmppCourier, SmppSettings
 from acd.adapters.sms import HttpCourier, sms_body, webhook_body
 from acd.adapters.smtp import SmtpCourier, SmtpSettings
 from acd.adapters.store import desk_store, directory_store
@@ -26,6 +29,7 @@ from acd.deskside.cards import DeskCards, Reconciler
 from acd.deskside.cases import CaseDesk
 from acd.deskside.delivery import DeliveryWorker
 from acd.deskside.dossier import Dossiers
+from acd.deskside.inmail import InMails
 from acd.deskside.links import Links, read_secret
 from acd.deskside.public import DeskPublic
 from acd.ports import PortError
@@ -42,7 +46,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger("acd.desk")
 
 TROUBLES = frozenset(
-    {"desk_email", "desk_sms", "desk_webhook", "desk_helpdesk", "desk_undelivered", "desk_projects"}
+    {
+        "desk_email",
+        "desk_sms",
+        "desk_webhook",
+        "desk_helpdesk",
+        "desk_undelivered",
+        "desk_projects",
+        "desk_inbox",
+    }
 )
 """Names of what `troubles` tells; calls are routed as ever."""
 SWEEP_S = 30.0
@@ -58,11 +70,33 @@ def couriers(config: Config, clock: Clock) -> dict[str, Courier]:
         s = desk.smtp
         password = config.secret(s.password, "desk.smtp.password").get_secret_value() if s.password else ""
         found["email"] = SmtpCourier(
-            SmtpSettings(s.host, s.port, s.encryption, s.user, password, s.sender, s.timeout_s), clock
+            SmtpSettings(s.host, s.port, s.encryption, s.user, password, s.sender, s.timeout_s, s.bounces),
+            clock,
         )
     if desk.sms is not None:
         token = config.secret(desk.sms.token, "desk.sms.token").get_secret_value() if desk.sms.token else ""
         found["sms"] = HttpCourier(sms_body, url=desk.sms.url, token=token, timeout_s=desk.sms.timeout_s)
+    if desk.smpp is not None:
+        p = desk.smpp
+        password = config.secret(p.password, "desk.smpp.password").get_secret_value() if p.password else ""
+        found["sms"] = SmppCourier(
+            SmppSettings(p.host, p.port, p.system_id, password, p.system_type, p.source, p.timeout_s)
+        )
+    return found
+
+
+def mail_ways(config: Config, take: Callable[[bytes], Awaitable[str]]) -> dict[str, MailDoor | Mailbox]:
+    """Return where bounces and answers come in. Raises ConfigError for a secret that cannot be read."""
+    inbox = config.tree.desk.inbox
+    found: dict[str, MailDoor | Mailbox] = {}
+    if inbox.lmtp_port is not None:
+        found["lmtp"] = MailDoor("127.0.0.1", inbox.lmtp_port, take)
+    if inbox.imap is not None:
+        i = inbox.imap
+        password = config.secret(i.password, "desk.inbox.imap.password").get_secret_value()
+        found["imap"] = Mailbox(
+            ImapSettings(i.host, i.port, i.encryption, i.user, password, i.folder, i.poll_s), take
+        )
     return found
 
 
@@ -109,7 +143,9 @@ class DeskHouse:
         self.cards = DeskCards(self.projects, self.links, normalise)
         self.couriers = couriers(now, clock)
         self.worker = DeliveryWorker(self.projects, store, clock, self.couriers, self.links)
-        self.cases = CaseDesk(store, clock, helpdesks(now, clock), self._poll_ms)
+        self.cases = CaseDesk(store, clock, helpdesks(now, clock), self._poll_ms, self._notices)
+        self.inmails = InMails(store, clock, self.links, self.worker, self.cases)
+        self.mail_ways = mail_ways(now, self.inmails.take)
         self.public = DeskPublic(store, clock, self.links, self.projects, self.cases)
         store.watchers.append(self.cards.watch)
         self._expire_at = 0
@@ -121,6 +157,10 @@ class DeskHouse:
     def _project_of(self, did: Did) -> Project | None:
         found = self._config().route(did)
         return self.projects().of_queue(found[1].queue) if found else None
+
+    def _notices(self, project: str) -> tuple[Project, Links] | None:
+        owner = self.projects().good.get(project)
+        return None if owner is None else (owner, self.links)
 
     def _poll_ms(self, helpdesk: str) -> int:
         entry = self._config().tree.desk.helpdesks.get(helpdesk)
@@ -153,6 +193,7 @@ class DeskHouse:
             "calendars": self.calendars.run(),
             "cases": self.cases.run(),
             "desk": self._care(),
+            **{f"mail {name}": way.run() for name, way in self.mail_ways.items()},
         }
 
     async def _care(self) -> None:
@@ -225,6 +266,9 @@ class DeskHouse:
         unheard = [f"{name}: {text}" for name, text in self.cases.last_error.items() if text]
         if unheard:
             found["desk_helpdesk"] = "; ".join(unheard)
+        deaf = [f"{name}: {way.last_error}" for name, way in self.mail_ways.items() if way.last_error]
+        if deaf:
+            found["desk_inbox"] = "; ".join(deaf)
         if self.worker.undelivered:
             found["desk_undelivered"] = f"{self.worker.undelivered} deliveries reached nobody"
         broken = [one.name for one in self.projects().loaded.values() if one.problems]
@@ -239,6 +283,7 @@ class DeskHouse:
             self.cases.counters,
             self.worker.counters,
             self.cards.counters,
+            self.inmails.counters,
             self.dossiers.counters,
         ):
             figures |= {f"desk_{name}": float(value) for name, value in source.items()}

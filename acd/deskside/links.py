@@ -8,8 +8,8 @@ import os
 import secrets
 from pathlib import Path
 
-KINDS = ("m", "case", "firm")
-"""m: acknowledge a delivery; case: a client's state page; firm: a subscriber's own page."""
+KINDS = ("m", "case", "firm", "mail")
+"""m: acknowledge a delivery; case: a client's state page; firm: a subscriber's own page; mail: a mail's Message-ID."""
 MAC_LENGTH = 32
 MAX_TOKEN = 120
 
@@ -36,9 +36,13 @@ class Links:
     def _mac(self, kind: str, thing: str) -> str:
         return hmac.new(self._key, f"{kind}\0{thing}".encode(), hashlib.sha256).hexdigest()[:MAC_LENGTH]
 
+    def token(self, kind: str, thing: str) -> str:
+        """Return the signed name of a thing."""
+        return f"{thing}.{self._mac(kind, thing)}"
+
     def url(self, kind: str, thing: str) -> str:
         """Return the address of a thing."""
-        return f"{self._base}/{kind}/{thing}.{self._mac(kind, thing)}"
+        return f"{self._base}/{kind}/{self.token(kind, thing)}"
 
     def read(self, kind: str, token: str) -> str | None:
         """Return what a token stands for; None for one that is not ours."""

@@ -60,7 +60,7 @@ def plan_calls(
             PlannedCall(
                 start_s=at,
                 did=rng.choice(spec.dids),
-                ani=f"+7916{seed % 1000:03d}{n:04d}",
+                ani=f"+7916{(seed + n // 10_000) % 1000:03d}{n % 10_000:04d}",
                 name=rng.choice(names),
                 patience_s=rng.uniform(0.1, 3.0) if rng.random() < impatient_share else 60.0,
                 talk_s=rng.uniform(*talk_s),

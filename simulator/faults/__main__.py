@@ -3,13 +3,18 @@
 bin/faults --calls 60 --kills 6                      quick, on the stand-in
 bin/faults --asterisk --calls 500 --kills 40         real Asterisk, SIPp callers and phones
 bin/faults --asterisk --mix all --minutes 20         every kind of fault
+bin/faults --soak 24 --calls 30000                   a day: do memory, descriptors and tasks stay flat?
+bin/faults --virtual --seeds 20000                   the same classes in a modelled world, on virtual time
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +32,9 @@ from simulator.faults.mutate import BREAKS, Break, survivors
 from simulator.faults.plan import Fault, Kind
 from simulator.faults.run import Done, Result, plan_faulty_calls, run
 from simulator.faults.site import Site, make_driver
+from simulator.virtual.batch import run_on_cores
+
+VIRTUAL_NICE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,12 @@ class Options:
     mix: tuple[Kind, ...] = ()
     agents: int = 20
     keep: Path | None = None
+    dense: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many calls there will be."""
+        return round(self.minutes * 60 * self.rate_per_s) if self.minutes else self.calls
 
 
 def kinds_of(words: str) -> tuple[Kind, ...]:
@@ -67,17 +81,19 @@ async def faults(options: Options, console: Console) -> Result:
         agents=options.agents,
         mixed=bool(options.mix),
         seed=options.seed,
+        calls=options.count,
     )
     try:
         console.print(
             f"[dim]starting {'Asterisk' if options.asterisk else 'the stand-in'} in {folder} ...[/dim]"
         )
         await site.open()
-        count = round(options.minutes * 60 * options.rate_per_s) if options.minutes else options.calls
-        calls = plan_faulty_calls(site, count, options.rate_per_s, options.seed, cancels=bool(options.mix))
+        calls = plan_faulty_calls(
+            site, options.count, options.rate_per_s, options.seed, cancels=bool(options.mix)
+        )
         span_s = calls[-1].start_s
         faults = (
-            plans.mix(options.mix, span_s, options.seed)
+            (plans.dense_mix if options.dense else plans.mix)(options.mix, span_s, options.seed)
             if options.mix
             else plans.kills(options.kills, span_s, options.seed)
         )
@@ -156,6 +172,40 @@ def try_mutations(console: Console) -> int:
     return 1 if left else 0
 
 
+def try_seeds(first: int, count: int, jobs: int, json_file: Path | None, console: Console) -> int:
+    """Run seeds of the virtual world on all cores and print what failed; 0 when nothing did."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar, failed = progress.add_task("seeds, 0 failed", total=count), 0
+
+        def tell(done: int, bad: int) -> None:
+            nonlocal failed
+            failed += bad
+            progress.update(bar, advance=done, description=f"seeds, {failed} failed")
+
+        report = run_on_cores(range(first, first + count), jobs, progress=tell, nice=VIRTUAL_NICE)
+    if json_file is not None:
+        json_file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    for failure in report["failures"]:
+        console.print(f"[red]seed {failure['seed']}[/red]: {failure['problems'][0]}", highlight=False)
+        console.print(
+            f"    its story: python -m simulator.virtual --trace {failure['seed']}", highlight=False
+        )
+    console.print(
+        f"{report['seeds']} seeds from {first}: {report['calls']} calls, {sum(report['virtual_faults'].values())}"
+        f" faults in {report['seconds']} s on {jobs} processes; {report['failed']} seeds failed",
+        highlight=False,
+    )
+    return 1 if report["failed"] else 0
+
+
+def try_soak(hours: float, calls: int, seed: int, json_file: Path | None) -> int:
+    """Live through simulated hours in a process of its own, whose clock jumps; 0 when all stayed flat and right."""
+    command = [sys.executable, "-m", "simulator.soak", "--hours", f"{hours:g}", "--calls", str(calls)]
+    command += ["--seed", str(seed)] + (["--json", str(json_file)] if json_file is not None else [])
+    return subprocess.run(command, check=False).returncode
+
+
 app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None)
 
 
@@ -172,25 +222,46 @@ def main(
     ] = False,
     mix: Annotated[str, typer.Option(help="Kinds of fault with commas, or all.")] = "",
     minutes: Annotated[float, typer.Option(min=0, max=10_000, help="With --mix: how long.")] = 0.0,
+    dense: Annotated[
+        bool, typer.Option("--dense", help="With --mix: faults half as long and close together.")
+    ] = False,
     agents: Annotated[int, typer.Option(min=2, max=500, help="How many agents.")] = 20,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
     keep: Annotated[Path | None, typer.Option(help="Folder for everything the run writes.")] = None,
+    virtual: Annotated[
+        bool, typer.Option("--virtual", help="Virtual time and a modelled Asterisk; --seed is the first.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(min=1, max=10_000_000, help="With --virtual: how many.")] = 200,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="With --virtual: processes.")] = os.cpu_count()
+    or 1,
+    soak: Annotated[
+        float,
+        typer.Option(min=0, max=1_000, help="So many simulated hours with --calls; fast: its clock jumps."),
+    ] = 0.0,
     mutations: Annotated[
         bool, typer.Option("--mutations", help="Break the code itself: do the tests notice?")
     ] = False,
 ) -> None:
     """Break things while people call, and prove that no call is lost."""
     console = Console()
+    if virtual:
+        raise typer.Exit(try_seeds(1 if seed is None else seed, seeds, jobs, json_file, console))
+    if soak:
+        raise typer.Exit(try_soak(soak, calls, 1 if seed is None else seed, json_file))
     if mutations:
         raise typer.Exit(try_mutations(console))
     chosen = random.SystemRandom().randrange(1_000_000) if seed is None else seed
-    options = Options(calls, kills, rate, chosen, asterisk, minutes, kinds_of(mix), agents, keep)
+    options = Options(calls, kills, rate, chosen, asterisk, minutes, kinds_of(mix), agents, keep, dense)
     result = asyncio.run(faults(options, console))
     print_result(result, console)
     if json_file is not None:
         json_file.write_text(json.dumps(result.figures(), indent=2) + "\n", encoding="utf-8")
     again = f"bin/faults --seed {chosen}" + (" --asterisk" if asterisk else "")
-    again += f" --mix {mix} --minutes {minutes:g}" if mix else f" --calls {calls} --kills {kills}"
+    again += (
+        f" --mix {mix} --minutes {minutes:g}{' --dense' * dense}"
+        if mix
+        else f" --calls {calls} --kills {kills}"
+    )
     console.print(f"again with: {again} --rate {rate:g} --agents {agents}", highlight=False)
     raise typer.Exit(0 if result.good else 1)
 

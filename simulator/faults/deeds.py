@@ -183,6 +183,7 @@ async def phones(site: Site, fault: Fault) -> str:
 
 async def twins(site: Site, fault: Fault) -> str:
     """Two daemons by mistake: with the same state the second refuses; with another both offer calls."""
+    await _until_first_serves(site)
     second = DaemonProcess(site.spec, site.daemon.config)
     second.log = site.folder / "second.log"
     second.start()
@@ -214,6 +215,15 @@ async def twins(site: Site, fault: Fault) -> str:
     finally:
         twin.kill()
     return f"same state refused; another state: both offered for {fault.hold_s:.1f} s"
+
+
+async def _until_first_serves(site: Site) -> None:
+    """A first daemon that is still starting might come second: then it would be the one to refuse."""
+    end = asyncio.get_running_loop().time() + TWIN_S
+    while (  # noqa: ASYNC110 - a bounded wait for a process
+        await site.troubles() is None and asyncio.get_running_loop().time() < end
+    ):
+        await asyncio.sleep(0.1)
 
 
 def _lab(site: Site):  # type: ignore[no-untyped-def]  # noqa: ANN202 - Lab, imported late

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SIZE_MIB = 96
+MIB_PER_CALL = 0.03
+"""Card, rows, facts and outbox of one call, and room to spare: a long run must not fill its disk by itself."""
 CHUNK = b"\0" * 65_536
 
 
@@ -20,12 +22,20 @@ class SmallDisk:
     where: Path
 
     @classmethod
-    def make(cls, where: Path) -> SmallDisk | None:
-        """Mount one at this folder; None when we may not."""
+    def make(cls, where: Path, calls: int = 0) -> SmallDisk | None:
+        """Mount one for so many calls at this folder; None when we may not."""
         where.mkdir(parents=True, exist_ok=True)
         if os.geteuid() != 0:
             return None
-        command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m,mode=0700", "acd-faults", str(where)]
+        command = [
+            "mount",
+            "-t",
+            "tmpfs",
+            "-o",
+            f"size={SIZE_MIB + round(calls * MIB_PER_CALL)}m,mode=0700",
+            "acd-faults",
+            str(where),
+        ]
         done = subprocess.run(command, capture_output=True, check=False, timeout=10)
         return None if done.returncode else cls(where)
 

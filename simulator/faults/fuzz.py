@@ -3,6 +3,7 @@
     bin/fuzz                       the list of targets
     bin/fuzz ami --runs 100000     coverage-guided, with atheris
     bin/fuzz ami --plain           random mutations of the seeds, without atheris
+    bin/fuzz --live                the ports of a running daemon, with good calls in between
 
 A target takes bytes and returns; an exception that the parser does not promise is a finding. The same
 targets run under Hypothesis in tests/fuzz. A finding is printed as bytes that repeat it.
@@ -339,9 +340,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bin/fuzz", description="Throw broken bytes at every parser.")
     parser.add_argument("target", nargs="?", choices=[*TARGETS, "all"])
     parser.add_argument("--runs", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1, help="of --plain")
+    parser.add_argument("--seed", type=int, default=1, help="of --plain and --live")
     parser.add_argument("--plain", action="store_true", help="random mutations, without atheris")
+    parser.add_argument("--live", action="store_true", help="all four ports of a running daemon")
+    parser.add_argument("--frames", type=int, default=100_000, help="of --live: broken frames per port")
+    parser.add_argument("--json", type=Path, help="of --live: write the figures here")
     options = parser.parse_args(arguments)
+    if options.live:
+        from simulator.faults.live.terminal import show
+
+        return show(options.frames, options.seed, options.json)
     if options.target is None:
         for name, (target, _) in TARGETS.items():
             print(f"{name:12} {(target.__doc__ or '').splitlines()[0]}")

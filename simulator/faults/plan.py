@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -79,12 +79,31 @@ def kills(count: int, span_s: float, seed: int) -> list[Fault]:
     return sorted([*plan, draw(rng, Kind.DEAD, span_s * rng.uniform(0.3, 0.6))], key=lambda fault: fault.at_s)
 
 
+GAP_S = (2.0, 6.0)
+"""Seconds of peace between two faults, from-to."""
+DENSE_GAP_S = (0.5, 3.0)
+DENSE_HOLD = 0.5
+
+
+def dense_mix(kinds: Sequence[Kind], span_s: float, seed: int) -> list[Fault]:
+    """Twice as many faults in the same time: shorter, closer together, most of them before the last one has healed.
+
+    A daemon that stays dead keeps its length: it must be long enough for the fallback.
+    """
+    return mix(kinds, span_s, seed, DENSE_GAP_S, DENSE_HOLD)
+
+
 def mix(
-    kinds: Sequence[Kind], span_s: float, seed: int, gap_s: tuple[float, float] = (2.0, 6.0)
+    kinds: Sequence[Kind],
+    span_s: float,
+    seed: int,
+    gap_s: tuple[float, float] = GAP_S,
+    hold: float = 1.0,
 ) -> list[Fault]:
     """Fill the span with faults one after another: every kind once in random order, then by lot.
 
     Between two faults lie `gap_s` seconds of peace, sometimes shorter than a recovery: faults may pile up.
+    `hold` multiplies the length of every kind but DEAD.
     """
     rng = random.Random(f"mix {seed}")
     first = list(kinds)
@@ -94,6 +113,8 @@ def mix(
     while at < span_s:
         kind = first.pop() if first else rng.choice(kinds)
         fault = draw(rng, kind, at)
+        if kind is not Kind.DEAD:
+            fault = replace(fault, hold_s=fault.hold_s * hold)
         plan.append(fault)
         at += fault.hold_s + rng.uniform(*gap_s)
     return plan

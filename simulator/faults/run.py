@@ -82,11 +82,14 @@ class Result:
     baseline: dict[str, float]
     ended_by_itself: int = 0
     """Times the daemon ended without being killed: must be 0."""
+    cancels: int = 0
+    """Callers who hung up within 50 ms of the answer."""
 
     @property
     def faults(self) -> dict[str, int]:
         """How often each kind was met."""
-        return dict(Counter(one.fault.kind.name.lower() for one in self.done if not one.skipped))
+        met = dict(Counter(one.fault.kind.name.lower() for one in self.done if not one.skipped))
+        return met | ({"cancels": self.cancels} if self.cancels else {})
 
     def figures(self) -> dict[str, object]:
         """The report's keys, as the issue names them."""
@@ -167,7 +170,14 @@ async def run(
         usage=site.daemon.usage(),
         baseline=site.baseline,
         ended_by_itself=guard.ended_by_itself,
+        cancels=count_cancels(calls, truths),
     )
+
+
+def count_cancels(calls: Sequence[PlannedCall], truths: Sequence[Truth]) -> int:
+    """Return how many of the callers who meant to hang up around the answer heard a phone ring."""
+    meant = {call.ani for call in calls if call.ringing_s is not None and call.ringing_s < LONGEST_S}
+    return sum(truth.ani in meant and bool(truth.rings) for truth in truths)
 
 
 class _Guard:

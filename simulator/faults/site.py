@@ -60,6 +60,8 @@ class Site:
     mixed: bool = False
     """Also a small disk and a broker of its own, for the faults that need them."""
     seed: int = 1
+    calls: int = 0
+    """How many are to come: for the size of the small disk."""
     spec: CentreSpec = field(init=False)
     daemon: DaemonProcess = field(init=False)
     ami: TcpProxy = field(init=False)
@@ -87,7 +89,7 @@ class Site:
             self.folder, agents=self.agents, wrap_up_s=0.3, ring_timeout_s=4.0, max_wait_s=300.0
         )
         if self.mixed:
-            self.disk = SmallDisk.make(spec.state_dir)
+            self.disk = SmallDisk.make(spec.state_dir, self.calls)
         # Asterisk and daemon both go through a proxy, so each learns the proxy's port
         agi_door = spec.agi_port
         await self.driver.open(spec)

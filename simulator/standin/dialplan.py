@@ -132,6 +132,9 @@ class CallTask:
             return await self._hand_on(context, exten)
         if context == "acd-fallback":
             return await self._fallback(exten)
+        if context == "acd-overflow":
+            self.channel.variables.update(ACD_QUEUE=exten, ACD_WHY="returned")
+            return "acd-wait", "s"
         self._hung_up_by = "system"  # a Redirect to a context that does not exist hangs up
         return "", ""
 
@@ -366,7 +369,7 @@ class CallTask:
         self.outcome = "fallback"
         queue = variables.get("ACD_QUEUE", "")
         world.note("AcdFallback", self.channel, queue, "", {"why": why})
-        end = time.monotonic() + FALLBACK_S
+        end = time.monotonic() + (0.0 if why == "voicemail" else FALLBACK_S)
         while time.monotonic() < end:
             phone = next((p for p in world.phones.values() if p.registered and not p.in_use), None)
             if phone is not None and phone.answer_after_s is not None and not phone.dial_status:

@@ -63,6 +63,8 @@ class StandIn:
         self.agi = agi
         self.users = users if users is not None else {"acd": "secret"}
         self.version = ASTERISK_VERSION
+        self.system_name = f"standin{uuid.uuid4().hex[:12]}"
+        """On every event, as the lab's Asterisk has it: who does not know it forges in vain."""
         self.phones = {phone.agent: phone for phone in phones}
         self.wait_turn_s = wait_turn_s
         self.ring_s = ring_s
@@ -191,9 +193,9 @@ class StandIn:
 
     def emit(self, event: str, pairs: list[tuple[str, str]]) -> None:
         """Send an event to every session that logged in."""
-        stamp = ("Timestamp", f"{time.time():.6f}")
+        stamp = (("SystemName", self.system_name), ("Timestamp", f"{time.time():.6f}"))
         try:
-            frame = encode_event(event, [("Privilege", "call,all"), stamp, *pairs])
+            frame = encode_event(event, [("Privilege", "call,all"), *stamp, *pairs])
         except LocalProtocolError:
             self.count("events_not_encodable")
             return
@@ -265,7 +267,15 @@ class StandIn:
         session.reply(action, ok=True, extra=[("Events", "On")])
 
     def _do_coresettings(self, session: Session, action: AmiAction) -> None:
-        session.reply(action, ok=True, extra=[("AMIversion", "11.0.0"), ("AsteriskVersion", self.version)])
+        session.reply(
+            action,
+            ok=True,
+            extra=[
+                ("AMIversion", "11.0.0"),
+                ("AsteriskVersion", self.version),
+                ("SystemName", self.system_name),
+            ],
+        )
 
     def _do_corestatus(self, session: Session, action: AmiAction) -> None:
         session.reply(action, ok=True, extra=[("CoreCurrentCalls", str(len(self.calls)))])

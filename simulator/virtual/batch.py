@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import multiprocessing
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import structlog
@@ -16,6 +18,8 @@ import structlog
 from simulator.virtual.world import SeedResult, World
 
 SHOWN_FAILURES = 50
+PART = 100
+"""Seeds that a process takes at a time."""
 
 
 @contextlib.contextmanager
@@ -91,6 +95,51 @@ def run(
         "failed": failed,
         "failures": [{"seed": one.seed, "problems": one.problems} for one in failures],
     }
+
+
+def run_on_cores(
+    seeds: range,
+    jobs: int,
+    *,
+    progress: Callable[[int, int], None] = lambda _seeds, _failed: None,
+    nice: int = 0,
+    part: int = PART,
+) -> dict[str, Any]:
+    """Run seeds in `jobs` processes; the report is that of `run`, and `seconds` is the wall time of all.
+
+    `progress` is called with (seeds done, failed) of each part as it ends. The parts come back in their own
+    order: the report does not depend on the number of processes.
+    """
+    begun = time.monotonic()
+    parts = [seeds[at : at + part] for at in range(0, len(seeds), part)]
+    reports: list[dict[str, Any]] = []
+    pool = ProcessPoolExecutor(
+        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=os.nice, initargs=(nice,)
+    )
+    with pool:
+        for report in pool.map(run, parts):
+            reports.append(report)
+            progress(report["seeds"], report["failed"])
+    whole = merge(reports)
+    whole["seconds"] = round(time.monotonic() - begun, 1)
+    whole["seeds_per_s"] = round(whole["seeds"] / whole["seconds"], 2) if whole["seconds"] else 0.0
+    return whole
+
+
+def merge(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Add reports of `run` up; the times are the caller's to fill in."""
+    whole: dict[str, Any] = {
+        "seeds": 0,
+        "first_seed": reports[0]["first_seed"] if reports else None,
+        "seconds": 0.0,
+        "seeds_per_s": 0.0,
+    }
+    for name in ("seeds", "calls", "steps", "failed"):
+        whole[name] = sum(one[name] for one in reports)
+    for name in ("virtual_faults", "ended", "counts"):
+        whole[name] = dict(sorted(sum((Counter(one[name]) for one in reports), Counter()).items()))
+    whole["failures"] = [failure for one in reports for failure in one["failures"]][:SHOWN_FAILURES]
+    return whole
 
 
 def _part(total: Counter[str], prefix: str) -> dict[str, int]:

@@ -125,6 +125,7 @@ class Walk:
             "acd-wait": self._wait,
             "acd-dial": self._dial,
             "acd-fallback": self._fallback,
+            "acd-overflow": self._overflow,
             "acd-transfer": self._transfer,
         }
         while True:
@@ -400,6 +401,12 @@ class Walk:
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
+    async def _overflow(self, queue: str) -> tuple[str, str]:
+        """A rule moved the caller: he waits on in another queue."""
+        self.vars.update({var.ACD_QUEUE: queue, var.ACD_WHY: "returned"})
+        await self._step()
+        return ("acd-wait", "s")
+
     async def _fallback(self, why: str) -> tuple[str, str]:
         """Queue() with static members, then voice mail."""
         self._set_group("")
@@ -407,7 +414,7 @@ class Walk:
         self.note("AcdFallback", why=why)
         self.world.count("fallbacks")
         loop = asyncio.get_running_loop()
-        until = loop.time() + FALLBACK_S
+        until = loop.time() + (0.0 if why == "voicemail" else FALLBACK_S)
         while loop.time() < until:
             for phone in self.world.phones.values():
                 if await self._ring_member(phone):

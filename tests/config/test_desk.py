@@ -15,6 +15,10 @@ from acd.config.desk import Desk
         {"sms": {"url": "http://sms.example/send"}},
         {"helpdesks": {"z": {"kind": "zammad", "url": "http://help.example"}}},
         {"helpdesks": {"z": {"kind": "fax", "url": "https://help.example"}}},
+        {"smpp": {"host": "smsc.example", "source": "Desk"}},
+        {"smpp": {"source": "Desk"}, "sms": {"url": "https://sms.example/send"}},
+        {"inbox": {"imap": {"host": "mail.example", "user": "u", "password": "env:X", "encryption": "none"}}},
+        {"smtp": {"host": "mail.example", "encryption": "tls", "bounces": "a@b\nBcc: c@d"}},
         {"smtp": {"host": "mail.example", "encryption": "tls", "sender": "a@b\nBcc: c@d"}},
     ],
 )

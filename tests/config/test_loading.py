@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from acd.config.loading import FILES, Tree, load
+from acd.config.rules import BUILT_IN, rules_of
 from acd.config.system import SecretReference
 from acd.core.ids import AgentId, QueueId
 from acd.core.policy import AgentPolicy, Policy, QueuePolicy, RoutingWeights
@@ -136,7 +137,7 @@ def test_defaults_agree_with_the_core(tmp_path):
         tmp_path, queues="queues: {q: {subscriber: s, display_name: Q}}\n", numbers="numbers: {1: q}\n"
     )
     assert config.policy == Policy(
-        queues=(QueuePolicy(id=QueueId("q"), subscriber="s"),),
+        queues=(QueuePolicy(id=QueueId("q"), subscriber="s", rules=rules_of(BUILT_IN)),),
         agents=config.policy.agents,
         weights=RoutingWeights(),
     )

@@ -15,7 +15,7 @@ Q = QueueId("q")
 
 def _line(*needs: SkillNeed) -> Line:
     policy = QueuePolicy(Q, SubscriberId("s"), needs=needs)
-    return Line((Q, (), 1.0), policy, 0, None)
+    return Line((Q, (), 1.0, ()), policy, 0, None)
 
 
 def _waiting(order: int, call: str = "") -> Waiting:

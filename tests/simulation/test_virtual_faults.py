@@ -10,7 +10,7 @@ import pytest
 from acd.core.offers import Offers
 from agi_scripts import dialplan_vars as var
 from simulator.virtual import run, run_seed
-from simulator.virtual.batch import quiet
+from simulator.virtual.batch import quiet, run_on_cores
 from simulator.virtual.faults import KINDS
 from simulator.virtual.regressions import REGRESSIONS
 from simulator.virtual.walk import Walk
@@ -72,6 +72,19 @@ def test_a_story_can_be_told_without_changing_it() -> None:
 
 def test_a_time_limit_stops_a_long_run_and_the_report_says_how_far_it_came() -> None:
     assert run(range(500, 10_000), limit_s=0.0)["seeds"] == 1
+
+
+@pytest.mark.slow
+def test_many_processes_report_what_one_does() -> None:
+    told: list[int] = []
+    seeds = range(700, 709)
+    many = run_on_cores(seeds, 2, progress=lambda done, _failed: told.append(done), part=6)
+    one = run(seeds)
+    times = {"seconds", "seeds_per_s"}
+    assert {k: v for k, v in many.items() if k not in times} == {
+        k: v for k, v in one.items() if k not in times
+    }
+    assert told == [6, 3]
 
 
 # --- the checkers see what they are for: a break on purpose must be found -------------------------

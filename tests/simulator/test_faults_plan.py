@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from simulator.faults.deeds import DEEDS
-from simulator.faults.plan import HOLD_S, Kind, kills, mix
+from simulator.faults.plan import HOLD_S, Kind, dense_mix, kills, mix
 
 KINDS = tuple(kind for kind in Kind if kind is not Kind.CANCELS)
 
@@ -34,6 +34,13 @@ def test_a_long_mix_meets_every_kind_and_faults_do_not_overlap(seed):
     assert {fault.kind for fault in plan} == set(KINDS)
     for one, two in itertools.pairwise(plan):
         assert two.at_s > one.at_s + one.hold_s
+
+
+def test_a_dense_mix_has_twice_the_faults_and_a_dead_daemon_stays_dead_long_enough_for_the_fallback():
+    thin, dense = mix(KINDS, 2_400, 3), dense_mix(KINDS, 2_400, 3)
+    assert len(dense) > 1.6 * len(thin)
+    assert all(fault.hold_s >= 13 for fault in dense if fault.kind is Kind.DEAD)
+    assert {fault.kind for fault in dense} == set(KINDS)
 
 
 def test_every_kind_has_a_duration_and_a_deed():

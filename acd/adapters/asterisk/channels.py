@@ -23,8 +23,8 @@ MAX_LEGS: Final = 20_000
 
 EVENTS: Final = frozenset(
     {
-        "UserEvent", "Newchannel", "Newstate", "DialBegin", "DialState", "Hangup", "Hold", "Unhold",
-        "BlindTransfer", "AttendedTransfer", "DeviceStateChange", "ContactStatus", "PeerStatus",
+        "UserEvent", "Newchannel", "Newstate", "DialBegin", "DialState", "HangupRequest", "Hangup", "Hold",
+        "Unhold", "BlindTransfer", "AttendedTransfer", "DeviceStateChange", "ContactStatus", "PeerStatus",
     }
 )  # fmt: skip
 """What the connection needs to build; everything else is only counted."""
@@ -40,6 +40,8 @@ class Leg:
     attempt: int = 0
     own: bool = False
     ringing: bool = False
+    talking: bool = False
+    """Its AcdAnswer was heard, and nothing yet of the talk's end."""
 
 
 def device_of(channel: str) -> str:
@@ -81,6 +83,7 @@ class Translator:
             "Newstate": self._new_state,
             "DialBegin": self._dial_begin,
             "DialState": self._dial_state,
+            "HangupRequest": self._hangup_request,
             "Hangup": self._hangup,
             "Hold": self._hold,
             "Unhold": self._hold,
@@ -195,6 +198,10 @@ class Translator:
         if isinstance(one, (fact.CallEntered, fact.CallQueued, fact.OfferConfirmed, fact.CallLeftToFallback)):
             if uniqueid := frame.get("Uniqueid"):
                 self._know_caller(one.call, uniqueid)
+        elif isinstance(one, fact.CallAnswered):
+            leg = self._our_leg(frame.get("Uniqueid"))  # AcdAnswer is written on the agent's leg
+            if leg is not None and leg.call == one.call:
+                leg.attempt, leg.talking = one.attempt, True
         elif isinstance(one, fact.CallEnded):
             self._forget_call(one.call)
         if isinstance(one, fact.OfferConfirmed):
@@ -292,6 +299,18 @@ class Translator:
         leg.ringing = True
         return (fact.AgentRinging(leg.call, leg.agent, leg.attempt, at=event_time(frame)),)
 
+    def _hangup_request(self, frame: AmiFrame) -> tuple[Fact, ...]:
+        """The phone itself asks to hang up: the earliest sure sign that an agent has finished a talk.
+
+        The dialplan comes to the same end by CHANNEL(hangupsource) and writes AcdTalkEnd a millisecond later.
+        A leg that Asterisk ends (the caller left, the leg broke) makes no such event.
+        """
+        leg = self._our_leg(frame.get("Uniqueid"))
+        if leg is None or leg.call is None or not leg.talking:
+            return ()
+        leg.talking = False
+        return (fact.TalkEnded(leg.call, leg.agent, leg.attempt, EndedBy.AGENT, at=event_time(frame)),)
+
     def _hangup(self, frame: AmiFrame) -> tuple[Fact, ...]:
         uniqueid = frame.get("Uniqueid")
         if frame.get("Channel").endswith("<ZOMBIE>"):
@@ -336,6 +355,7 @@ class Translator:
         leg = next((leg for leg in legs if leg is not None), None)
         if leg is None or leg.call is None:
             return ()
+        leg.talking = False  # what this phone does from now on ends no talk of this call
         return (fact.CallTransferred(leg.call, leg.agent, to[:40], at=event_time(frame)),)
 
     # --- devices -------------------------------------------------------------------------------

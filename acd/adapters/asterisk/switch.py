@@ -18,7 +18,15 @@ from typing import Final, Protocol
 
 from acd.adapters.asterisk.connection import LOOP_GAP_S
 from acd.adapters.asterisk.link import NoAnswer
-from acd.core.effects import HangUpStrayLeg, OfferCall, OfferCallback, SendToFallback, TransferCall
+from acd.core.effects import (
+    Announce,
+    HangUpStrayLeg,
+    MoveToQueue,
+    OfferCall,
+    OfferCallback,
+    SendToFallback,
+    TransferCall,
+)
 from acd.core.ids import AgentId, CallId
 from acd.core.transfer_facts import TransferHow
 from acd.ports import PortError
@@ -40,6 +48,8 @@ for a Redirect that was executed as well is a misleading "channel not up"."""
 _AGENT = re.compile(r"[0-9A-Za-z]{1,40}\Z", re.ASCII)
 _TARGET = re.compile(r"(agent_[0-9A-Za-z]{1,40}|queue_[0-9A-Za-z_-]{1,32}|out_\+?[0-9]{3,20})\Z", re.ASCII)
 _REASON = re.compile(r"[0-9A-Za-z][0-9A-Za-z_]{1,39}\Z", re.ASCII)
+_QUEUE = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,31}\Z", re.ASCII)
+_SOUND = re.compile(r"[0-9A-Za-z_/-][0-9A-Za-z_/.-]{0,119}\Z", re.ASCII)
 log = logging.getLogger("acd.asterisk")
 
 
@@ -136,19 +146,40 @@ class AsteriskSwitch:
 
     async def send_to_fallback(self, wish: SendToFallback) -> None:
         """Send the caller to acd-fallback; the reason is the extension if it can be one, else `wish`."""
+        reason = wish.reason if _REASON.match(wish.reason) else "wish"
+        await self._redirect_after_others(wish.call, "acd-fallback", reason)
+
+    async def move_to_queue(self, wish: MoveToQueue) -> None:
+        """Send the caller to acd-overflow, extension = the queue: he waits on there.
+
+        Raises:
+            PortError: surely not carried out: the caller waits on where he is.
+        """
+        if not _QUEUE.match(wish.queue):
+            raise PortError(f"queue id {wish.queue!r} cannot be an extension", retryable=False)
+        await self._redirect_after_others(wish.call, "acd-overflow", wish.queue)
+
+    async def _redirect_after_others(self, call: CallId, context: str, extension: str) -> None:
+        """Redirect once no other command for this call is under way; gives up after a moment."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(BUSY_WAIT_S):
-                while (flying := self._flying.get(wish.call)) is not None:
+                while (flying := self._flying.get(call)) is not None:
                     await flying.wait()
-        if wish.call in self._flying:
-            raise PortError(f"a command for call {wish.call} is still under way", retryable=True)
-        reason = wish.reason if _REASON.match(wish.reason) else "wish"
-        done = self._flying[wish.call] = asyncio.Event()
+        if call in self._flying:
+            raise PortError(f"a command for call {call} is still under way", retryable=True)
+        done = self._flying[call] = asyncio.Event()
         try:
-            await self._redirect(wish.call, var_context("acd-fallback"), reason)
+            await self._redirect(call, var_context(context), extension)
         finally:
-            del self._flying[wish.call]
+            del self._flying[call]
             done.set()
+
+    async def announce(self, wish: Announce) -> None:
+        """Set the variable the waiting loop reads at its next turn: it plays the file and goes on."""
+        if not _SOUND.match(wish.sound):
+            raise PortError(f"{wish.sound!r} cannot be a sound file", retryable=False)
+        headers = {"Channel": self._caller(wish.call), "Variable": var.ACD_SAY_FILE, "Value": wish.sound}
+        await self._command("Setvar", headers)
 
     async def offer_callback(self, wish: OfferCallback) -> None:
         """Set the variable the waiting loop reads at its next turn. No Redirect, so it may overlap one."""

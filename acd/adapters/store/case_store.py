@@ -60,6 +60,16 @@ async def _history(db: aiosqlite.Connection, number: str, entries: Iterable[Entr
     )
 
 
+async def note_of_call(db: aiosqlite.Connection, call: str, entry: Entry) -> None:
+    """Put an event about a call's message on the cases it belongs to; a notice to a client has its case's number."""
+    await db.execute(
+        "INSERT INTO case_history (number, at, who, event, text, public)"
+        " SELECT number, ?, ?, ?, ?, ? FROM cases WHERE 'case-' || number = ?"
+        " OR number IN (SELECT number FROM case_calls WHERE call = ?)",
+        (entry.at, clean(entry.who), entry.event, clean(entry.text)[:2_000], int(entry.public), call, call),
+    )
+
+
 async def save_case(db: aiosqlite.Connection, case: Case, known: int) -> None:
     """Store a changed case; `known` is how many history entries were stored before."""
     await db.execute(

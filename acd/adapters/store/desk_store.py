@@ -275,6 +275,27 @@ async def asked(db: aiosqlite.Connection, one: Delivery) -> list[str]:
     return [str(row["person"]) for row in rows]
 
 
+async def note(db: aiosqlite.Connection, delivery: int, at: Instant, event: str, detail: str) -> None:
+    """Log something about a delivery that does not change its state."""
+    await _log(db, delivery, at, event, detail)
+
+
+async def of_batch(db: aiosqlite.Connection, batch: str) -> list[int]:
+    """Return the ids of a digest's members."""
+    rows = await db.execute_fetchall("SELECT id FROM deliveries WHERE batch = ? ORDER BY id", (batch,))
+    return [int(row["id"]) for row in rows]
+
+
+async def bounced(db: aiosqlite.Connection, one: Delivery) -> set[str]:
+    """Return the addresses at which one rule's message came back, however often it was sent there."""
+    rows = await db.execute_fetchall(
+        "SELECT DISTINCT d.recipient FROM deliveries AS d JOIN delivery_log AS l ON l.delivery = d.id"
+        " WHERE d.call = ? AND d.version = ? AND d.rule = ? AND l.event = 'bounced'",
+        (one.message, one.version, one.rule),
+    )
+    return {str(row["recipient"]) for row in rows}
+
+
 async def counts(db: aiosqlite.Connection) -> dict[str, int]:
     """Return how many deliveries stand in each state."""
     rows = await db.execute_fetchall("SELECT state, count(*) AS n FROM deliveries GROUP BY state")

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 MEMORY_LIMIT = 10_000
 INTENT_LIMIT_S = 0.25
-"""A slow disk may delay an offer by this much, then the offer goes without its intent row."""
+"""On a disk slower than this the row is given up: it explains a decision, and nothing waits for it."""
 CARD_LIMIT_S = 3.0
 PROBE_EVERY_S = 1.0
 REFILL_BELOW = numbers.BLOCK // 2
@@ -131,7 +131,7 @@ class SqliteStore:
     # --- the port --------------------------------------------------------------------------------
 
     async def intend(self, wish: OfferCall, at: Instant) -> None:
-        """Commit the intent row at once. Raises PortError(retryable) within INTENT_LIMIT_S; routing goes on."""
+        """Commit the intent row with whatever else waits. Raises PortError(retryable) within INTENT_LIMIT_S."""
 
         async def job(db: aiosqlite.Connection) -> None:
             await db.execute(
@@ -140,7 +140,7 @@ class SqliteStore:
                 (wish.call, wish.attempt, wish.agent, wish.effect, at),
             )
 
-        await self._do(job, INTENT_LIMIT_S, urgent=True, alone=True)
+        await self._do(job, INTENT_LIMIT_S)
 
     async def write_card(self, card: CallCard) -> None:
         """Store the card durably: in the database, else in the spill file to be replayed.
@@ -335,14 +335,13 @@ class SqliteStore:
         limit_s: float,
         *,
         urgent: bool = False,
-        alone: bool = False,
     ) -> T:
         if self.writer.trouble:
             # known to refuse: say so at once instead of waiting for the lock again; `_care` probes
             raise PortError(self.writer.trouble, retryable=True)
         try:
             async with asyncio.timeout(limit_s):
-                return await self.writer.do(job, urgent=urgent, alone=alone)
+                return await self.writer.do(job, urgent=urgent)
         except TimeoutError as error:
             raise PortError(f"the database did not answer within {limit_s} s", retryable=True) from error
 

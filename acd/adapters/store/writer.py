@@ -36,7 +36,6 @@ _JOBS_OWN_FAULT = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.Dat
 class _Item:
     job: Job
     urgent: bool
-    alone: bool
     done: asyncio.Future[Any]
 
 
@@ -104,17 +103,15 @@ class Writer:
         job: Callable[[aiosqlite.Connection], Awaitable[T]],
         *,
         urgent: bool = False,
-        alone: bool = False,
     ) -> T:
         """Run one job in a transaction and return its answer once that is committed.
 
-        `urgent` closes the batch at once and goes before what is not urgent. `alone`: the job is one
-        statement, which is its own transaction: one trip to the thread instead of three. Raises PortError: retryable when the database or our queue
-        refuses, final when the job itself is wrong.
+        `urgent` closes the batch at once and goes before what is not urgent. Raises PortError: retryable when
+        the database or our queue refuses, final when the job itself is wrong.
         """
         if self._closing or self._task is None or self._task.done():
             raise PortError("the store is closed", retryable=False)
-        item = _Item(job, urgent, alone, asyncio.get_running_loop().create_future())
+        item = _Item(job, urgent, asyncio.get_running_loop().create_future())
         try:
             self._queue.put_nowait(item)
         except asyncio.QueueFull as error:
@@ -139,11 +136,9 @@ class Writer:
     async def _run(self) -> None:
         while True:
             batch, last = await self._next_batch()
-            for item in [item for item in batch if item.alone]:
-                await self._commit_alone(item)
             for part in ([i for i in batch if i.urgent], [i for i in batch if not i.urgent]):
-                if rest := [item for item in part if not item.alone]:
-                    await self._commit(rest)
+                if part:
+                    await self._commit(part)
             if last or (self._closing and self._queue.empty()):
                 return
 
@@ -170,24 +165,6 @@ class Writer:
                 return batch, True
             batch.append(item)
         return batch, False
-
-    async def _commit_alone(self, item: _Item) -> None:
-        """Run a job that is one statement; SQLite makes it a transaction by itself."""
-        if item.done.done():  # whoever asked gave up, and may ask again: it must not happen twice
-            return
-        try:
-            answer = await item.job(await self._connected())
-        except asyncio.CancelledError:
-            await self._refuse([item], PortError("the store was closed", retryable=True))
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the waiting caller must hear of it
-            await self._refuse([item], as_port_error(error))
-            return
-        self.trouble = ""
-        self.commits += 1
-        self.jobs += 1
-        if not item.done.done():
-            item.done.set_result(answer)
 
     async def _commit(self, batch: list[_Item]) -> None:
         answers: list[tuple[_Item, Any, PortError | None]] = []

@@ -10,7 +10,7 @@ from acd.adapters.asterisk import channels as subject
 from acd.adapters.asterisk.channels import EVENTS, Leg, Translator, device_of, event_time
 from acd.core import events as fact
 from acd.core import transfer_facts as handed
-from acd.core.events import OfferOutcome
+from acd.core.events import EndedBy, OfferOutcome
 from acd.wire.ami import AmiFrame
 
 CALL = "call-1"
@@ -78,6 +78,39 @@ def test_the_callers_channel_is_not_learnt_from_a_note_on_the_agents_channel(tol
     ring(told)
     told(note("AcdAnswer", uniqueid="a.1", Agent="anna", Attempt="4"))
     assert told.translator.uniqueid_of(CALL) == "c.1"
+
+
+def answered(told):
+    ring(told)
+    told(note("AcdAnswer", uniqueid="a.1", Agent="anna", Attempt="4"))
+
+
+def test_a_phone_that_hangs_up_ends_the_talk_before_the_dialplan_says_so(told):
+    """Decision 0111: the agent is free as soon as the phone says so."""
+    answered(told)
+    facts = told(
+        event("HangupRequest", Channel="PJSIP/anna-01", Uniqueid="a.1", Cause="16"),
+        event("HangupRequest", Channel="PJSIP/anna-01", Uniqueid="a.1", Cause="16"),
+    )
+    assert facts == [fact.TalkEnded(CALL, "anna", 4, EndedBy.AGENT, at=1_700_000_000_123)]
+
+
+def test_a_phone_that_refuses_while_it_rings_ends_no_talk(told):
+    ring(told)
+    assert told(event("HangupRequest", Channel="PJSIP/anna-01", Uniqueid="a.1", Cause="21")) == []
+
+
+def test_a_caller_who_hangs_up_ends_the_talk_by_the_note_only(told):
+    """Which of two talks ended by the caller's channel is the dialplan's to say."""
+    answered(told)
+    assert told(event("HangupRequest", Channel="PJSIP/trunk-1", Uniqueid="c.1", Cause="16")) == []
+
+
+def test_a_phone_that_handed_the_caller_on_ends_no_talk(told):
+    """Row 23: after a transfer the agent's BYE says nothing of the caller."""
+    answered(told)
+    told(event("BlindTransfer", Result="Success", TransfererUniqueid="a.1", Extension="boris"))
+    assert told(event("HangupRequest", Channel="PJSIP/anna-01", Uniqueid="a.1", Cause="16")) == []
 
 
 def test_the_end_is_told_once_by_note_and_hangup(told):

@@ -9,7 +9,15 @@ import pytest
 from acd.adapters.asterisk import switch as subject
 from acd.adapters.asterisk.link import NoAnswer, NotSent
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat, var_context
-from acd.core.effects import HangUpStrayLeg, OfferCall, OfferCallback, SendToFallback, TransferCall
+from acd.core.effects import (
+    Announce,
+    HangUpStrayLeg,
+    MoveToQueue,
+    OfferCall,
+    OfferCallback,
+    SendToFallback,
+    TransferCall,
+)
 from acd.core.transfer_facts import TransferHow
 from acd.ports import PortError
 from acd.wire.ami import AmiFrame
@@ -257,6 +265,24 @@ async def test_a_leg_that_is_gone_is_told_and_nothing_is_sent(switch, manager):
             await switch.transfer(
                 TransferCall(1, call, "anna", TransferHow(how), "agent_b" if how == "consult" else "")
             )
+    assert manager.sent == []
+
+
+async def test_a_rule_moves_a_caller_by_one_redirect_and_plays_a_file_by_a_variable(switch, manager):
+    await switch.move_to_queue(MoveToQueue(1, "c1", "night-desk"))
+    await switch.announce(Announce(2, "c1", "acd/sorry-busy"))
+    assert manager.sent == [
+        ("Redirect", {"Channel": "1.1", "Context": "acd-overflow", "Exten": "night-desk", "Priority": "1"}),
+        ("Setvar", {"Channel": "1.1", "Variable": "ACD_SAY_FILE", "Value": "acd/sorry-busy"}),
+    ]
+
+
+@pytest.mark.parametrize("sound", ["", "a b", "x&y", "a,b", "q" * 121, "a\nb"])
+async def test_what_cannot_be_a_file_or_a_queue_never_leaves(switch, manager, sound):
+    with pytest.raises(PortError):
+        await switch.announce(Announce(1, "c1", sound))
+    with pytest.raises(PortError):
+        await switch.move_to_queue(MoveToQueue(2, "c1", sound))
     assert manager.sent == []
 
 

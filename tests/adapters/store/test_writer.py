@@ -104,8 +104,7 @@ async def test_the_lock_frees_itself_when_the_writer_closes(tmp_path):
         await writer.close()
 
 
-@pytest.mark.parametrize("alone", [False, True])
-async def test_a_job_given_up_before_its_turn_is_never_done(writer, alone):
+async def test_a_job_given_up_before_its_turn_is_never_done(writer):
     """Who gave up asks again: done late it would happen twice."""
     started, hold = asyncio.Event(), asyncio.Event()
 
@@ -116,7 +115,7 @@ async def test_a_job_given_up_before_its_turn_is_never_done(writer, alone):
     first = asyncio.create_task(writer.do(slow))
     second = asyncio.create_task(writer.do(insert(1)))  # in the same batch
     await started.wait()
-    third = asyncio.create_task(writer.do(insert(2), alone=alone))  # in the next one
+    third = asyncio.create_task(writer.do(insert(2)))  # in the next one
     await asyncio.sleep(0)
     second.cancel()
     third.cancel()
