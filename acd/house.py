@@ -29,6 +29,7 @@ from acd.adapters.spool import Spool, SpoolItem
 from acd.adapters.store.cards import CardFilter, StoredCard
 from acd.adapters.store.retention import run_daily
 from acd.adapters.store.sqlite import SqliteStore
+from acd.config.callbacks import ledger_rules
 from acd.config.labels import labels_of
 from acd.core.effects import WriteCallCard
 from acd.core.engine import Engine
@@ -37,6 +38,8 @@ from acd.core.ids import AgentId, CallId
 from acd.core.instant import HOUR_MS
 from acd.core.weighted import WeightedMatcher
 from acd.deskside import house as desk_house
+from acd.deskside.callback_line import RouterLine
+from acd.deskside.callbacks import CallbackDialler
 from acd.deskside.house import DeskHouse
 from acd.deskside.side import DeskSide
 from acd.deskside.transfers import TransferDesk
@@ -65,7 +68,7 @@ CLOSE_S = 5.0
 STORE_CLOSE_S = 15.0
 """The store writes or spills what waits; see Writer.close."""
 
-MINOR = frozenset({"webhook", "door", "disk", "clock"}) | desk_house.TROUBLES
+MINOR = frozenset({"webhook", "door", "disk", "clock", "callbacks"}) | desk_house.TROUBLES
 """Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
 
 
@@ -84,6 +87,7 @@ class House:
             clock,
             destinations=("webhook",) if config.tree.webhook else (),
             normalise=partial(numberfacts.normalise, home_region=config.tree.centre.region),
+            ledger_rules=ledger_rules(config.tree.callbacks, config.tree.centre.region),
         )
         self.book = PopBook()
         self.desk = self._make_desk()
@@ -118,6 +122,14 @@ class House:
         self.ami = AmiConnection(settings, self._on_event, self.sync.on_state)
         self.sync.attach(self.ami)
         self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released, doubt=self.sync.ask_audit)
+        self.callbacks = CallbackDialler(
+            lambda: self.config,
+            self.store,
+            clock,
+            RouterLine(self.engine, clock, self.ami, self.translator),
+            self.sync.released,
+            assembly.callback_caller(config),
+        )
         self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect)
         self.watch = LoopWatch(self.sync.suspect)
         self.broker = self._make_broker()
@@ -221,13 +233,15 @@ class House:
             clock=self.clock,
             inbox=self._tell,
             snapshot=self.snapshot,
-            labels=lambda: labels_of(self.config, self.troubles().values()),
+            labels=lambda: labels_of(self.config, self.troubles().values(), self.callbacks.owed),
+            callbacks=self.callbacks,
             explain=self.explain,
             pops=self.book,
             cards=Cards(self.store),
             desk=self.page,
             transfers=TransferDesk(lambda: self.config, self.snapshot, self._project),
             public_desk=self.desk.public if self.desk else None,
+            firm_desk=self.desk.firm if self.desk else None,
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
             troubles=self.troubles,
             minor=MINOR,
@@ -267,6 +281,7 @@ class House:
             "watch": self.watch.run(),
             "pops": self.pops.run(),
             "hours": self.hours.run(),
+            "callbacks": self.callbacks.run(),
             "journal": self.journal.run(),
             "http": self.http.run(),
             "spool": self.spool.run(),
@@ -319,7 +334,7 @@ class House:
     def needs_restart(self) -> list[str]:
         """Sections whose change only a restart takes: connections and places of files."""
         now, then = self.config.tree, self._started_with
-        names = ("state_dir", "asterisk", "store", "mqtt", "http", "webhook", "log")
+        names = ("state_dir", "asterisk", "store", "mqtt", "http", "webhook", "log", "callbacks")
         return [name for name in names if getattr(now, name) != getattr(then, name)]
 
     def _count_cards(self, _fact: object, wishes: Sequence[object]) -> None:
@@ -385,6 +400,8 @@ class House:
             found["webhook"] = f"downstream does not take cards: {self.webhook.counters.last_error}"
         if self.desk is not None:
             found |= self.desk.troubles()
+        if self.callbacks.trouble:
+            found["callbacks"] = self.callbacks.trouble
         mqtt = self.pops.status()
         if not mqtt.connected:
             found["mqtt"] = mqtt.text
@@ -411,6 +428,8 @@ class House:
             ("journal", self.journal.counters),
             ("runner", self.runner.counters),
             ("heartbeat", self.heartbeat.counters),
+            ("callbacks", self.callbacks.counters),
+            ("callbacks_owed", self.callbacks.owed),
         )
         for source, counters in sources:
             figures |= {f"{source}_{name}": float(value) for name, value in counters.items()}

@@ -90,6 +90,14 @@ class QueueSettings(Section):
     announcements: Identifier | None = Field(
         default="standard", description="Plan in announcements.yaml; null = silence"
     )
+    callbacks: Flag = Field(
+        default=True, description="Missed callers of this subscriber are called back (section callbacks)"
+    )
+    callback_beyond_s: Annotated[Number, Field(ge=0, le=3_600)] | None = Field(
+        default=120.0,
+        description="A waiting caller who must expect to wait longer is offered a call-back that keeps the place;"
+        " null = never. Needs the section callbacks",
+    )
     fallback: Literal["voicemail", "capture"] = Field(
         default="voicemail",
         description="After the fallback queue: voice mail, or ask for a number to call back",

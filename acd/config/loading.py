@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
+from acd.config.callbacks import Callbacks
 from acd.config.centre import (
     Agent,
     AgentIdentifier,
@@ -77,7 +78,7 @@ FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
                 "recording",
                 "retention",
             ),
-            *("pops", "routing", "log", "projects", "desk"),
+            *("pops", "routing", "log", "projects", "desk", "callbacks"),
         ),
         "queues.yaml": ("queue_defaults", "queues"),
         "skills.yaml": ("skills",),
@@ -113,6 +114,9 @@ class Tree(Section):
         default=None, description="Directory of subscribers' projects, beside this file; absent = none"
     )
     desk: Desk = Field(default=Desk(), description="The secretarial desk: dossier, mail, SMS, help desks")
+    callbacks: Callbacks | None = Field(
+        default=None, description="Call-backs dialled by the daemon; absent = missed calls are only listed"
+    )
     queue_defaults: QueueSettings = Field(
         default=QueueSettings(),
         description="Laid under every queue: the same keys, without subscriber and display_name",

@@ -9,17 +9,22 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from acd.core.callback_events import NumberResult
 from acd.core.events import EndedBy
 from acd.core.ids import Ani, Did, QueueId, SubscriberId
 from acd.core.record import Worded
 
 if TYPE_CHECKING:
     from acd.core.card import CallCard
-    from acd.core.events import EndReason
+    from acd.core.events import CallQueued, EndReason
     from acd.core.ids import AgentId, CallId, EffectId, SkillId
     from acd.core.instant import Duration, Instant
     from acd.core.rules import Rule
     from acd.core.tally import Left
+
+
+CALLBACK_RESULT = "callback_result"
+"""Card field: what became of the number that is called back."""
 
 
 class CallState(Worded):
@@ -250,10 +255,12 @@ class Call:
         "leg",
         "legs",
         "marks",
+        "missed",
         "missing_since",
         "move_effect",
         "needs",
         "order",
+        "place_at",
         "priority",
         "queue",
         "queued_at",
@@ -276,7 +283,8 @@ class Call:
         self.id = id
         self.did = did
         self.ani = ani
-        self.entered_at = entered_at
+        self.entered_at = self.place_at = entered_at
+        """Its place in line is its moment of entry; that of a call-back may be the entry of the caller who asked."""
         self.order = order
         self.state = CallState.NEW
         self.queue = QueueId("")
@@ -292,6 +300,8 @@ class Call:
         self.skip: tuple[AgentId, ...] = ()
         self.known = True
         """False for a call of which we heard only the end: no card until more is known."""
+        self.missed: CallId | None = None
+        """Of a call-back of ours: the missed call it answers (or empty). None for callers."""
         self.queued_at: Instant | None = None
         """First entry into a queue: wait times count from here, routing before it does not."""
         self.stay_at: Instant | None = None
@@ -354,12 +364,33 @@ class Call:
             self.transfer_effect = None
         return True
 
+    def describe(self, fact: CallQueued) -> None:
+        """Copy what the dialplan knows of the caller."""
+        self.queue = fact.queue
+        self.subscriber = fact.subscriber
+        self.did = fact.did
+        self.ani = fact.ani
+        self.card_number = fact.card_number or self.card_number
+        self.priority = fact.priority
+        self.needs = fact.needs
+        self.sticky = fact.sticky
+
     def leg_of(self, attempt: int) -> Leg | None:
         """Return the offer with this attempt number, running or past."""
         for leg in reversed(self.legs):
             if leg.attempt == attempt:
                 return leg
         return None
+
+    @property
+    def outbound(self) -> bool:
+        """Whether it is a call-back of ours: no caller waits, so it counts in no queue's service level."""
+        return self.missed is not None
+
+    @property
+    def reached(self) -> bool:
+        """Whether the number we call back answered."""
+        return self.fields.get(CALLBACK_RESULT) == NumberResult.ANSWERED.value
 
     @property
     def waits_from(self) -> Instant:

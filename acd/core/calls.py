@@ -7,8 +7,9 @@ is news, then whether it is late; late news correct the card and the counts and 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from acd.core import names
 from acd.core.call import Call, CallSignal, CallState
 from acd.core.cards import reason_by_state
 from acd.core.effects import HangUpStrayLeg, MoveToQueue, SendToFallback
@@ -26,14 +27,12 @@ from acd.core.events import (
     EndReason,
     OfferConfirmed,
     OfferEnded,
-    QueuedWhy,
     TalkEnded,
 )
 from acd.core.floor import happened
 from acd.core.ids import Ani, Did, EffectId
 from acd.core.late import Late
 from acd.core.offers import GIVEN_UP
-from acd.core.tally import Way
 from acd.core.transfers import Transfers
 
 if TYPE_CHECKING:
@@ -42,20 +41,6 @@ if TYPE_CHECKING:
     from acd.core.ids import AgentId, CallId, QueueId
     from acd.core.instant import Instant
     from acd.core.offers import Offers
-
-# Members by name: to read an Enum's attribute costs 100 ns and more in Python 3.11 (decision 0150).
-_BY_UNKNOWN: Final = EndedBy.UNKNOWN
-_CALL_DONE: Final = CallState.DONE
-_CALL_ENDED: Final = CallState.ENDED
-_CALL_OFFERING: Final = CallState.OFFERING
-_CALL_ON_AGENT_LOST: Final = CallSignal.AGENT_LOST
-_CALL_ON_QUEUED: Final = CallSignal.QUEUED
-_CALL_ON_TALK_OVER: Final = CallSignal.TALK_OVER
-_CALL_TALKING: Final = CallState.TALKING
-_CALL_WAITING: Final = CallState.WAITING
-_WAY_OVERFLOWED: Final = Way.OVERFLOWED
-_WHY_HEAD: Final = QueuedWhy.HEAD
-_WHY_NEW: Final = QueuedWhy.NEW
 
 
 class CallFacts:
@@ -89,19 +74,19 @@ class CallFacts:
         if call is None:
             call = Call(fact.call, fact.did, fact.ani, min(fact.entered_at, now), floor.next_order())
             floor.new_call(call)
-        if call.state is _CALL_ENDED or (fact.at is not None and self._is_past(call, fact.at)):
+        if call.state is names.CALL_ENDED or (fact.at is not None and self._is_past(call, fact.at)):
             self.late.queued(call, fact, when)
             return
         call.queued_last = when
-        if call.state is _CALL_OFFERING:
+        if call.state is names.CALL_OFFERING:
             leg = call.leg
             if leg is None or leg.confirmed_at is None or when < leg.confirmed_at:
                 return  # the note of the return before this offer
             self.offers.lost_return(call, when, now)
-        elif call.state is _CALL_TALKING:
+        elif call.state is names.CALL_TALKING:
             floor.count("lost_talk_ends")
-            self.to_head(call, _BY_UNKNOWN, when, now)
-        elif call.state is _CALL_WAITING:
+            self.to_head(call, names.BY_UNKNOWN, when, now)
+        elif call.state is names.CALL_WAITING:
             if call.fallback_effect is None and call.queue == fact.queue:
                 return  # the confirmation of a return we knew from the offer's end
             floor.from_line(call)
@@ -110,7 +95,7 @@ class CallFacts:
         else:
             if call.was_answered:
                 call.waits_again = when
-            call.apply(_CALL_ON_QUEUED)
+            call.apply(names.CALL_ON_QUEUED)
             self._take_place(call, fact, when)
             floor.note(call, when, f"{fact.queue} {fact.why.word}")
             floor.to_line(call, now)
@@ -125,17 +110,22 @@ class CallFacts:
         """Learn what the dialplan knows of the caller, and begin a stay in the queue if it is a new one."""
         floor = self.floor
         line = floor.line(fact.queue, fact.subscriber)
-        moved = call.queue != fact.queue or (call.left is not None and fact.why is _WHY_NEW)
+        moved = call.queue != fact.queue or (call.left is not None and fact.why is names.WHY_NEW)
         if moved:
-            floor.left_line(call, _WAY_OVERFLOWED, when)
-        describe(call, fact)
+            floor.left_line(call, names.WAY_OVERFLOWED, when)
+        call.describe(fact)
         call.final = None
         call.left_at = None
         call.settle()
-        if fact.why is _WHY_HEAD:
+        if fact.why is names.WHY_HEAD:
             call.order = -abs(call.order)
         if not moved:
             return
+        if call.outbound:
+            call.place_at = min(fact.entered_at, call.entered_at)
+            call.waits_again = when
+            call.queued_at = when if call.queued_at is None else call.queued_at
+            return  # nobody waits on the line: it is no offered call
         call.marks = None  # another queue, other rules
         if call.queued_at is None:
             call.queued_at = call.stay_at = when if fact.at is not None else call.entered_at
@@ -146,7 +136,7 @@ class CallFacts:
 
     def to_head(self, call: Call, by: EndedBy, when: Instant, now: Instant) -> None:
         """The agent's leg died and the caller waits on, before everybody else."""
-        self.offers.talk_over(call, _CALL_ON_AGENT_LOST, by, when, now)
+        self.offers.talk_over(call, names.CALL_ON_AGENT_LOST, by, when, now)
         call.order = -abs(call.order)
         call.waits_again = when
         self.floor.to_line(call, now)
@@ -196,13 +186,13 @@ class CallFacts:
 
         It is when we had given that offer up, or never knew of it, and the call is not with anybody.
         """
-        if call.state is _CALL_ENDED or call.state is _CALL_TALKING:
+        if call.state is names.CALL_ENDED or call.state is names.CALL_TALKING:
             return False
         leg = call.leg_of(attempt)
         if leg is not None:
             if leg.agent != agent or leg.outcome != GIVEN_UP:
                 return False
-        elif attempt < call.attempt or (call.state is _CALL_DONE and not _handed_on(call)):
+        elif attempt < call.attempt or (call.state is names.CALL_DONE and not _handed_on(call)):
             return False
         if call.leg is not None and call.leg.confirmed_at is not None:
             return False
@@ -216,7 +206,7 @@ class CallFacts:
         when = happened(fact, now)
         leg = call.leg
         if leg is not None and leg.attempt == fact.attempt and leg.agent == fact.agent:
-            if call.state is _CALL_TALKING:
+            if call.state is names.CALL_TALKING:
                 self.late.answer_time(call, leg, fact.at)
             else:
                 self.offers.answered(call, leg, when, now)
@@ -224,7 +214,7 @@ class CallFacts:
         past = call.leg_of(fact.attempt)
         if past is not None and past.answered_at is not None:
             self.late.answer_time(call, past, fact.at)
-        elif call.state is _CALL_ENDED:
+        elif call.state is names.CALL_ENDED:
             self._answered_after_end(call, fact, when)
         elif self._answer_is_past(call, fact):
             self.late.answered(call, fact.agent, fact.attempt, when)
@@ -272,13 +262,13 @@ class CallFacts:
         if leg is None or leg.attempt != fact.attempt or leg.agent != fact.agent:
             self.late.talk_ended(call, fact, when)
             return
-        if call.state is _CALL_OFFERING:  # the note of the answer is lost; the talk was real
+        if call.state is names.CALL_OFFERING:  # the note of the answer is lost; the talk was real
             self.floor.count("lost_answers")
             self.offers.answered(call, leg, when, now)
         if fact.caller_stays:
             self.to_head(call, fact.by, when, now)
         else:
-            self.offers.talk_over(call, _CALL_ON_TALK_OVER, fact.by, when, now)
+            self.offers.talk_over(call, names.CALL_ON_TALK_OVER, fact.by, when, now)
 
     # --- leaving --------------------------------------------------------------------------------
 
@@ -320,13 +310,13 @@ class CallFacts:
 
     def _part(self, call: Call, when: Instant, now: Instant) -> None:
         """Free whoever was meant for this caller, because the caller is going elsewhere."""
-        if call.state is _CALL_WAITING:
+        if call.state is names.CALL_WAITING:
             self.floor.from_line(call)
-        elif call.state is _CALL_OFFERING:
+        elif call.state is names.CALL_OFFERING:
             agent = self.offers.drop(call, "caller_gone", when, now)
             self.floor.settle(agent, now)
-        elif call.state is _CALL_TALKING:
-            self.offers.talk_over(call, _CALL_ON_TALK_OVER, _BY_UNKNOWN, when, now)
+        elif call.state is names.CALL_TALKING:
+            self.offers.talk_over(call, names.CALL_ON_TALK_OVER, names.BY_UNKNOWN, when, now)
 
     def ended(self, fact: CallEnded, now: Instant) -> None:
         """The caller's channel is gone."""
@@ -339,7 +329,7 @@ class CallFacts:
             call.known = False
             self.floor.new_call(call)
             self.floor.count("unknown_calls_ended")
-        elif call.state is _CALL_ENDED:
+        elif call.state is names.CALL_ENDED:
             self.late.ended(call, fact, when)
             return
         self.end(call, fact, when, now)
@@ -349,11 +339,11 @@ class CallFacts:
         reason = fact.reason or reason_by_state(call)
         call.reason_given = fact.reason is not None
         call.cause = fact.cause
-        if call.state is _CALL_TALKING:
-            self.offers.talk_over(call, _CALL_ON_TALK_OVER, fact.by, when, now)
+        if call.state is names.CALL_TALKING:
+            self.offers.talk_over(call, names.CALL_ON_TALK_OVER, fact.by, when, now)
         else:
             self._part(call, when, now)
-            if fact.by is not _BY_UNKNOWN or not call.was_answered:
+            if fact.by is not names.BY_UNKNOWN or not call.was_answered:
                 call.by = fact.by
         self.cards.end(call, reason, when, now)
 
@@ -454,15 +444,3 @@ class CallFacts:
 def _handed_on(call: Call) -> bool:
     """Whether the talk ended by a transfer: then the dialplan dials the next agent without our offer."""
     return call.final is EndReason.TRANSFERRED
-
-
-def describe(call: Call, fact: CallQueued) -> None:
-    """Copy what the dialplan knows of the caller."""
-    call.queue = fact.queue
-    call.subscriber = fact.subscriber
-    call.did = fact.did
-    call.ani = fact.ani
-    call.card_number = fact.card_number or call.card_number
-    call.priority = fact.priority
-    call.needs = fact.needs
-    call.sticky = fact.sticky

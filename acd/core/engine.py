@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from acd.core import events, invariants, transfer_facts
+from acd.core import callback_events, events, invariants, transfer_facts
 from acd.core.agents import AgentFacts
 from acd.core.call import CallState
+from acd.core.callbacks import CallbackFacts
 from acd.core.calls import CallFacts
 from acd.core.cards import Cards
 from acd.core.floor import Floor
@@ -47,6 +48,7 @@ class Engine:
         cards = Cards(self._floor)
         self._offers = Offers(self._floor, cards)
         self._calls = CallFacts(self._floor, self._offers, cards)
+        self._callbacks = CallbackFacts(self._floor, cards)
         self._agents = AgentFacts(self._floor, self._offers)
         self._sync = Sync(self._floor, self._offers, self._calls)
         self._rulebook = Rulebook(self._floor, self._calls)
@@ -70,6 +72,7 @@ class Engine:
         """Which method understands which fact. A fact without an entry is a programmer's error."""
         calls, agents, sync = self._calls, self._agents, self._sync
         transfers = calls.transfers
+        callbacks = self._callbacks
         return {
             events.CallEntered: calls.entered,
             events.CallQueued: calls.queued,
@@ -89,6 +92,8 @@ class Engine:
             transfer_facts.TransferEnded: transfers.ended,
             events.CallLeftToFallback: calls.left_to_fallback,
             events.CallbackChosen: calls.callback_chosen,
+            callback_events.CallbackBegun: callbacks.begun,
+            callback_events.NumberCalled: callbacks.number_called,
             events.CallEnded: calls.ended,
             events.CardFilled: calls.card_filled,
             events.AgentLoggedIn: agents.logged_in,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from acd.core.callback_events import CallbackBegun, NumberCalled
 from acd.core.ids import AgentId, Ani, CallId, Did, EffectId, QueueId, SkillId, SubscriberId
 from acd.core.record import Worded
 from acd.core.transfer_facts import (
@@ -50,6 +51,8 @@ class EndReason(Worded):
     CALLBACK = "callback"
     TRANSFERRED = "transferred"
     PBX_FAILED = "pbx_failed"
+    NOT_REACHED = "not_reached"
+    """A call-back of ours that did not lead to a talk with the number: no agent, or no answer there."""
 
 
 class EndedBy(Worded):
@@ -413,6 +416,8 @@ class LiveCall:
     priority: float = 1.0
     needs: tuple[tuple[SkillId, int], ...] = ()
     sticky: AgentId | None = None
+    missed: CallId | None = None
+    """For a call-back of ours: the missed call it answers; None for callers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,6 +467,8 @@ Fact: TypeAlias = (
     | TransferEnded
     | CallLeftToFallback
     | CallbackChosen
+    | CallbackBegun
+    | NumberCalled
     | CallEnded
     | CardFilled
     | AgentLoggedIn

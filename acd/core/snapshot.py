@@ -33,6 +33,8 @@ class CallView:
     position: int
     """Place in its own queue, 1 is next; 0 when not waiting."""
     expected_wait_ms: Duration | None = None
+    outbound: bool = False
+    """A call-back of ours: `ani` is the number we call, and nobody waits on the line."""
 
 
 @dataclass(frozen=True, slots=True)

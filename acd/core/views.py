@@ -27,6 +27,8 @@ def take_snapshot(floor: Floor, now: Instant) -> Snapshot:
     talking: dict[QueueId, int] = {}
     without_agent: dict[QueueId, int] = {}
     for call in floor.calls.values():
+        if call.outbound:
+            continue  # a place in the line, but nobody on the line: no figure of the queue's service
         if call.state in _IN_LINE:
             waiting[call.queue] = waiting.get(call.queue, 0) + 1
             longest[call.queue] = max(longest.get(call.queue, 0), now - call.entered_at)
@@ -57,7 +59,9 @@ def take_snapshot(floor: Floor, now: Instant) -> Snapshot:
 
 def waiting_in(floor: Floor, queue: QueueId) -> int:
     """How many calls of this queue wait or are being offered, as `QueueView.waiting` says."""
-    return sum(call.queue == queue and call.state in _IN_LINE for call in floor.calls.values())
+    return sum(
+        call.queue == queue and call.state in _IN_LINE and not call.outbound for call in floor.calls.values()
+    )
 
 
 def call_view(floor: Floor, call: Call, now: Instant) -> CallView:
@@ -83,6 +87,7 @@ def call_view(floor: Floor, call: Call, now: Instant) -> CallView:
         attempt=call.attempt,
         position=position,
         expected_wait_ms=expected,
+        outbound=call.outbound,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from acd.core.indexes import Indexes
 from acd.core.matcher import Assignment
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 Rank: TypeAlias = "float | tuple[float, ...]"
 
 
-class _Pair(NamedTuple):
+@dataclass(slots=True)
+class _Pair:
     """A call and the agent it would get."""
 
     rank: Rank

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from acd.core import events as ev
 from acd.core import transfer_facts as handed
+from acd.core.callback_events import CallbackBegun, NumberCalled, NumberResult
 from acd.core.effects import OfferCall, WriteCallCard
 from acd.core.engine import Engine
 from acd.core.policy import AgentPolicy, Policy, QueuePolicy, SkillNeed
@@ -68,6 +69,7 @@ def any_fact() -> st.SearchStrategy[ev.Fact]:
         agent=st.one_of(st.none(), st.just("*"), agents),
         attempt=st.integers(0, 4),
         answered_at=st.one_of(st.none(), st.integers(-30_000, 0)),
+        missed=st.one_of(st.none(), st.none(), st.just("m1")),
     )
     targets = st.sampled_from(["agent_boris", "agent_anna", "agent_x", "queue_law", "out_+7495", ""])
     live_agent = st.builds(
@@ -107,6 +109,8 @@ def any_fact() -> st.SearchStrategy[ev.Fact]:
         st.builds(handed.TransferEnded, calls, targets, st.just("OVER"), at=at),
         st.builds(ev.CallLeftToFallback, calls, st.just("wish"), at=at),
         st.builds(ev.CallbackChosen, calls, st.just("200"), at=at),
+        st.builds(CallbackBegun, calls, st.sampled_from(["", "m1"]), at=at),
+        st.builds(NumberCalled, calls, st.sampled_from(list(NumberResult)), at=at),
         st.builds(
             ev.CallEnded,
             calls,

@@ -30,7 +30,7 @@ from agi_scripts import dialplan_vars as var
 VARIABLES: Final = (
     var.ACD_CALL, var.ACD_STAGE, var.ACD_QUEUE, var.ACD_SUBSCRIBER, var.ACD_ENTER_MS, var.ACD_AGENT,
     var.ACD_ATTEMPT, var.ACD_ANSWER_MS, var.ACD_CARD, var.ACD_PRIORITY, var.ACD_NEEDS, var.ACD_STICKY,
-    var.ACD_DID, var.ACD_ANI, var.ACD_CONSULTED,
+    var.ACD_DID, var.ACD_ANI, var.ACD_CONSULTED, var.ACD_BACK_OF,
 )  # fmt: skip
 AUDIT_EVERY_S: Final = 60.0
 KEPT_EVENTS: Final = 50_000
@@ -121,14 +121,35 @@ def _owners(rows: Iterable[tuple[AmiFrame, dict[str, str]]]) -> dict[CallId, tup
     Should two channels show a stage for one call, the one that began the story wins, then the older.
     """
     owners: dict[CallId, tuple[AmiFrame, dict[str, str]]] = {}
+    halves: dict[CallId, dict[str, str]] = {}
     for frame, values in rows:
         call = CallId(values.get(var.ACD_CALL, ""))
+        if _is_first_half(frame):
+            halves[CallId(frame.get("Uniqueid"))] = values
+            continue
         if not call or values.get(var.ACD_STAGE, "") not in var.STAGES:
             continue
         rival = owners.get(call)
         if rival is None or _seniority(frame) < _seniority(rival[0]):
             owners[call] = (frame, values)
+    for call, half in halves.items():
+        if call in owners:
+            owners[call] = (owners[call][0], _with_answer(owners[call][1], half))
     return owners
+
+
+def _is_first_half(frame: AmiFrame) -> bool:
+    """Whether it is the half of a call-back's Local channel that dials the number: no caller, no agent's leg."""
+    channel = frame.get("Channel")
+    return channel.endswith(";1") and "@acd-callback-out-" in channel
+
+
+def _with_answer(values: dict[str, str], half: Mapping[str, str]) -> dict[str, str]:
+    """Add what MASTER_CHANNEL() wrote at the agent's answer: of a call-back the first half is the master."""
+    same = values.get(var.ACD_ATTEMPT) and values.get(var.ACD_ATTEMPT) == half.get(var.ACD_ATTEMPT)
+    if values.get(var.ACD_STAGE) != "dial" or not same or half.get(var.ACD_STAGE) != "talk":
+        return values
+    return {**values, var.ACD_STAGE: "talk", var.ACD_ANSWER_MS: half.get(var.ACD_ANSWER_MS, "")}
 
 
 def _seniority(frame: AmiFrame) -> tuple[bool, str]:
@@ -142,6 +163,7 @@ def _whole(text: str) -> int | None:
 def _live_call(values: Mapping[str, str], now: Instant) -> LiveCall:
     agent = values.get(var.ACD_AGENT, "")
     sticky = values.get(var.ACD_STICKY, "")
+    missed = values.get(var.ACD_BACK_OF, "")
     stage = values[var.ACD_STAGE]
     if stage == "wait" and not values.get(var.ACD_QUEUE, ""):
         stage = "enter"  # the door's question was not answered yet: it will be asked again
@@ -161,6 +183,7 @@ def _live_call(values: Mapping[str, str], now: Instant) -> LiveCall:
         priority=translate.parse_priority(values.get(var.ACD_PRIORITY, "")),
         needs=translate.parse_needs(values.get(var.ACD_NEEDS, "")),
         sticky=AgentId(sticky) if sticky else None,
+        missed=CallId("" if missed == "NONE" else missed) if missed else None,
     )
 
 
@@ -170,6 +193,8 @@ def _leg(
     agent_of: Callable[[str], AgentId | None],
     offers: Mapping[CallId, tuple[AgentId, int]],
 ) -> Leg | None:
+    if _is_first_half(frame):
+        return None
     call = CallId(values.get(var.ACD_CALL, ""))
     uniqueid = frame.get("Uniqueid")
     device_agent = agent_of(device_of(frame.get("Channel")))
