@@ -86,6 +86,7 @@ class House:
             config.path(config.tree.store.path),
             clock,
             destinations=("webhook",) if config.tree.webhook else (),
+            ballast_bytes=config.tree.store.ballast_mib * 2**20,
             normalise=partial(numberfacts.normalise, home_region=config.tree.centre.region),
             ledger_rules=ledger_rules(config.tree.callbacks, config.tree.centre.region),
         )
@@ -176,7 +177,7 @@ class House:
         self.runner.observe(door.observe)
         watches: dict[str, DoorWatch | DiskWatch | ClockWatch] = {
             "door": door,
-            "disk": DiskWatch(self.config.state_dir),
+            "disk": DiskWatch(self.config.state_dir, ballast_given_up=lambda: self.store.ballast_given_up),
         }
         if isinstance(self.clock, SystemClock):
             watches["clock"] = ClockWatch(self.clock.wall_drift_ms)

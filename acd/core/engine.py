@@ -17,9 +17,10 @@ from acd.core.agents import AgentFacts
 from acd.core.call import CallState
 from acd.core.callbacks import CallbackFacts
 from acd.core.calls import CallFacts
+from acd.core.capacity import Room, room_for
 from acd.core.cards import Cards
 from acd.core.floor import Floor
-from acd.core.ids import CallId, QueueId
+from acd.core.ids import AgentId, CallId, QueueId
 from acd.core.offers import Offers
 from acd.core.rulebook import Rulebook
 from acd.core.simple_matcher import SimpleMatcher
@@ -104,6 +105,8 @@ class Engine:
             events.WrapUpExtended: agents.wrap_up_extended,
             events.OwnCallStarted: agents.own_call_started,
             events.OwnCallEnded: agents.own_call_ended,
+            events.WorkTaken: agents.work_taken,
+            events.WorkDone: agents.work_done,
             events.DeviceReachable: agents.reachable,
             events.DeviceUnreachable: agents.unreachable,
             events.PolicyChanged: self._policy_changed,
@@ -180,6 +183,17 @@ class Engine:
             return tuple(known.explanation)
         waits = self._floor.matcher.explain(call, now)
         return (*known.explanation, *waits, *self._rulebook.explain(known, now))
+
+    def room_for(self, agent: AgentId, channel: str) -> Room:
+        """Whether this agent may be given one more piece of work of a channel (`calls`, `written`), and why.
+
+        Raises ValueError for an unknown channel.
+        """
+        known = self._floor.agents.get(agent)
+        if known is None:
+            return Room(allowed=False, why="unknown agent")
+        matcher = self._floor.matcher
+        return room_for(known, channel, matcher.demand(agent), self._floor.policy.weights.blend)
 
     def knows(self, call: CallId) -> bool:
         """Whether this call is live, or ended so lately that its card may still change here."""

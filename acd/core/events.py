@@ -331,6 +331,24 @@ class DeviceUnreachable:
     at: Instant | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WorkTaken:
+    """The agent has a piece of written work in hand (e-mail, message, case)."""
+
+    agent: AgentId
+    work: str
+    at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkDone:
+    """The piece is finished or given back."""
+
+    agent: AgentId
+    work: str
+    at: Instant | None = None
+
+
 # --- system ------------------------------------------------------------------------------------
 
 
@@ -448,46 +466,15 @@ class WorldSynced:
     at: Instant | None = None
 
 
+# fmt: off
 Fact: TypeAlias = (
-    CallEntered
-    | CallQueued
-    | CallRefused
-    | OfferConfirmed
-    | AgentRinging
-    | CallAnswered
-    | OfferEnded
-    | TalkEnded
-    | HoldStarted
-    | HoldEnded
-    | CallTransferred
-    | TransferAsked
-    | ConsultStarted
-    | ConsultAnswered
-    | ConsultEnded
-    | TransferEnded
-    | CallLeftToFallback
-    | CallbackChosen
-    | CallbackBegun
-    | NumberCalled
-    | CallEnded
-    | CardFilled
-    | AgentLoggedIn
-    | AgentLoggedOut
-    | AgentPaused
-    | AgentResumed
-    | WrapUpDone
-    | WrapUpExtended
-    | OwnCallStarted
-    | OwnCallEnded
-    | DeviceReachable
-    | DeviceUnreachable
-    | PolicyChanged
-    | QueueOpened
-    | QueueClosed
-    | ClockWindow
-    | DeadlinePassed
-    | IntervalStarted
-    | WishFailed
-    | LinkLost
-    | WorldSynced
+      CallEntered | CallQueued | CallRefused | OfferConfirmed | AgentRinging | CallAnswered
+    | OfferEnded | TalkEnded | HoldStarted | HoldEnded | CallTransferred
+    | TransferAsked | ConsultStarted | ConsultAnswered | ConsultEnded | TransferEnded | CallLeftToFallback
+    | CallbackChosen | CallbackBegun | NumberCalled | CallEnded | CardFilled | AgentLoggedIn
+    | AgentLoggedOut | AgentPaused | AgentResumed | WrapUpDone | WrapUpExtended
+    | OwnCallStarted | OwnCallEnded | WorkTaken | WorkDone | DeviceReachable
+    | DeviceUnreachable | PolicyChanged | QueueOpened | QueueClosed | ClockWindow
+    | DeadlinePassed | IntervalStarted | WishFailed | LinkLost | WorldSynced
 )
+# fmt: on

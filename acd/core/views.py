@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from acd.core.floor import Floor, Line
     from acd.core.ids import QueueId
     from acd.core.instant import Duration, Instant
+    from acd.core.matcher import Matcher
 
 _IN_LINE = (CallState.WAITING, CallState.OFFERING)
 _OTHERWISE = (Way.OVERFLOWED, Way.CALLBACK, Way.REFUSED, Way.PBX_FAILED)
@@ -50,6 +51,7 @@ def take_snapshot(floor: Floor, now: Instant) -> Snapshot:
                 talking.get(id_, 0),
                 # for whoever came now: behind those without an agent; an offered caller has his
                 floor.matcher.expected_wait_ms(id_, without_agent.get(id_, 0) + 1),
+                floor.matcher,
             )
             for id_, line in floor.lines.items()
         ),
@@ -110,6 +112,9 @@ def _agent_view(floor: Floor, agent: Agent, now: Instant) -> AgentView:
         busy_ms=busy_ms,
         transfer="" if talk is None else talk.transfer.value,
         transfer_to="" if talk is None else _without_number(talk.transfer_to),
+        reserve=agent.policy.reserve,
+        written=len(agent.written),
+        called=agent.policy.reserve > 0 and floor.matcher.demand(agent.id).called_by is not None,
     )
 
 
@@ -119,7 +124,13 @@ def _without_number(target: str) -> str:
 
 
 def _queue_view(
-    id_: QueueId, line: Line, waiting: int, longest: Duration, talking: int, expected: Duration | None
+    id_: QueueId,
+    line: Line,
+    waiting: int,
+    longest: Duration,
+    talking: int,
+    expected: Duration | None,
+    matcher: Matcher,
 ) -> QueueView:
     tally = line.tally
     return QueueView(
@@ -142,6 +153,8 @@ def _queue_view(
         target_share=line.policy.promise.share,
         target_threshold_ms=line.policy.promise.threshold_ms,
         expected_wait_ms=expected,
+        reserve_open=matcher.reserve_open(id_),
+        reserve_why=matcher.explain_reserve(id_),
         sum_hold_ms=tally.sum_hold_ms,
         left_otherwise=sum(tally.ways[way] for way in _OTHERWISE),
     )

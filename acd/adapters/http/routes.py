@@ -200,8 +200,8 @@ async def fill_card(request: Request, call: CallPath, body: CardFields, who: Age
         # what was sent and that somebody was identified is written by the desk, which checks it
         _refused(who, call, f"reserved fields {', '.join(reserved)}")
         raise HTTPException(403, f"{', '.join(reserved)}: written by the desk only, save the message instead")
-    await fill(services, CallId(call), agent, tuple(body.fields.items()))
-    return views.answer({"accepted": True}, 202)
+    kept = await fill(services, CallId(call), agent, tuple(body.fields.items()))
+    return views.answer({"accepted": True, "kept": kept}, 202)
 
 
 def _refused(who: Principal, call: str, what: str) -> None:
@@ -233,15 +233,21 @@ async def own_call(services: HttpServices, who: Principal, call: CallId) -> Agen
 
 async def fill(
     services: HttpServices, call: CallId, agent: AgentId | None, fields: tuple[tuple[str, str], ...]
-) -> None:
-    """Put fields on the card: through the core, or into the store when the core has forgotten the call."""
+) -> bool:
+    """Put fields on the card: through the core, or into the store when the core has forgotten the call.
+
+    They are kept as a draft first, so that our death between this answer and the card loses nothing. Returns
+    whether they are durable: while the store refuses, only our memory has them.
+    """
     if services.explain(call) is None:
         try:
             if await services.desk.amend(call, fields):
-                return
+                return True
         except PortError:
             raise HTTPException(503, "the card store does not answer") from None
+    kept = await services.desk.keep_draft(call, fields)
     services.inbox(CardFilled(call, agent, fields, at=services.clock.now()))
+    return kept
 
 
 @router.get("/calls/{call}/card")

@@ -89,6 +89,9 @@ class DeskAnswers(Protocol):
     async def amend(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:
         """Write fields into a stored card the core no longer knows. Raises PortError."""
 
+    async def keep_draft(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:
+        """Make fields durable before the card is; False when the store refuses for the moment."""
+
 
 class _NoDesk:
     """The default form, nothing remembered."""
@@ -105,6 +108,9 @@ class _NoDesk:
         return compose(default_form("en"), values, About()), "default"
 
     async def amend(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:  # noqa: ARG002
+        return False
+
+    async def keep_draft(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:  # noqa: ARG002
         return False
 
 
