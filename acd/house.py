@@ -42,6 +42,7 @@ from acd.deskside.callback_line import RouterLine
 from acd.deskside.callbacks import CallbackDialler
 from acd.deskside.house import DeskHouse
 from acd.deskside.side import DeskSide
+from acd.deskside.transfers import TransferDesk
 from acd.door import Door, LastTalks
 from acd.factlog import FactLog
 from acd.journalfeed import JournalFeed
@@ -239,6 +240,7 @@ class House:
             pops=self.book,
             cards=Cards(self.store),
             desk=self.page,
+            transfers=TransferDesk(lambda: self.config, self.snapshot, self._project),
             public_desk=self.desk.public if self.desk else None,
             firm_desk=self.desk.firm if self.desk else None,
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),

@@ -114,6 +114,16 @@ class _NoDesk:
         return False
 
 
+class TransferAnswers(Protocol):
+    """To whom a call may be handed. Both raise ValueError with a reason for the agent."""
+
+    def choices(self, agent: AgentId, call: CallId) -> Sequence[Mapping[str, object]]:
+        """Return kind, id, label, free and note of each target."""
+
+    def target(self, agent: AgentId, call: CallId, kind: str, name: str) -> str:
+        """Return what the switch calls this target."""
+
+
 class PublicPage(Protocol):
     """A page for people without a login, as plain text parts."""
 
@@ -225,6 +235,8 @@ class HttpServices:
     desk: DeskAnswers = field(default_factory=_NoDesk)
     public_desk: PublicDesk | None = None
     """Pages behind links in messages; None: no such pages."""
+    transfers: TransferAnswers | None = None
+    """Handing calls on; None: not here."""
     firm_desk: FirmDesk | None = None
     """Subscribers' own pages; None: no such pages."""
     open_broker: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] | None = None
