@@ -19,7 +19,7 @@ from simulator.centre.oracle import Truth, percentile
 from simulator.faults import evidence as ev
 from simulator.faults.deeds import DEEDS, NotHere
 from simulator.faults.plan import Fault, Kind
-from simulator.faults.site import ANSWER_S, READY_S, NotSyncedError, Pause, Site, now_ms
+from simulator.faults.site import ANSWER_S, READY_S, Pause, Site, now_ms
 from simulator.lab import sipp
 
 SETTLE_S = 90.0
@@ -207,7 +207,7 @@ async def _one(site: Site, fault: Fault, guard: _Guard) -> Done:
         done.note = await DEEDS[fault.kind](site, fault)
     except NotHere as why:
         done.skipped = str(why)
-    except NotSyncedError as late:  # the run goes on and is judged: this is one of its findings
+    except RuntimeError as late:  # a daemon that does not come up in time: the run goes on and is judged: this is one of its findings
         done.note = f"DEFECT: {late}"
     finally:
         guard.killing = False

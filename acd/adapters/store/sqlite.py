@@ -97,6 +97,8 @@ class SqliteStore:
         self._ballast = Ballast(path.with_name(path.name + ".ballast"), ballast_bytes)
         self._ballast_sought_at = 0.0
         self._disk_full_seen = 0
+        self._all_carded_to = 0
+        """Every call that ended in the journal up to this row has its card."""
         self.ballast_given_up = False
         """The disk was full and the room of the ballast went to the cards; not yet reserved again."""
         self._spilled = 0
@@ -268,9 +270,10 @@ class SqliteStore:
 
         `live`: calls the core knows and will write itself.
         """
-        return await self._write_folded(
-            await self._do(lambda db: journal_store.without_card(db, before), CARD_LIMIT_S), live
+        calls, self._all_carded_to = await self._do(
+            lambda db: journal_store.without_card(db, before, self._all_carded_to), CARD_LIMIT_S
         )
+        return await self._write_folded(calls, live)
 
     async def write_lost_calls(self, before: Instant, live: Collection[str]) -> int:
         """Write cards "pbx_failed" for calls that entered before, never ended and are not live; return how many.
