@@ -8,7 +8,7 @@ import functools
 import os
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from acd.adapters.store import cards, journal_store, ledger_store, numbers, outbox, rebuild
 from acd.adapters.store.connection import as_port_error, wal_reset_warning
@@ -22,7 +22,7 @@ from acd.desk.ledger import LedgerRules, MissedCall
 from acd.ports import PortError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
     from pathlib import Path
 
     import aiosqlite
@@ -331,7 +331,7 @@ class SqliteStore:
 
     async def _do(
         self,
-        job: Callable[[aiosqlite.Connection], Awaitable[T]],
+        job: Callable[[aiosqlite.Connection], Coroutine[Any, Any, T]],
         limit_s: float,
         *,
         urgent: bool = False,
