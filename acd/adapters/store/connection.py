@@ -161,22 +161,34 @@ async def open_writer(path: Path) -> StoreConnection:
     return connection
 
 
-@contextlib.asynccontextmanager
-async def reader(path: Path) -> AsyncIterator[aiosqlite.Connection]:
-    """Open a read-only connection and close it. Raises PortError, also when there is no file."""
-    connection: aiosqlite.Connection | None = None
+async def open_reader(path: Path) -> StoreConnection:
+    """Open a read-only connection; the caller closes it. Raises PortError, also when there is no file."""
+    connection: StoreConnection | None = None
     try:
         connection = await _connect(path, "ro")
         connection.row_factory = sqlite3.Row
         await connection.execute("PRAGMA trusted_schema = OFF")
         await connection.execute("PRAGMA query_only = ON")
+    except BaseException as error:
+        if connection is not None:
+            await connection.close()
+        if isinstance(error, (sqlite3.Error, OSError)):
+            raise as_port_error(error) from error
+        raise
+    return connection
+
+
+@contextlib.asynccontextmanager
+async def reader(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+    """Open a read-only connection and close it. Raises PortError, also when there is no file."""
+    connection = await open_reader(path)
+    try:
         yield connection
     except (sqlite3.Error, OSError) as error:
         raise as_port_error(error) from error
     finally:
         # a connection left open keeps its non-daemon thread, and the process never ends
-        if connection is not None:
-            await connection.close()
+        await connection.close()
 
 
 async def _set_up(connection: aiosqlite.Connection) -> None:
