@@ -136,6 +136,7 @@ class House:
             dossier=self.page.dossier,
             ask_sync=self.sync.ask_audit,
         )
+        self.ami.after_events = self.runner.drain
 
     def _make_edges(self) -> None:
         """Everything that is neither core nor switch."""
