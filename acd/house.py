@@ -64,7 +64,7 @@ CLOSE_S = 5.0
 STORE_CLOSE_S = 15.0
 """The store writes or spills what waits; see Writer.close."""
 
-MINOR = frozenset({"webhook", "door", "disk", "clock"}) | desk_house.TROUBLES
+MINOR = frozenset({"store", "journal", "webhook", "door", "disk", "clock"}) | desk_house.TROUBLES
 """Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
 
 
@@ -223,6 +223,7 @@ class House:
             snapshot=self.snapshot,
             labels=lambda: labels_of(self.config, self.troubles().values()),
             explain=self.explain,
+            call_of_channel=self.translator.call_of,
             pops=self.book,
             cards=Cards(self.store),
             desk=self.page,

@@ -112,6 +112,11 @@ class Translator:
         """Return the caller's channel (its Uniqueid), None when it is gone or unknown."""
         return self._callers.get(call)
 
+    def call_of(self, uniqueid: str) -> CallId | None:
+        """Return the call of a caller's channel, or of an agent's leg."""
+        leg = self._legs.get(uniqueid)
+        return self._call_of.get(uniqueid) or (leg.call if leg is not None else None)
+
     def legs_of(self, call: CallId, agent: AgentId) -> list[str]:
         """Return the Uniqueids of this agent's legs that belong to this call or to nobody."""
         return [

@@ -32,6 +32,8 @@ secret or version, somebody must act. `stalled`: our own loop slept, what we kno
 OURS: Final = frozenset({"FullyBooted", "Shutdown"})
 EVENTS_PER_TURN: Final = 500
 LOOP_GAP_S: Final = 2.0
+SETTLED_S: Final = 5.0
+"""A link that dies sooner after coming up is no success: the pause before the next one goes on growing."""
 
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 log = logging.getLogger("acd.asterisk")
@@ -95,9 +97,9 @@ class AmiConnection:
         attempt = refusals = 0
         try:
             while not self._closed:
-                was_up = False
+                stayed = False
                 try:
-                    was_up = await self._one_link()
+                    stayed = await self._one_link() >= SETTLED_S
                 except Refused as refused:
                     refusals += 1
                     self._tell(REFUSED, str(refused))
@@ -105,7 +107,7 @@ class AmiConnection:
                     delay = self._delay(self.settings.refused_first_s, self.settings.refused_max_s, refusals)
                 else:
                     refusals = 0
-                    attempt = 1 if was_up else attempt + 1
+                    attempt = 1 if stayed else attempt + 1
                     delay = self._delay(self.settings.retry_first_s, self.settings.retry_max_s, attempt)
                 if not self._closed:
                     await asyncio.sleep(delay)
@@ -137,8 +139,8 @@ class AmiConnection:
             log.log(level, "ami %s %s", state, detail)
             self._on_state(state)
 
-    async def _one_link(self) -> bool:
-        """Open, log in, wait for the boot, check the version, stay until it is lost."""
+    async def _one_link(self) -> float:
+        """Open, log in, wait for the boot, check the version, stay until it is lost; return the seconds it was up."""
         settings = self.settings
         self._tell(CONNECTING, f"{settings.host}:{settings.port}")
         self._booted.clear()
@@ -151,14 +153,14 @@ class AmiConnection:
         opening = link.connect()
         watch = asyncio.create_task(self._watch(link))
         greet = asyncio.create_task(self._greet(link))
-        was_up = False
+        up_since: float | None = None
         try:
             either: list[asyncio.Future[Any]] = [greet, link.lost]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if greet.done():
                 greet.result()  # raises Refused
             if not link.lost.done():
-                was_up = True
+                up_since = link.loop.time()
                 self._tell(UP, f"Asterisk {self.asterisk_version}")
             await link.lost
             self._tell(DOWN, link.lost.result())
@@ -171,7 +173,7 @@ class AmiConnection:
             link.wake = lambda: None
             if self._link is link:
                 self._link = None
-        return was_up
+        return 0.0 if up_since is None else link.loop.time() - up_since
 
     async def _greet(self, link: Link) -> None:
         settings = self.settings
