@@ -6,10 +6,12 @@ Part of the composition root: the only room that knows both the configuration an
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acd.adapters.asterisk.fastagi import FastAgiServer, Route
+from acd.adapters.asterisk.originate import CallbackCaller
 from acd.adapters.broker import BrokerSettings
 from acd.adapters.http.services import HttpSettings
 from acd.adapters.mqtt import MqttSettings
@@ -57,6 +59,15 @@ def ami_settings(config: Config, interest: frozenset[str] | None = None) -> AmiS
         silence_s=ami.silence_s,
         interest=interest,
     )
+
+
+def callback_caller(config: Config) -> CallbackCaller | None:
+    """Who makes Asterisk dial call-backs: the originate user; None when the daemon makes none."""
+    wanted = config.tree.callbacks
+    if wanted is None:
+        return None
+    secret = config.secret(wanted.secret, "callbacks.secret").get_secret_value()
+    return CallbackCaller(replace(ami_settings(config), username=wanted.user, secret=secret))
 
 
 def agi_server(config: Config, scripts: Mapping[str, Script], inbox: Inbox) -> FastAgiServer:

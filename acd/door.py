@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from acd.clockwork import utc
 from acd.core.ids import Ani, CallId, Did, QueueId, SubscriberId
 from acd.ports import Directory, PortError
-from agi_scripts.announce_wait import AnnouncePlan, AnnounceQuestion, WaitView
+from agi_scripts.announce_wait import AnnouncePlan, AnnounceQuestion, WaitView, decide
 from agi_scripts.enter_queue import EnterQuestion
 from agi_scripts.route_did import NumberPlan, Numbers
 
@@ -44,6 +44,24 @@ def number_plan(config: Config) -> Numbers:
             ask_card=project.ask_card if project and config.tree.desk.case_numbers_keyed else "",
         )
     return plans
+
+
+def announce_plan(config: Config, name: QueueId) -> AnnouncePlan | None:
+    """Return what callers of a queue hear; None: nothing at all."""
+    queue = config.tree.queues.get(name)
+    if queue is None:
+        return None
+    spoken = config.tree.announcements.get(queue.announcements or "")
+    dialled = config.tree.callbacks is not None and config.tree.callbacks.enabled
+    beyond = queue.callback_beyond_s if dialled else None
+    if spoken is None and beyond is None:
+        return None
+    return AnnouncePlan(
+        position=spoken is not None and spoken.say_position,
+        expected_wait=spoken is not None and spoken.say_wait,
+        callback_after_ms=round((spoken.callback_after_s or 0) * 1000) if spoken else 0,
+        callback_beyond_ms=None if beyond is None else round(beyond * 1000),
+    )
 
 
 class Door:
@@ -88,24 +106,19 @@ class Door:
         if view is None or view.state != "waiting":
             return None
         config = self._config()
-        queue = config.tree.queues.get(view.queue)
-        plan = config.tree.announcements.get(queue.announcements or "") if queue else None
+        plan = announce_plan(config, view.queue)
         if plan is None:
             return None
-        offered = call in self._offered
-        if plan.callback_after_s is not None and view.waited_ms >= plan.callback_after_s * 1000:
-            self._remember_offer(call)
-        return WaitView(
+        seen = WaitView(
             position=view.position,
             waited_ms=view.waited_ms,
             expected_wait_ms=view.expected_wait_ms,
-            callback_offered=offered,
-            plan=AnnouncePlan(
-                position=plan.say_position,
-                expected_wait=plan.say_wait,
-                callback_after_ms=round((plan.callback_after_s or 0) * 1000),
-            ),
+            callback_offered=call in self._offered,
+            plan=plan,
         )
+        if decide(seen).callback:
+            self._remember_offer(call)
+        return seen
 
     def _remember_offer(self, call: CallId) -> None:
         if call not in self._offered:

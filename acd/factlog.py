@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from acd.core import events
+from acd.core import callback_events, events
 from acd.core.events import Fact
 from acd.core.instant import Instant
 
@@ -69,7 +69,7 @@ def _hints(kind: type) -> dict[str, Any]:
     if kind not in _HINTS:
         from acd.core import ids, instant, policy
 
-        names = {**vars(ids), **vars(instant), **vars(policy), **vars(events)}
+        names = {**vars(ids), **vars(instant), **vars(policy), **vars(callback_events), **vars(events)}
         _HINTS[kind] = typing.get_type_hints(kind, localns=names)
     return _HINTS[kind]
 

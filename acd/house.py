@@ -29,6 +29,7 @@ from acd.adapters.spool import Spool, SpoolItem
 from acd.adapters.store.cards import CardFilter, StoredCard
 from acd.adapters.store.retention import run_daily
 from acd.adapters.store.sqlite import SqliteStore
+from acd.config.callbacks import ledger_rules
 from acd.config.labels import labels_of
 from acd.core.effects import WriteCallCard
 from acd.core.engine import Engine
@@ -37,8 +38,11 @@ from acd.core.ids import AgentId, CallId
 from acd.core.instant import HOUR_MS
 from acd.core.weighted import WeightedMatcher
 from acd.deskside import house as desk_house
+from acd.deskside.callback_line import RouterLine
+from acd.deskside.callbacks import CallbackDialler
 from acd.deskside.house import DeskHouse
 from acd.deskside.side import DeskSide
+from acd.deskside.transfers import TransferDesk
 from acd.door import Door, LastTalks
 from acd.factlog import FactLog
 from acd.journalfeed import JournalFeed
@@ -64,7 +68,7 @@ CLOSE_S = 5.0
 STORE_CLOSE_S = 15.0
 """The store writes or spills what waits; see Writer.close."""
 
-MINOR = frozenset({"store", "journal", "webhook", "door", "disk", "clock"}) | desk_house.TROUBLES
+MINOR = frozenset({"store", "journal", "webhook", "door", "disk", "clock", "callbacks"}) | desk_house.TROUBLES
 """Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
 
 
@@ -82,7 +86,9 @@ class House:
             config.path(config.tree.store.path),
             clock,
             destinations=("webhook",) if config.tree.webhook else (),
+            ballast_bytes=config.tree.store.ballast_mib * 2**20,
             normalise=partial(numberfacts.normalise, home_region=config.tree.centre.region),
+            ledger_rules=ledger_rules(config.tree.callbacks, config.tree.centre.region),
         )
         self.book = PopBook()
         self.desk = self._make_desk()
@@ -117,6 +123,14 @@ class House:
         self.ami = AmiConnection(settings, self._on_event, self.sync.on_state)
         self.sync.attach(self.ami)
         self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released, doubt=self.sync.ask_audit)
+        self.callbacks = CallbackDialler(
+            lambda: self.config,
+            self.store,
+            clock,
+            RouterLine(self.engine, clock, self.ami, self.translator),
+            self.sync.released,
+            assembly.callback_caller(config),
+        )
         self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect)
         self.watch = LoopWatch(self.sync.suspect)
         self.broker = self._make_broker()
@@ -164,7 +178,7 @@ class House:
         self.runner.observe(door.observe)
         watches: dict[str, DoorWatch | DiskWatch | ClockWatch] = {
             "door": door,
-            "disk": DiskWatch(self.config.state_dir),
+            "disk": DiskWatch(self.config.state_dir, ballast_given_up=lambda: self.store.ballast_given_up),
         }
         if isinstance(self.clock, SystemClock):
             watches["clock"] = ClockWatch(self.clock.wall_drift_ms)
@@ -221,13 +235,16 @@ class House:
             clock=self.clock,
             inbox=self._tell,
             snapshot=self.snapshot,
-            labels=lambda: labels_of(self.config, self.troubles().values()),
+            labels=lambda: labels_of(self.config, self.troubles().values(), self.callbacks.owed),
+            callbacks=self.callbacks,
             explain=self.explain,
             call_of_channel=self.translator.call_of,
             pops=self.book,
             cards=Cards(self.store),
             desk=self.page,
+            transfers=TransferDesk(lambda: self.config, self.snapshot, self._project),
             public_desk=self.desk.public if self.desk else None,
+            firm_desk=self.desk.firm if self.desk else None,
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
             troubles=self.troubles,
             minor=MINOR,
@@ -267,6 +284,7 @@ class House:
             "watch": self.watch.run(),
             "pops": self.pops.run(),
             "hours": self.hours.run(),
+            "callbacks": self.callbacks.run(),
             "journal": self.journal.run(),
             "http": self.http.run(),
             "spool": self.spool.run(),
@@ -319,7 +337,7 @@ class House:
     def needs_restart(self) -> list[str]:
         """Sections whose change only a restart takes: connections and places of files."""
         now, then = self.config.tree, self._started_with
-        names = ("state_dir", "asterisk", "store", "mqtt", "http", "webhook", "log")
+        names = ("state_dir", "asterisk", "store", "mqtt", "http", "webhook", "log", "callbacks")
         return [name for name in names if getattr(now, name) != getattr(then, name)]
 
     def _count_cards(self, _fact: object, wishes: Sequence[object]) -> None:
@@ -385,6 +403,8 @@ class House:
             found["webhook"] = f"downstream does not take cards: {self.webhook.counters.last_error}"
         if self.desk is not None:
             found |= self.desk.troubles()
+        if self.callbacks.trouble:
+            found["callbacks"] = self.callbacks.trouble
         mqtt = self.pops.status()
         if not mqtt.connected:
             found["mqtt"] = mqtt.text
@@ -411,6 +431,8 @@ class House:
             ("journal", self.journal.counters),
             ("runner", self.runner.counters),
             ("heartbeat", self.heartbeat.counters),
+            ("callbacks", self.callbacks.counters),
+            ("callbacks_owed", self.callbacks.owed),
         )
         for source, counters in sources:
             figures |= {f"{source}_{name}": float(value) for name, value in counters.items()}

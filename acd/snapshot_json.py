@@ -44,6 +44,10 @@ class Labels:
     """Agent id: name."""
     degraded: tuple[str, ...] = ()
     """Modes in which something works less well than it should, one line each; empty = all is well."""
+    callbacks_due: int = 0
+    """Missed calls to be called back now, or being called back."""
+    callbacks_held: int = 0
+    """Call-backs that need a person's yes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,8 @@ def encode(snapshot: Snapshot, labels: Labels | None = None) -> dict[str, Any]:
             "queues": dict(labels.queues),
             "agents": dict(labels.agents),
             "degraded": list(labels.degraded),
+            "callbacks_due": labels.callbacks_due,
+            "callbacks_held": labels.callbacks_held,
         },
     }
 
@@ -121,6 +127,8 @@ def _labels(data: Mapping[str, Any]) -> Labels:
         degraded=tuple(
             _value(str, line, "degraded") for line in _items({"degraded": [], **data}, "degraded")
         ),
+        callbacks_due=_value(int, data.get("callbacks_due", 0), "callbacks_due"),
+        callbacks_held=_value(int, data.get("callbacks_held", 0), "callbacks_held"),
     )
 
 

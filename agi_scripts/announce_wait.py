@@ -22,6 +22,8 @@ class AnnouncePlan:
     max_wait_min: int = 15
     callback_after_ms: Duration = 0
     """Offer a callback once the caller has waited this long; 0 never."""
+    callback_beyond_ms: Duration | None = None
+    """Offer one to whom must expect to wait this long yet; None never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,16 @@ def decide(view: WaitView | None) -> Announcement:
     if plan.expected_wait and view.expected_wait_ms is not None:
         rounded = -(-max(0, view.expected_wait_ms) // MINUTE_MS)
         minutes = rounded if rounded <= plan.max_wait_min else 0
-    due = bool(plan.callback_after_ms) and view.waited_ms >= plan.callback_after_ms
-    return Announcement(position, minutes, due and not view.callback_offered)
+    return Announcement(position, minutes, _callback_due(view) and not view.callback_offered)
+
+
+def _callback_due(view: WaitView) -> bool:
+    plan, expected = view.plan, view.expected_wait_ms
+    if plan.callback_after_ms and view.waited_ms >= plan.callback_after_ms:
+        return True
+    return (
+        plan.callback_beyond_ms is not None and expected is not None and expected >= plan.callback_beyond_ms
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,8 @@ class Crowd:
                 caller.id, queue_id, subscriber, NO_DID, NO_ANI, self._world.now, priority=queue.priority
             )
         )
-        self._world.at(self._world.now + caller.patience_ms, self._give_up, (caller, caller.tries))
+        if caller.stage != RINGING or not self._world.switch.is_answered_now(caller):
+            self._world.at(self._world.now + caller.patience_ms, self._give_up, (caller, caller.tries))
         if queue.callback is not None and not caller.dials_ms:
             self._world.at(
                 self._world.now + queue.callback.after_ms, self.ask_callback, (caller, caller.tries)

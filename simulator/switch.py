@@ -84,6 +84,10 @@ class SimulatedSwitch:
         after = timeout if end is OfferOutcome.NO_ANSWER else min(ring, timeout)
         world.at(world.now + after, self._end_offer, (caller, person.id, attempt, end))
 
+    def is_answered_now(self, caller: Caller) -> bool:
+        """Whether the phone that rings for this caller is lifted at this very instant: patience is no matter."""
+        return self._world.people[caller.agent].crew.plain_ms == 0
+
     def send_to_fallback(self, wish: SendToFallback) -> None:
         """The dialplan takes the caller: a message is left and the line is free again."""
         caller = self._world.live.get(wish.call)

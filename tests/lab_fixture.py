@@ -27,6 +27,11 @@ def agents_port(lab: Lab) -> int:
     return int(lab.agents[0].contact.rpartition(":")[2])
 
 
+def numbers_port(lab: Lab) -> int:
+    """The UDP port behind the trunk: where numbers that are called back answer."""
+    return int(lab.setting("out_port"))
+
+
 _shared: list[Lab] = []
 
 
@@ -48,7 +53,7 @@ def lab() -> Iterator[Lab]:
         Agent("x1"),
         Agent("r1", password="pw1"),
     ]
-    settings = {"announce_turns": "1", "fallback_s": "4"}
+    settings = {"announce_turns": "1", "fallback_s": "4", "out_port": str(free_udp_port())}
     with Lab(f"test{os.getpid()}", agents=agents, settings=settings, die_with_parent=True) as running:
         _shared.append(running)
         yield running

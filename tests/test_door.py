@@ -11,6 +11,7 @@ import pytest
 from acd.core.ids import CallId
 from acd.core.snapshot import CallView
 from acd.door import Door
+from agi_scripts.announce_wait import Announcement, decide
 
 WAITING = CallView(
     CallId("c1"),
@@ -33,10 +34,18 @@ PLAN = SimpleNamespace(say_position=True, say_wait=False, callback_after_s=60)
 class Centre:
     """Live calls and what was asked about them."""
 
-    def __init__(self, *calls: CallView, announcements: str = "polite") -> None:
+    def __init__(
+        self,
+        *calls: CallView,
+        announcements: str = "polite",
+        beyond_s: float | None = None,
+        dials: bool = True,
+    ) -> None:
         self.calls = {call.call: call for call in calls}
         tree = SimpleNamespace(
-            queues={"sales": SimpleNamespace(announcements=announcements)}, announcements={"polite": PLAN}
+            queues={"sales": SimpleNamespace(announcements=announcements, callback_beyond_s=beyond_s)},
+            announcements={"polite": PLAN},
+            callbacks=SimpleNamespace(enabled=dials),
         )
         config: Any = SimpleNamespace(tree=tree, numbers={})
         directory: Any = None
@@ -67,6 +76,29 @@ def test_a_waiting_call_is_told_its_place_and_wait_by_the_queues_plan():
 )
 def test_who_does_not_wait_or_has_no_plan_hears_nothing(centre):
     assert centre.view() is None
+
+
+@pytest.mark.parametrize(
+    ("beyond_s", "expected_ms", "dials", "offered"),
+    [
+        (90.0, 90_000, True, True),
+        (90.0, 89_999, True, False),
+        (90.0, None, True, False),
+        (90.0, 500_000, False, False),
+        (None, 500_000, True, False),
+    ],
+)
+def test_who_must_expect_to_wait_long_is_offered_a_callback(beyond_s, expected_ms, dials, offered):
+    """Issue 4, item 6: by expected wait; off if the subscriber says so, or if nobody would dial."""
+    waiting = replace(WAITING, expected_wait_ms=expected_ms)
+    centre = Centre(waiting, beyond_s=beyond_s, dials=dials)
+    assert decide(centre.view()).callback is offered
+    assert not decide(centre.view()).callback, "once is enough"
+
+
+def test_a_silent_queue_may_still_offer_a_callback():
+    view = Centre(WAITING, announcements="", beyond_s=30.0).view()
+    assert decide(view) == Announcement(0, 0, callback=True)
 
 
 def test_a_callback_is_offered_once_and_forgotten_with_the_call():

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from acd.core.card import CallCard, Segment
 from acd.core.events import EndedBy, EndReason, OfferOutcome
 from acd.core.ids import AgentId, Ani, CallId, Did, QueueId, SubscriberId
+from agi_scripts.dialplan_vars import NUMBER_STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -95,6 +96,8 @@ class _Call:
     ended_at: Instant | None = None
     in_fallback: bool = False
     final: EndReason | None = None
+    outbound: bool = False
+    reached: bool = False
     by: EndedBy = EndedBy.UNKNOWN
     cause: int = 0
     leg: _Leg | None = None
@@ -250,6 +253,13 @@ def _transferred(call: _Call, row: JournalRow) -> None:
     call.note(row, "done", f"transferred to {row.fields.get('to', '')}")
 
 
+def _told(call: _Call, row: JournalRow) -> None:
+    """A step of handing on that only the history tells: it moves nothing."""
+    what = {"ACDCONSULT": "asks", "ACDCONSULTANSWER": "speaks with", "ACDCONSULTEND": "back from"}
+    words = (row.agent, what.get(row.kind, "target"), row.fields.get("to", ""), row.fields.get("status", ""))
+    call.note(row, "talking" if row.kind in what else "done", " ".join(word for word in words if word))
+
+
 def _fallback(call: _Call, row: JournalRow) -> None:
     if call.leg is not None:
         _close_leg(call, row.ms, OfferOutcome.CALLER_GONE.value)
@@ -260,6 +270,26 @@ def _fallback(call: _Call, row: JournalRow) -> None:
 
 def _fallback_answered(call: _Call, row: JournalRow) -> None:
     call.fields["fallback_member"] = row.agent
+
+
+def _callback_begun(call: _Call, row: JournalRow) -> None:
+    call.outbound = True
+    call.fields["direction"] = "outbound"
+    if row.fields.get("of", "NONE") != "NONE":
+        call.fields["callback_of"] = row.fields["of"]
+
+
+def _number(call: _Call, row: JournalRow) -> None:
+    """What became of the number that is called back; as in core/calls.py an answer outdoes every other news."""
+    if row.kind == "ACDNUMBEREND":
+        result = NUMBER_STATUSES.get(row.fields.get("status", ""), "failed")
+    else:
+        result = "answered" if row.kind == "ACDNUMBERANSWER" else "dialled"
+    if call.reached or (result == "dialled" and "callback_result" in call.fields):
+        return
+    call.reached = result == "answered"
+    call.fields["callback_result"] = result
+    call.note(row, "talking", f"number {result}")
 
 
 def _voicemail(call: _Call, row: JournalRow) -> None:
@@ -297,6 +327,8 @@ def _end(call: _Call, at: Instant) -> None:
     if call.leg is not None:
         _close_leg(call, at, OfferOutcome.CALLER_GONE.value)
     call.ended_at = at
+    if call.outbound and call.final in (None, EndReason.HANDLED):
+        call.final = EndReason.HANDLED if call.reached else EndReason.NOT_REACHED
     if call.final is None:
         if call.in_fallback and not talking:
             call.final = EndReason.FALLBACK
@@ -322,9 +354,17 @@ _HANDLERS: dict[str, Callable[[_Call, JournalRow], None]] = {
     "ACDDIALEND": _dial_ended,
     "ACDTALKEND": _talk_ended,
     "ACDTRANSFER": _transferred,
+    "ACDCONSULT": _told,
+    "ACDCONSULTANSWER": _told,
+    "ACDCONSULTEND": _told,
+    "ACDTRANSFEREND": _told,
     "ACDFALLBACK": _fallback,
     "ACDFALLBACKANSWER": _fallback_answered,
     "ACDCALLBACK": _callback,
+    "ACDCALLBACKBEGIN": _callback_begun,
+    "ACDNUMBERDIAL": _number,
+    "ACDNUMBERANSWER": _number,
+    "ACDNUMBEREND": _number,
     "ACDVOICEMAIL": _voicemail,
     END: _ended,
     LOST: _lost,

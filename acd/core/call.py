@@ -7,19 +7,24 @@ the table is an illegal transition: the caller of `apply` counts it, and nothing
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from acd.core.callback_events import NumberResult
 from acd.core.events import EndedBy
 from acd.core.ids import Ani, Did, QueueId, SubscriberId
 from acd.core.record import Worded
 
 if TYPE_CHECKING:
     from acd.core.card import CallCard
-    from acd.core.events import EndReason
+    from acd.core.events import CallQueued, EndReason
     from acd.core.ids import AgentId, CallId, EffectId, SkillId
     from acd.core.instant import Duration, Instant
     from acd.core.rules import Rule
     from acd.core.tally import Left
+
+
+CALLBACK_RESULT = "callback_result"
+"""Card field: what became of the number that is called back."""
 
 
 class CallState(Worded):
@@ -85,6 +90,66 @@ CALL_TRANSITIONS: dict[tuple[CallState, CallSignal], CallState] = {
 }
 
 
+class TransferState(Enum):
+    """How far handing a call on has come."""
+
+    __hash__ = object.__hash__
+
+    NONE = ""
+    ASKED = "asked"
+    """Our wish is on its way to the switch."""
+    CONSULTING = "consulting"
+    """The target is rung; the caller hears music."""
+    CONSULT_TALK = "consult_talk"
+    """Agent and target speak; the caller hears music."""
+    HANDED = "handed"
+    """With the target, or on the way there; comes back to the agent when the target fails."""
+
+
+class TransferSignal(Enum):
+    """What can happen to handing a call on."""
+
+    __hash__ = object.__hash__
+
+    ASKED = "asked for"
+    REFUSED = "wish failed"
+    CONSULT = "target is rung"
+    ANSWERED = "target answered"
+    RETURNED = "agent and caller joined again"
+    HANDED = "talk with the agent over"
+    SETTLED = "somebody has the call, or it waits again"
+
+
+_T, _H = TransferState, TransferSignal
+
+TRANSFER_TRANSITIONS: dict[tuple[TransferState, TransferSignal], TransferState] = {
+    (_T.NONE, _H.ASKED): _T.ASKED,
+    (_T.ASKED, _H.ASKED): _T.ASKED,
+    (_T.ASKED, _H.REFUSED): _T.NONE,
+    (_T.NONE, _H.CONSULT): _T.CONSULTING,
+    (_T.ASKED, _H.CONSULT): _T.CONSULTING,
+    (_T.CONSULTING, _H.ANSWERED): _T.CONSULT_TALK,
+    (_T.CONSULTING, _H.RETURNED): _T.NONE,
+    (_T.CONSULT_TALK, _H.RETURNED): _T.NONE,
+    (_T.NONE, _H.HANDED): _T.HANDED,
+    (_T.ASKED, _H.HANDED): _T.HANDED,
+    (_T.CONSULTING, _H.HANDED): _T.HANDED,
+    (_T.CONSULT_TALK, _H.HANDED): _T.HANDED,
+    (_T.NONE, _H.SETTLED): _T.NONE,
+    (_T.ASKED, _H.SETTLED): _T.NONE,
+    (_T.CONSULTING, _H.SETTLED): _T.NONE,
+    (_T.CONSULT_TALK, _H.SETTLED): _T.NONE,
+    (_T.HANDED, _H.SETTLED): _T.NONE,
+}
+"""A pair that is not here is counted and changes nothing."""
+
+CONSULT_STATES = frozenset({TransferState.CONSULTING, TransferState.CONSULT_TALK})
+"""The caller hears music while the agent asks somebody."""
+
+
+_T_NONE: Final = TransferState.NONE
+
+
 class Leg:
     """One agent offer inside a call, while it may still change. Frozen into a `Segment` on the card."""
 
@@ -94,6 +159,7 @@ class Leg:
         "answered_at",
         "attempt",
         "confirmed_at",
+        "consult_over_at",
         "effect",
         "ended_at",
         "hold_ms",
@@ -126,6 +192,8 @@ class Leg:
         self.outcome = ""
         self.hold_ms: Duration = 0
         self.hold_since: Instant | None = None
+        self.consult_over_at: Instant = 0
+        """When the agent last came back from asking somebody: older news of it is late."""
         self.acw_ms: Duration = 0
 
     def stop_hold(self, at: Instant) -> None:
@@ -187,10 +255,12 @@ class Call:
         "leg",
         "legs",
         "marks",
+        "missed",
         "missing_since",
         "move_effect",
         "needs",
         "order",
+        "place_at",
         "priority",
         "queue",
         "queued_at",
@@ -202,6 +272,9 @@ class Call:
         "stay_at",
         "sticky",
         "subscriber",
+        "transfer",
+        "transfer_effect",
+        "transfer_to",
         "waits_again",
         "wrapping",
     )
@@ -210,7 +283,8 @@ class Call:
         self.id = id
         self.did = did
         self.ani = ani
-        self.entered_at = entered_at
+        self.entered_at = self.place_at = entered_at
+        """Its place in line is its moment of entry; that of a call-back may be the entry of the caller who asked."""
         self.order = order
         self.state = CallState.NEW
         self.queue = QueueId("")
@@ -226,6 +300,8 @@ class Call:
         self.skip: tuple[AgentId, ...] = ()
         self.known = True
         """False for a call of which we heard only the end: no card until more is known."""
+        self.missed: CallId | None = None
+        """Of a call-back of ours: the missed call it answers (or empty). None for callers."""
         self.queued_at: Instant | None = None
         """First entry into a queue: wait times count from here, routing before it does not."""
         self.stay_at: Instant | None = None
@@ -235,6 +311,8 @@ class Call:
         self.attempt = 0
         self.leg: Leg | None = None
         self.legs: list[Leg] = []
+        self.transfer, self.transfer_to = _T_NONE, ""  # agent_<id>, queue_<id> or out_<number>
+        self.transfer_effect: EffectId | None = None
         self.answered_at: Instant | None = None
         self.left: Left | None = None
         """How the present stay was counted, so that late news can correct the count."""
@@ -270,12 +348,49 @@ class Call:
         self.state = following
         return True
 
+    def settle(self) -> None:
+        """Somebody has the call, or it waits again: nothing is being handed on any more."""
+        if self.transfer is not _T_NONE:
+            self.hand(TransferSignal.SETTLED)
+
+    def hand(self, signal: TransferSignal) -> bool:
+        """Go on with handing the call on; False, and nothing changed, when the table has no such pair."""
+        following = TRANSFER_TRANSITIONS.get((self.transfer, signal))
+        if following is None:
+            return False
+        self.transfer = following
+        if following is TransferState.NONE:
+            self.transfer_to = ""
+            self.transfer_effect = None
+        return True
+
+    def describe(self, fact: CallQueued) -> None:
+        """Copy what the dialplan knows of the caller."""
+        self.queue = fact.queue
+        self.subscriber = fact.subscriber
+        self.did = fact.did
+        self.ani = fact.ani
+        self.card_number = fact.card_number or self.card_number
+        self.priority = fact.priority
+        self.needs = fact.needs
+        self.sticky = fact.sticky
+
     def leg_of(self, attempt: int) -> Leg | None:
         """Return the offer with this attempt number, running or past."""
         for leg in reversed(self.legs):
             if leg.attempt == attempt:
                 return leg
         return None
+
+    @property
+    def outbound(self) -> bool:
+        """Whether it is a call-back of ours: no caller waits, so it counts in no queue's service level."""
+        return self.missed is not None
+
+    @property
+    def reached(self) -> bool:
+        """Whether the number we call back answered."""
+        return self.fields.get(CALLBACK_RESULT) == NumberResult.ANSWERED.value
 
     @property
     def waits_from(self) -> Instant:

@@ -38,7 +38,7 @@ class Late:
         """The beginning of a call of which only the end was known."""
         call.known = True
         call.did, call.ani = fact.did, fact.ani
-        call.entered_at = min(now if fact.at is None else fact.at, call.entered_at)
+        call.entered_at = call.place_at = min(now if fact.at is None else fact.at, call.entered_at)
         self._corrected(call)
 
     def queued(self, call: Call, fact: CallQueued, when: Instant) -> None:
@@ -50,11 +50,17 @@ class Late:
         call.queue, call.subscriber = fact.queue, fact.subscriber
         call.did, call.ani = fact.did, fact.ani
         call.card_number = fact.card_number or call.card_number
-        call.entered_at = min(fact.entered_at, call.entered_at)
+        if not call.outbound:
+            call.entered_at = call.place_at = min(fact.entered_at, call.entered_at)
         moments = (call.answered_at, call.left_at, call.ended_at, when)
         gone = next(moment for moment in moments if moment is not None)
         call.queued_at = call.stay_at = min(when, gone)
-        self.floor.line(fact.queue, fact.subscriber).tally.offered += 1
+        line = self.floor.line(fact.queue, fact.subscriber)
+        if call.outbound:
+            call.stay_at = None
+            self._corrected(call)
+            return
+        line.tally.offered += 1
         if call.was_answered:
             self.floor.left_line(call, Way.ANSWERED, gone)
         elif call.state is CallState.ENDED:
@@ -90,7 +96,7 @@ class Late:
         call.answered_at = when if call.answered_at is None else min(call.answered_at, when)
         if first:
             self.floor.recount(call, Way.ANSWERED, when)
-        if call.reason is EndReason.ABANDONED or call.reason is EndReason.PBX_FAILED:
+        if not call.outbound and call.reason in (EndReason.ABANDONED, EndReason.PBX_FAILED):
             call.reason = EndReason.HANDLED if not call.reason_given else call.reason
         self._corrected(call)
 
@@ -148,11 +154,18 @@ class Late:
             self._recount_end(call)
         elif call.reason is EndReason.PBX_FAILED and not call.reason_given:
             # Missing at a sync; the journal knows an orderly end.
-            call.reason = EndReason.HANDLED if call.was_answered else EndReason.ABANDONED
+            call.reason = self._orderly(call)
             if fact.at is not None and call.ended_at is not None:
                 call.ended_at = min(call.ended_at, when)
             self._recount_end(call)
         self._corrected(call)
+
+    @staticmethod
+    def _orderly(call: Call) -> EndReason:
+        """How the call ended if it was not the PBX that failed."""
+        if call.outbound:
+            return EndReason.HANDLED if call.reached else EndReason.NOT_REACHED
+        return EndReason.HANDLED if call.was_answered else EndReason.ABANDONED
 
     def _recount_end(self, call: Call) -> None:
         if call.left is not None and call.left.way is not Way.ANSWERED:

@@ -96,8 +96,8 @@ class Rulebook:
                 self.waits(call)
 
     def waits(self, call: Call) -> None:
-        """A caller waits (again) in the line."""
-        if call.queue in self._plans:
+        """A caller waits (again) in the line. The rules are about callers, not about call-backs of ours."""
+        if call.queue in self._plans and not call.outbound:
             self._lined_up.setdefault(call.queue, {})[call.id] = call
             self._fresh[call.id] = call
             self.queue_changed(call.queue)

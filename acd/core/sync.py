@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from acd.core.agent import AgentSignal, AgentState, AgentStatus
-from acd.core.call import Call, CallSignal, CallState
+from acd.core.call import Call, CallSignal, CallState, TransferSignal, TransferState
+from acd.core.callbacks import mark_outbound
 from acd.core.effects import AskForSync
 from acd.core.events import CallEnded, EndedBy, EndReason, LinkLost, LiveAgent, LiveCall, WorldSynced
 
@@ -104,6 +105,9 @@ class Sync:
             entered = min(live.entered_at, now)
             call = floor.new_call(Call(live.call, live.did, live.ani, entered, floor.next_order()))
             call.card_number = live.card_number
+            if live.missed is not None:
+                mark_outbound(call, live.missed)
+                call.waits_again = now  # its place may be old, its wait in line is bounded anew
             if live.queue and live.stage != "enter":
                 self._adopt_place(call, live)
         call.missing_since = None
@@ -120,8 +124,10 @@ class Sync:
         floor = self.floor
         call.queue, call.subscriber = live.queue, live.subscriber
         call.priority, call.needs, call.sticky = live.priority, live.needs, live.sticky
-        call.queued_at = call.stay_at = call.entered_at
-        floor.line(live.queue, live.subscriber).tally.offered += 1
+        line = floor.line(live.queue, live.subscriber)
+        if not call.outbound:
+            call.queued_at = call.stay_at = call.entered_at
+            line.tally.offered += 1
 
     def _enter(self, call: Call, live: LiveCall, now: Instant) -> bool:  # noqa: ARG002
         return False  # a snapshot cannot say less than the notes did
@@ -137,7 +143,7 @@ class Sync:
             self.offers.lost_return(call, now, now)
         else:
             call.apply(CallSignal.QUEUED)
-            if call.stay_at is None:
+            if call.queued_at is None:
                 self._adopt_place(call, live)
             self.floor.note(call, now, "found waiting")
             self.floor.to_line(call, now)
@@ -152,6 +158,15 @@ class Sync:
             return False
         self._place_if_unknown(call, live)
         self.offers.adopt(call, live.agent, live.attempt, now, now)
+        return True
+
+    def _consult(self, call: Call, live: LiveCall, now: Instant) -> bool:
+        changed = self._talk(call, live, now)
+        if call.transfer is not TransferState.NONE or call.leg is None:
+            return changed
+        call.hand(TransferSignal.CONSULT)
+        if call.leg.hold_since is None:
+            call.leg.hold_since = now
         return True
 
     def _talk(self, call: Call, live: LiveCall, now: Instant) -> bool:
@@ -169,7 +184,7 @@ class Sync:
         return True
 
     def _place_if_unknown(self, call: Call, live: LiveCall) -> None:
-        if call.stay_at is None and live.queue:
+        if call.queued_at is None and live.queue:
             self._adopt_place(call, live)
 
     def _fallback(self, call: Call, live: LiveCall, now: Instant) -> bool:  # noqa: ARG002
@@ -226,6 +241,8 @@ _STAGES = {
     "wait": Sync._wait,  # noqa: SLF001
     "dial": Sync._dial,  # noqa: SLF001
     "talk": Sync._talk,  # noqa: SLF001
+    "consult": Sync._consult,  # noqa: SLF001
+    "handed": Sync._done,  # noqa: SLF001
     "fallback": Sync._fallback,  # noqa: SLF001
     "done": Sync._done,  # noqa: SLF001
 }

@@ -39,6 +39,10 @@ class TaskEvent(Enum):
     APPROVED = "approved"
     DIAL_STARTED = "dial_started"
     DIAL_FAILED = "dial_failed"
+    POSTPONED = "postponed"
+    """It came to no dialling: no agent had time, or the command did not reach the switch."""
+    ASKED = "asked"
+    """The caller asked to be called back: what was held for a short ring need not be."""
     TALKED = "talked"
     CLOSED_BY_PERSON = "closed_by_person"
 
@@ -51,10 +55,13 @@ TRANSITIONS: Final[Mapping[tuple[TaskState, TaskEvent], TaskState]] = {
     (TaskState.OPEN, TaskEvent.CLOSED_BY_PERSON): TaskState.CLOSED,
     (TaskState.HELD, TaskEvent.MISSED_AGAIN): TaskState.HELD,
     (TaskState.HELD, TaskEvent.APPROVED): TaskState.OPEN,
+    (TaskState.HELD, TaskEvent.ASKED): TaskState.OPEN,
     (TaskState.HELD, TaskEvent.TALKED): TaskState.RECONTACTED,
     (TaskState.HELD, TaskEvent.CLOSED_BY_PERSON): TaskState.CLOSED,
     (TaskState.DIALLING, TaskEvent.MISSED_AGAIN): TaskState.DIALLING,
     (TaskState.DIALLING, TaskEvent.DIAL_FAILED): TaskState.OPEN,
+    (TaskState.DIALLING, TaskEvent.POSTPONED): TaskState.OPEN,
+    (TaskState.DIALLING, TaskEvent.APPROVAL_WANTED): TaskState.HELD,
     (TaskState.DIALLING, TaskEvent.TALKED): TaskState.RECONTACTED,
     (TaskState.DIALLING, TaskEvent.CLOSED_BY_PERSON): TaskState.CLOSED,
 }
@@ -63,6 +70,8 @@ MISSED_REASONS: Final = frozenset(
     {"abandoned", "refused", "fallback", "overflowed", "pbx_failed", "callback", "voicemail"}
 )
 """Ends without a talk that open a task; `callback` and `voicemail` because the caller asked for one."""
+BY_RULE: Final = "rules"
+"""Who closed a task that no person closed."""
 ASKED_REASONS: Final = frozenset({"callback", "voicemail"})
 
 
@@ -94,6 +103,8 @@ class MissedTask:
     closed_at: Instant | None = None
     closed_by: str = ""
     close_reason: str = ""
+    why: str = ""
+    """Why it is held, or what the last attempt gave, in plain words."""
 
     @property
     def is_open(self) -> bool:
@@ -156,6 +167,12 @@ class LedgerRules:
     max_attempts: int = 5
     first_retry_ms: Duration = 10 * MINUTE_MS
     longest_retry_ms: Duration = 4 * HOUR_MS
+    postpone_ms: Duration = MINUTE_MS
+    """Pause after a call-back for which no agent had time."""
+    keep_place_ms: Duration = HOUR_MS
+    """A caller who asked to be called back keeps the place in line for so long."""
+    close_after_last: bool = False
+    """After `max_attempts` the task is closed by rule instead of being handed to a person."""
     do_not_call: frozenset[str] = frozenset()
 
 
@@ -171,6 +188,8 @@ class DialMoment:
     dialled_number: int = 0
     dialled_subscriber: int = 0
     dialled_total: int = 0
+    keeps_place: bool = False
+    """The caller has just left the line and waits for this call: hours do not matter."""
 
 
 class Dial(Enum):
@@ -204,6 +223,9 @@ def step(task: MissedTask, event: TaskEvent) -> TaskState:
 def missed(task: MissedTask | None, call: MissedCall, rules: LedgerRules) -> MissedTask:
     """Return the open task with this call added, or a new one. Raises LedgerError when `task` is finished."""
     asked = call.reason in ASKED_REASONS
+    if task is not None and asked and task.is_open:
+        state = step(task, TaskEvent.ASKED) if task.state is TaskState.HELD else task.state
+        task = replace(task, state=state, next_try_at=min(task.next_try_at, call.at))
     if task is None:
         return MissedTask(
             number=call.number,
@@ -245,16 +267,35 @@ def closed(task: MissedTask, at: Instant, by: str, reason: str) -> MissedTask:
     return replace(task, state=state, closed_at=at, closed_by=by.strip(), close_reason=reason.strip())
 
 
-def held(task: MissedTask) -> MissedTask:
+def held(task: MissedTask, why: str = "") -> MissedTask:
     """Return the task waiting for a person's yes. Raises LedgerError."""
-    return replace(task, state=step(task, TaskEvent.APPROVAL_WANTED))
+    return replace(task, state=step(task, TaskEvent.APPROVAL_WANTED), why=why, approved_by="")
+
+
+def retried(task: MissedTask, at: Instant) -> MissedTask:
+    """Return the task due at once: a person does not want to wait for the pause. Raises LedgerError."""
+    if task.state is not TaskState.OPEN:
+        raise LedgerError(f"a task that is {task.state.value} cannot be tried now")
+    return replace(task, next_try_at=at)
+
+
+def postponed(task: MissedTask, at: Instant, rules: LedgerRules, why: str) -> MissedTask:
+    """Return the task to be tried a little later: the number was not dialled, so no attempt counts."""
+    return replace(
+        task,
+        state=step(task, TaskEvent.POSTPONED),
+        attempts=max(0, task.attempts - 1),
+        next_try_at=at + rules.postpone_ms,
+        why=why,
+    )
 
 
 def approved(task: MissedTask, by: str, at: Instant) -> MissedTask:
     """Return the task released by a person, whose name stays on it. Raises LedgerError."""
     if not by.strip():
         raise LedgerError("approving a call back needs a name")
-    return replace(task, state=step(task, TaskEvent.APPROVED), approved_by=by.strip(), next_try_at=at)
+    state = step(task, TaskEvent.APPROVED)
+    return replace(task, state=state, approved_by=by.strip(), next_try_at=at, attempts=0, why="")
 
 
 def dial_started(task: MissedTask) -> MissedTask:
@@ -262,10 +303,16 @@ def dial_started(task: MissedTask) -> MissedTask:
     return replace(task, state=step(task, TaskEvent.DIAL_STARTED), attempts=task.attempts + 1)
 
 
-def dial_failed(task: MissedTask, at: Instant, rules: LedgerRules) -> MissedTask:
-    """Return the task to be tried again after a pause that doubles. Raises LedgerError."""
+def dial_failed(task: MissedTask, at: Instant, rules: LedgerRules, why: str = "") -> MissedTask:
+    """Return the task to be tried again after a pause that doubles; after the last attempt perhaps closed.
+
+    Raises LedgerError.
+    """
     pause = min(rules.longest_retry_ms, rules.first_retry_ms * 2 ** max(0, min(task.attempts, 16) - 1))
-    return replace(task, state=step(task, TaskEvent.DIAL_FAILED), next_try_at=at + pause)
+    failed = replace(task, state=step(task, TaskEvent.DIAL_FAILED), next_try_at=at + pause, why=why)
+    if rules.close_after_last and failed.attempts >= rules.max_attempts:
+        return closed(failed, at, BY_RULE, f"{failed.attempts} attempts, the last: {why or 'failed'}")
+    return failed
 
 
 def may_dial(task: MissedTask, facts: NumberFacts, rules: LedgerRules, moment: DialMoment) -> DialVerdict:
@@ -278,8 +325,10 @@ def may_dial(task: MissedTask, facts: NumberFacts, rules: LedgerRules, moment: D
         return DialVerdict(Dial.NEVER, "there is no number that could be dialled; close the task by hand")
     if facts.kind is NumberKind.SHORT:
         return DialVerdict(Dial.NEVER, "short numbers are never called back")
-    doubt = _doubt(task, facts, rules)
-    if doubt and not task.approved_by:
+    doubt = "" if task.approved_by else _doubt(task, facts, rules)
+    if task.attempts >= rules.max_attempts:
+        doubt = f"{task.attempts} attempts failed"
+    if doubt:
         return DialVerdict(Dial.ASK, doubt)
     return _when(task, rules, moment)
 
@@ -294,14 +343,12 @@ def _doubt(task: MissedTask, facts: NumberFacts, rules: LedgerRules) -> str:
         return f"a number outside the allowed countries ({facts.region or 'unknown'})"
     if task.waited_ms < rules.min_ring_ms and not task.asked:
         return f"it rang less than {rules.min_ring_ms / 1000:g} s, as fraud calls do"
-    if task.attempts >= rules.max_attempts:
-        return f"{task.attempts} attempts failed"
     return ""
 
 
 def _when(task: MissedTask, rules: LedgerRules, moment: DialMoment) -> DialVerdict:
     in_hours = rules.hours_from_minute <= moment.minute < rules.hours_to_minute
-    if moment.weekday not in rules.weekdays or not in_hours:
+    if not moment.keeps_place and (moment.weekday not in rules.weekdays or not in_hours):
         return DialVerdict(Dial.LATER, "outside the subscriber's calling hours")
     caps = (
         (moment.dialled_number, rules.daily_per_number, "this number"),

@@ -48,7 +48,10 @@ class CentreSpec:
     wrap_up_s: float = 1.0
     ring_timeout_s: float = 12.0
     max_wait_s: float = 600.0
+    callback_secret: str = ""
+    """Of the originate user; not empty: the daemon calls back, at once and quickly."""
     webhook: str = ""
+    ballast_mib: int = 0
     extra: dict[str, Any] = field(default_factory=dict)
     """Laid over everything, as conf.d/99-extra.yaml."""
 
@@ -136,6 +139,7 @@ def _system(spec: CentreSpec) -> dict[str, Any]:
         "centre": {"name": "Demo centre", "time_zone": "Europe/Moscow", "language": "ru", "region": "RU"},
         "asterisk": asterisk,
         "mqtt": {"port": spec.mqtt_port, "password": {"file": "secrets/mqtt"}},
+        "store": {"ballast_mib": spec.ballast_mib},
         "http": {"port": spec.http_port, "token": {"file": "secrets/http-token"}},
     }
     if spec.webhook:
@@ -146,8 +150,8 @@ def _system(spec: CentreSpec) -> dict[str, Any]:
 def _secrets(spec: CentreSpec) -> None:
     folder = spec.state_dir / "secrets"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    given = {"ami": spec.ami_secret}
-    for name in ("ami", "mqtt", "http-token"):
+    given = {"ami": spec.ami_secret, "ami-callback": spec.callback_secret}
+    for name in ("ami", "ami-callback", "mqtt", "http-token"):
         path = folder / name
         if given.get(name) or not path.exists():
             _keep(path, given.get(name) or new_token())

@@ -120,12 +120,12 @@ class DaemonProcess:
 class Api:
     """The daemon's HTTP interface with the supervisor's token."""
 
-    def __init__(self, spec: CentreSpec) -> None:
+    def __init__(self, spec: CentreSpec, timeout_s: float = 5.0) -> None:
         token = (spec.state_dir / "secrets" / "http-token").read_text(encoding="ascii").strip()
         self._client = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{spec.http_port}/api/v1",
             headers={"Authorization": f"Bearer {token}"},
-            timeout=5.0,
+            timeout=timeout_s,
         )
 
     async def get(self, path: str) -> Any:

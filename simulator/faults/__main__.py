@@ -3,6 +3,7 @@
 bin/faults --calls 60 --kills 6                      quick, on the stand-in
 bin/faults --asterisk --calls 500 --kills 40         real Asterisk, SIPp callers and phones
 bin/faults --asterisk --mix all --minutes 20         every kind of fault
+bin/faults --soak 24 --calls 30000                   a day: do memory, descriptors and tasks stay flat?
 bin/faults --virtual --seeds 20000                   the same classes in a modelled world, on virtual time
 """
 
@@ -12,6 +13,8 @@ import asyncio
 import json
 import os
 import random
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -196,6 +199,13 @@ def try_seeds(first: int, count: int, jobs: int, json_file: Path | None, console
     return 1 if report["failed"] else 0
 
 
+def try_soak(hours: float, calls: int, seed: int, json_file: Path | None) -> int:
+    """Live through simulated hours in a process of its own, whose clock jumps; 0 when all stayed flat and right."""
+    command = [sys.executable, "-m", "simulator.soak", "--hours", f"{hours:g}", "--calls", str(calls)]
+    command += ["--seed", str(seed)] + (["--json", str(json_file)] if json_file is not None else [])
+    return subprocess.run(command, check=False).returncode
+
+
 app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None)
 
 
@@ -224,6 +234,10 @@ def main(
     seeds: Annotated[int, typer.Option(min=1, max=10_000_000, help="With --virtual: how many.")] = 200,
     jobs: Annotated[int, typer.Option(min=1, max=256, help="With --virtual: processes.")] = os.cpu_count()
     or 1,
+    soak: Annotated[
+        float,
+        typer.Option(min=0, max=1_000, help="So many simulated hours with --calls; fast: its clock jumps."),
+    ] = 0.0,
     mutations: Annotated[
         bool, typer.Option("--mutations", help="Break the code itself: do the tests notice?")
     ] = False,
@@ -232,6 +246,8 @@ def main(
     console = Console()
     if virtual:
         raise typer.Exit(try_seeds(1 if seed is None else seed, seeds, jobs, json_file, console))
+    if soak:
+        raise typer.Exit(try_soak(soak, calls, 1 if seed is None else seed, json_file))
     if mutations:
         raise typer.Exit(try_mutations(console))
     chosen = random.SystemRandom().randrange(1_000_000) if seed is None else seed

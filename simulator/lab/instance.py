@@ -69,7 +69,7 @@ class Lab:
     """A real Asterisk. `with Lab(...) as lab:` or up() and down().
 
     `settings` change values of the sample configuration: language, record (1 or 0), announce_turns,
-    fallback_s, verbose, rtp_timeout. `die_with_parent`: Asterisk is killed when this process dies, for
+    fallback_s, verbose, rtp_timeout, out_port (where called numbers answer). `die_with_parent`: Asterisk is killed when this process dies, for
     tests. Raises LabError when it cannot be had.
     """
 
@@ -125,6 +125,10 @@ class Lab:
     def recordings(self) -> Path:
         """Folder of MixMonitor's files."""
         return self.run / "var" / "spool" / "monitor"
+
+    def setting(self, name: str) -> str:
+        """A value given in `settings`; empty when the default stands."""
+        return self._settings.get(name, "")
 
     @property
     def pid(self) -> int:
@@ -256,6 +260,7 @@ class Lab:
             "verbose": "0",
             "rtp_timeout": "0",
             "trunk_host": TRUNK_HOST,
+            "out_port": "5060",
             "router_secret": self.router_secret,
             "callback_secret": self.callback_secret,
             "rtp_last": str(self.ports.rtp_first + self.ports.rtp_count - 1),

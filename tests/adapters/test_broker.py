@@ -11,7 +11,7 @@ import aiomqtt
 import pytest
 
 from acd import topics
-from acd.adapters.broker import BrokerSettings, EmbeddedBroker
+from acd.adapters.broker import BrokerCounters, BrokerSettings, EmbeddedBroker, _Reader
 from acd.credentials import Principal, Role, hash_password
 from acd.ports import PortError
 from tests.adapters.edges_help import LagMeter, client, embedded, until, users
@@ -240,6 +240,26 @@ async def test_hostile_bytes_leave_counters_and_a_quick_loop():
                 writer.close()
     assert broker.counters.not_mqtt > 50
     assert lag.worst_ms < 100
+
+
+async def test_a_client_with_hundreds_of_buffered_packets_lets_others_have_their_turn():
+    stream = asyncio.StreamReader()
+    stream.feed_data(b"x" * 600)
+    reader = _Reader(stream, BrokerSettings(), BrokerCounters())
+    reader.admit(60, agent=True)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    for _ in range(600):
+        await reader.read(1)
+    task.cancel()
+    assert turns >= 20
 
 
 async def test_slow_passwords_do_not_stop_the_loop_and_are_checked_once():

@@ -99,6 +99,8 @@ class LabSwitch:
         self.lab: Lab | None = None
         self.phones: dict[str, Agents] = {}
         self.callers: list[Callers] = []
+        self.numbers_port = free_port(udp=True)
+        self.numbers: list[Agents] = []
         self._folder = Path()
 
     async def open(self, spec: CentreSpec, phones: Mapping[str, Behaviour]) -> None:
@@ -108,7 +110,7 @@ class LabSwitch:
             f"e2e{uuid.uuid4().hex[:8]}",
             agents=[Agent(a, contact=f"sip:{a}@127.0.0.1:{port}") for a, port in contacts.items()],
             ports=Ports.free(agi=spec.agi_port),
-            settings={"record": "0"},
+            settings={"record": "0", "out_port": str(self.numbers_port)},
             die_with_parent=True,
         )
         await asyncio.to_thread(self.lab.up)
@@ -121,6 +123,7 @@ class LabSwitch:
             self.lab.queue_log,
             self.lab.cel_csv,
         )
+        spec.callback_secret = self.lab.callback_secret
 
     def _plug(self, agent: str, port: int, behaviour: Behaviour) -> None:
         assert self.lab is not None
@@ -144,11 +147,28 @@ class LabSwitch:
         folder = self._folder / f"caller{len(self.callers)}"
         self.callers.append(Callers(self.lab.ports.sip, [plan], folder, timeout_s=90).start())
 
+    def answers(self, number: str, behaviour: Behaviour) -> None:
+        """From now on the numbers behind the trunk behave so."""
+        assert self.lab is not None
+        del number
+        answer = Answer.SILENT if behaviour.rings_s is None else Answer.TALK
+        plan = OfferPlan(round(1000 * (behaviour.rings_s or 0)), round(1000 * behaviour.talks_s), answer)
+        folder = self._folder / f"numbers{len(self.numbers)}"
+        for before in self.numbers:
+            before.stop()
+        self.numbers.append(
+            Agents(self.lab.ports.sip, [plan], folder, port=self.numbers_port, timeout_s=120).start()
+        )
+
+    def dialled(self) -> list[str]:
+        """Every number that was dialled so far, in order."""
+        return [leg.agent for server in self.numbers for leg in server.records()]
+
     def unplug(self, agent: str) -> None:
         self.phones[agent].stop()
 
     async def close(self) -> None:
-        for process in (*self.callers, *self.phones.values()):
+        for process in (*self.callers, *self.phones.values(), *self.numbers):
             process.stop()
         if self.lab is not None:
             await asyncio.to_thread(self.lab.down)

@@ -30,7 +30,7 @@ from agi_scripts import dialplan_vars as var
 VARIABLES: Final = (
     var.ACD_CALL, var.ACD_STAGE, var.ACD_QUEUE, var.ACD_SUBSCRIBER, var.ACD_ENTER_MS, var.ACD_AGENT,
     var.ACD_ATTEMPT, var.ACD_ANSWER_MS, var.ACD_CARD, var.ACD_PRIORITY, var.ACD_NEEDS, var.ACD_STICKY,
-    var.ACD_DID, var.ACD_ANI,
+    var.ACD_DID, var.ACD_ANI, var.ACD_CONSULTED, var.ACD_BACK_OF,
 )  # fmt: skip
 AUDIT_EVERY_S: Final = 60.0
 KEPT_EVENTS: Final = 50_000
@@ -58,6 +58,8 @@ class Snapshot:
     offers: Mapping[CallId, tuple[AgentId, int]] = field(default_factory=dict)
     legs: tuple[Leg, ...] = ()
     reachable: Mapping[AgentId, bool] = field(default_factory=dict)
+    asked: Mapping[CallId, str] = field(default_factory=dict)
+    """Whom an agent asks while the caller hears music: the channel."""
 
 
 def variables_of(frame: AmiFrame) -> dict[str, str]:
@@ -85,7 +87,7 @@ def build_snapshot(
     for values in owners.values():
         call = _live_call(values[1], now)
         calls.append(call)
-        if call.agent is not None and call.stage in ("dial", "talk"):
+        if call.agent is not None and call.stage in ("dial", "talk", "consult"):
             offers[call.call] = (call.agent, call.attempt)
     owner_ids = {frame.get("Uniqueid") for frame, _ in owners.values()}
     legs = [
@@ -105,6 +107,11 @@ def build_snapshot(
         offers,
         tuple(legs),
         reachable,
+        {
+            CallId(values[var.ACD_CALL]): frame.get("Uniqueid")
+            for frame, values in rows
+            if values.get(var.ACD_CONSULTED) and CallId(values.get(var.ACD_CALL, "")) in owners
+        },
     )
 
 
@@ -114,14 +121,35 @@ def _owners(rows: Iterable[tuple[AmiFrame, dict[str, str]]]) -> dict[CallId, tup
     Should two channels show a stage for one call, the one that began the story wins, then the older.
     """
     owners: dict[CallId, tuple[AmiFrame, dict[str, str]]] = {}
+    halves: dict[CallId, dict[str, str]] = {}
     for frame, values in rows:
         call = CallId(values.get(var.ACD_CALL, ""))
+        if _is_first_half(frame):
+            halves[CallId(frame.get("Uniqueid"))] = values
+            continue
         if not call or values.get(var.ACD_STAGE, "") not in var.STAGES:
             continue
         rival = owners.get(call)
         if rival is None or _seniority(frame) < _seniority(rival[0]):
             owners[call] = (frame, values)
+    for call, half in halves.items():
+        if call in owners:
+            owners[call] = (owners[call][0], _with_answer(owners[call][1], half))
     return owners
+
+
+def _is_first_half(frame: AmiFrame) -> bool:
+    """Whether it is the half of a call-back's Local channel that dials the number: no caller, no agent's leg."""
+    channel = frame.get("Channel")
+    return channel.endswith(";1") and "@acd-callback-out-" in channel
+
+
+def _with_answer(values: dict[str, str], half: Mapping[str, str]) -> dict[str, str]:
+    """Add what MASTER_CHANNEL() wrote at the agent's answer: of a call-back the first half is the master."""
+    same = values.get(var.ACD_ATTEMPT) and values.get(var.ACD_ATTEMPT) == half.get(var.ACD_ATTEMPT)
+    if values.get(var.ACD_STAGE) != "dial" or not same or half.get(var.ACD_STAGE) != "talk":
+        return values
+    return {**values, var.ACD_STAGE: "talk", var.ACD_ANSWER_MS: half.get(var.ACD_ANSWER_MS, "")}
 
 
 def _seniority(frame: AmiFrame) -> tuple[bool, str]:
@@ -135,10 +163,11 @@ def _whole(text: str) -> int | None:
 def _live_call(values: Mapping[str, str], now: Instant) -> LiveCall:
     agent = values.get(var.ACD_AGENT, "")
     sticky = values.get(var.ACD_STICKY, "")
+    missed = values.get(var.ACD_BACK_OF, "")
     stage = values[var.ACD_STAGE]
     if stage == "wait" and not values.get(var.ACD_QUEUE, ""):
         stage = "enter"  # the door's question was not answered yet: it will be asked again
-    offered = bool(agent) and stage in ("dial", "talk")
+    offered = bool(agent) and stage in ("dial", "talk", "consult")
     return LiveCall(
         call=CallId(values[var.ACD_CALL]),
         stage=stage,
@@ -149,11 +178,12 @@ def _live_call(values: Mapping[str, str], now: Instant) -> LiveCall:
         entered_at=_whole(values.get(var.ACD_ENTER_MS, "")) or now,
         agent=AgentId(agent) if offered else None,
         attempt=(_whole(values.get(var.ACD_ATTEMPT, "")) or 0) if offered else 0,
-        answered_at=_whole(values.get(var.ACD_ANSWER_MS, "")) if stage == "talk" else None,
+        answered_at=_whole(values.get(var.ACD_ANSWER_MS, "")) if stage in ("talk", "consult") else None,
         card_number=values.get(var.ACD_CARD, ""),
         priority=translate.parse_priority(values.get(var.ACD_PRIORITY, "")),
         needs=translate.parse_needs(values.get(var.ACD_NEEDS, "")),
         sticky=AgentId(sticky) if sticky else None,
+        missed=CallId("" if missed == "NONE" else missed) if missed else None,
     )
 
 
@@ -163,9 +193,13 @@ def _leg(
     agent_of: Callable[[str], AgentId | None],
     offers: Mapping[CallId, tuple[AgentId, int]],
 ) -> Leg | None:
+    if _is_first_half(frame):
+        return None
     call = CallId(values.get(var.ACD_CALL, ""))
     uniqueid = frame.get("Uniqueid")
     device_agent = agent_of(device_of(frame.get("Channel")))
+    if values.get(var.ACD_CONSULTED) and (call not in offers or device_agent != offers[call][0]):
+        return None if device_agent is None else Leg(uniqueid, device_agent, own=True)
     if call in offers and device_agent in (None, offers[call][0]):
         agent, attempt = offers[call]
         return Leg(uniqueid, agent, call, attempt, ringing=frame.get("ChannelStateDesc") == "Ringing")
@@ -346,7 +380,9 @@ class Synchroniser:
             await self._read_calls()
             if self._wanted.is_set() or link.state != UP:
                 return
-        self._translator.adopt(snapshot.callers, snapshot.offers, snapshot.legs, snapshot.reachable)
+        self._translator.adopt(
+            snapshot.callers, snapshot.offers, snapshot.legs, snapshot.reachable, snapshot.asked
+        )
         self._inbox(snapshot.world)
         self._told_lost = False
         self._replay()

@@ -27,10 +27,12 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from acd.core import events as fact
+from acd.core import transfer_facts as handed
+from acd.core.callback_events import CallbackBegun, NumberCalled, NumberResult
 from acd.core.events import EndedBy, EndReason, Fact, OfferOutcome, QueuedWhy
 from acd.core.ids import AgentId, Ani, CallId, Did, QueueId, SkillId, SubscriberId
 from acd.wire.ami import AmiFrame
-from agi_scripts.dialplan_vars import NOTES
+from agi_scripts.dialplan_vars import NOTES, NUMBER_STATUSES
 
 # --- tables ------------------------------------------------------------------------------------
 
@@ -204,6 +206,15 @@ def _card_field(name: str, source: str) -> Callable[[Fields], tuple[Fact, ...]]:
     return made
 
 
+def _missed(text: str) -> CallId:
+    return CallId(text if text != "NONE" and _CALL.match(text) else "")
+
+
+def _number_ended(f: Fields) -> tuple[Fact, ...]:
+    result = NumberResult(NUMBER_STATUSES.get(f.get("status", ""), "failed"))
+    return (NumberCalled(_call(f), result, at=_at(f)),)
+
+
 def _feature(f: Fields) -> tuple[Fact, ...]:
     agent, at = _agent(f), _at(f)
     table: dict[str, Fact] = {
@@ -238,9 +249,21 @@ _NOTES: Final[Mapping[str, Callable[[Fields], tuple[Fact, ...]]]] = {
     "AcdDialEnd": _dial_ended,
     "AcdTalkEnd": _talk_ended,
     "AcdTransfer": lambda f: (fact.CallTransferred(_call(f), _agent(f), f.get("to", ""), at=_at(f)),),
+    "AcdConsult": lambda f: (handed.ConsultStarted(_call(f), _agent(f), f.get("to", ""), at=_at(f)),),
+    "AcdConsultAnswer": lambda f: (handed.ConsultAnswered(_call(f), _agent(f), f.get("to", ""), at=_at(f)),),
+    "AcdConsultEnd": lambda f: (
+        handed.ConsultEnded(_call(f), _agent(f), f.get("to", ""), f.get("status", ""), at=_at(f)),
+    ),
+    "AcdTransferEnd": lambda f: (
+        handed.TransferEnded(_call(f), f.get("to", ""), f.get("status", ""), at=_at(f)),
+    ),
     "AcdFallback": lambda f: (fact.CallLeftToFallback(_call(f), f.get("why", ""), at=_at(f)),),
     "AcdFallbackAnswer": _card_field("fallback_member", "agent"),
     "AcdCallback": lambda f: (fact.CallbackChosen(_call(f), Ani(_number(f, "number")), at=_at(f)),),
+    "AcdCallbackBegin": lambda f: (CallbackBegun(_call(f), _missed(f.get("of", "")), at=_at(f)),),
+    "AcdNumberDial": lambda f: (NumberCalled(_call(f), NumberResult.DIALLED, at=_at(f)),),
+    "AcdNumberAnswer": lambda f: (NumberCalled(_call(f), NumberResult.ANSWERED, at=_at(f)),),
+    "AcdNumberEnd": _number_ended,
     "AcdVoicemail": _card_field("voicemail", "file"),
     "AcdEnd": _ended,
     "AcdFeature": _feature,

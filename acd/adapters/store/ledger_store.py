@@ -46,6 +46,9 @@ async def note_card(
     """
     caller = normalise(card.ani)
     told = dict(card.fields)
+    if told.get("direction") == "outbound":
+        await _called_back(db, card, caller, told.get("callback_result", ""), rules)
+        return
     talk_at = card.answered_at if card.end_reason.value not in ledger.MISSED_REASONS else None
     if card.end_reason is EndReason.FALLBACK:
         talk_at = await journal_store.has_fallback_answer(db, card.call)
@@ -110,6 +113,37 @@ async def _retract(db: aiosqlite.Connection, call: str) -> None:
         await db.execute("UPDATE missed_tasks SET missed = missed - 1 WHERE id = ?", (row["task"],))
 
 
+async def _called_back(
+    db: aiosqlite.Connection, card: CallCard, caller: str, result: str, rules: LedgerRules
+) -> None:
+    """A call back of ours is over: only a talk with the number settles its task.
+
+    Told again with other words (late news from the journal), a talk still settles it; a failure counts once.
+    """
+    rows = list(
+        await db.execute_fetchall("SELECT task, outcome FROM missed_dials WHERE call = ?", (card.call,))
+    )
+    task = await get(db, rows[0]["task"]) if rows else None
+    reached = card.end_reason in (EndReason.HANDLED, EndReason.TRANSFERRED)
+    outcome = "answered" if reached else result if result not in ("", "answered") else "no_agent"
+    if rows:
+        await db.execute("UPDATE missed_dials SET outcome = ? WHERE call = ?", (outcome, card.call))
+    if reached:
+        if task is not None and task.is_open and task.last_missed_at <= card.ended_at:
+            await _save(db, ledger.talked(task, card.ended_at, f"call {card.call}"))
+        await _talked(db, card, caller, card.answered_at or card.ended_at)
+    elif task is not None and task.state is TaskState.DIALLING and not rows[0]["outcome"]:
+        await _save(db, _not_reached(task, outcome, card.ended_at, rules))
+
+
+def _not_reached(task: MissedTask, outcome: str, at: Instant, rules: LedgerRules) -> MissedTask:
+    if outcome == "no_agent":
+        return ledger.postponed(task, at, rules, "no agent had time")
+    if outcome == "refused":
+        return ledger.held(task, "the switch does not dial this number (ACD_OUT_ALLOWED)")
+    return ledger.dial_failed(task, at, rules, outcome.replace("_", " "))
+
+
 async def _talked(db: aiosqlite.Connection, card: CallCard, caller: str, at: Instant) -> None:
     """A talk finishes the open tasks of this number whose calls were all missed before it began."""
     if not caller:
@@ -158,10 +192,10 @@ async def find(db: aiosqlite.Connection, wanted: TaskFilter) -> list[MissedTask]
 
 
 async def due(db: aiosqlite.Connection, now: Instant, limit: int) -> list[MissedTask]:
-    """Return open tasks with a number whose next attempt has come, oldest first; `may_dial` still decides."""
+    """Return open tasks with a number whose next attempt has come, those asked for first; `may_dial` decides."""
     rows = await db.execute_fetchall(
         "SELECT * FROM missed_tasks WHERE closed_at IS NULL AND state = 'open' AND number <> ''"
-        " AND next_try_at <= ? ORDER BY opened_at, id LIMIT ?",
+        " AND next_try_at <= ? ORDER BY asked DESC, opened_at, id LIMIT ?",
         (now, limit),
     )
     return [_task(row) for row in rows]
@@ -174,30 +208,116 @@ async def moment(
     rows = list(
         await db.execute_fetchall(
             "SELECT coalesce(sum(t.number = ?), 0), coalesce(sum(t.subscriber = ?), 0), count(*)"
-            " FROM missed_dials AS d JOIN missed_tasks AS t ON t.id = d.task WHERE d.at >= ?",
+            " FROM missed_dials AS d JOIN missed_tasks AS t ON t.id = d.task"
+            " WHERE d.at >= ? AND d.outcome <> 'no_agent'",
             (task.number, task.subscriber, midnight),
         )
     )
     return DialMoment(now, *local, *rows[0])
 
 
-async def start_dial(db: aiosqlite.Connection, task: int, now: Instant) -> MissedTask | None:
-    """Claim a task for dialling, once: None when it is gone, finished, held or being dialled already."""
+async def start_dial(db: aiosqlite.Connection, task: int, now: Instant, call: str) -> MissedTask | None:
+    """Claim a task for dialling as `call`, once: None when it is gone, finished, held or being dialled already.
+
+    Committed before the switch is told, so a crash in between cannot dial twice.
+    """
     found = await get(db, task)
     if found is None or found.state is not TaskState.OPEN:
         return None
     claimed = ledger.dial_started(found)
     await _save(db, claimed)
-    await db.execute("INSERT INTO missed_dials (task, at) VALUES (?,?)", (task, now))
+    await db.execute("INSERT INTO missed_dials (task, at, call) VALUES (?,?,?)", (task, now, call))
     return claimed
 
 
-async def release_dials(db: aiosqlite.Connection, now: Instant, rules: LedgerRules) -> int:
-    """After our restart nothing is being dialled: put such tasks back for a later attempt; return how many."""
-    rows = list(await db.execute_fetchall("SELECT * FROM missed_tasks WHERE state = 'dialling'"))
-    for row in rows:
-        await _save(db, ledger.dial_failed(_task(row), now, rules))
-    return len(rows)
+@dataclass(frozen=True, slots=True)
+class Dialling:
+    """A call back under way as far as the ledger knows."""
+
+    task: MissedTask
+    call: str
+    since: Instant
+    known: bool
+    """The journal has its entry: the switch did take it, and its end will come from there."""
+
+
+async def dialling(db: aiosqlite.Connection) -> list[Dialling]:
+    """Return the call backs whose outcome is not known yet, and those cancelled by a talk or a person."""
+    rows = await db.execute_fetchall(
+        "SELECT t.*, d.call AS call, d.at AS dialled_at, EXISTS (SELECT 1 FROM journal_rows AS j"
+        " WHERE j.call = d.call AND j.kind = 'ACDENTER') AS known"
+        " FROM missed_dials AS d JOIN missed_tasks AS t ON t.id = d.task WHERE d.outcome = '' AND d.call <> ''"
+    )
+    return [Dialling(_task(row), row["call"], row["dialled_at"], bool(row["known"])) for row in rows]
+
+
+async def abandon_dial(
+    db: aiosqlite.Connection, call: str, now: Instant, rules: LedgerRules, why: str
+) -> bool:
+    """The switch never took this call back: put its task back; False when its outcome is known by now."""
+    rows = list(
+        await db.execute_fetchall(
+            "UPDATE missed_dials SET outcome = 'no_agent' WHERE call = ? AND outcome = '' RETURNING task",
+            (call,),
+        )
+    )
+    if not rows:
+        return False
+    task = await get(db, rows[0]["task"])
+    if task is not None and task.state is TaskState.DIALLING:
+        await _save(db, ledger.postponed(task, now, rules, why))
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The last missed call of a task: where a call back of it belongs."""
+
+    call: str
+    queue: str
+    did: str
+    entered_at: Instant
+    ended_at: Instant
+    reason: str
+    needs: str = ""
+    sticky: str = ""
+    priority: float = 1.0
+
+
+async def origin(db: aiosqlite.Connection, task: int) -> Origin | None:
+    """Return the last missed call of a task; None when only a number was left, or its card is erased."""
+    rows = list(
+        await db.execute_fetchall(
+            "SELECT c.call, c.queue, c.did, c.entered_at, c.ended_at, c.end_reason FROM missed_calls AS m"
+            " JOIN cards AS c ON c.call = m.call WHERE m.task = ? ORDER BY m.at DESC, m.call LIMIT 1",
+            (task,),
+        )
+    )
+    if not rows:
+        return None
+    queued = [r for r in await journal_store.rows_of(db, rows[0]["call"]) if r.kind == "ACDQUEUED"]
+    last = queued[-1].fields if queued else {}
+    call, queue, did, entered_at, ended_at, reason = rows[0]
+    needs, sticky = last.get("needs", ""), last.get("sticky", "")
+    try:
+        priority = float(last.get("priority", "") or 1)
+    except ValueError:
+        priority = 1.0
+    return Origin(call, queue, did, entered_at, ended_at, reason, needs, sticky, priority)
+
+
+async def counts(db: aiosqlite.Connection, now: Instant) -> dict[str, int]:
+    """Count open tasks: `open`, `held`, `dialling`, and `due`, those whose next attempt has come."""
+    rows = list(
+        await db.execute_fetchall(
+            "SELECT coalesce(sum(state = 'open'), 0) AS open, coalesce(sum(state = 'held'), 0) AS held,"
+            " coalesce(sum(state = 'dialling'), 0) AS dialling,"
+            " coalesce(sum(state = 'open' AND number <> '' AND next_try_at <= ?), 0) AS due"
+            " FROM missed_tasks WHERE closed_at IS NULL",
+            (now,),
+        )
+    )
+    return dict(rows[0])
 
 
 async def change(db: aiosqlite.Connection, task: MissedTask) -> None:

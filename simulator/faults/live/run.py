@@ -76,6 +76,9 @@ class LiveResult:
     defects: dict[str, float] = field(default_factory=dict)
     """Counters of the daemon that stand for an exception of its own."""
     links: int = 0
+    rss_after_door_mib: dict[str, float] = field(default_factory=dict)
+    bad_by_door: dict[str, int] = field(default_factory=dict)
+    """Good requests that failed while this door was attacked."""
 
     @property
     def growth_mib(self) -> float:
@@ -107,6 +110,7 @@ class LiveResult:
             "longest_turn_with_waiting_for_a_processor_ms": max((t.wall_ms for t in self.turns), default=0.0),
             "rss_mib": [round(self.rss_before_mib, 1), round(self.rss_after_mib, 1)],
             "rss_growth_mib": round(self.growth_mib, 1),
+            "rss_after_each_door_mib": self.rss_after_door_mib,
             "descriptors": list(self.descriptors),
             "good_calls": self.calls,
             "good_calls_answered": self.answered,
@@ -114,6 +118,7 @@ class LiveResult:
             "good_pops_missing": self.pops_missing,
             "good_requests": self.requests,
             "good_requests_failed": self.requests_bad,
+            "good_requests_failed_by_door": self.bad_by_door,
             "slowest_good_request_s": round(self.slowest_request_s, 3),
             "own_exceptions": self.defects,
             "ami_links": self.links,
@@ -194,6 +199,7 @@ class LiveFuzz:
     async def attack(self, door: str, count: int, tell: Tell, *, part: str = "") -> None:
         """Throw `count` broken frames at one door; returns at once when the daemon is gone."""
         spec, seed, begun = self.spec, f"{self.seed} {part} {door}", time.monotonic()
+        bad_before = self.result.requests_bad
         victims, password = spec.agent_ids[:VICTIMS], spec.agents_token
         token = (spec.state_dir / "secrets" / "http-token").read_text(encoding="ascii").strip()
         advance = partial(tell, door)
@@ -216,6 +222,9 @@ class LiveFuzz:
         with contextlib.suppress(asyncio.CancelledError):
             await attack
         self.result.frames[door] = self.result.frames.get(door, 0) + count
+        self.result.rss_after_door_mib[door] = round(self.measure()[0], 1)
+        if self.result.requests_bad > bad_before:
+            self.result.bad_by_door[door] = self.result.requests_bad - bad_before
         self.result.seconds[door] = self.result.seconds.get(door, 0.0) + time.monotonic() - begun
 
     async def _attack_mqtt(

@@ -186,10 +186,11 @@ async def test_a_task_is_claimed_for_dialling_once_and_counts_for_the_caps(tmp_p
         first, second = await store.writer.do(lambda db: ledger_store.due(db, T0 + 30_000, 10))
         assert [task.id for task in await store.writer.do(lambda db: ledger_store.due(db, T0, 10))] == []
         claims = [
-            await store.writer.do(lambda db: ledger_store.start_dial(db, first.id, T0 + 1)) for _ in range(3)
+            await store.writer.do(lambda db, n=n: ledger_store.start_dial(db, first.id, T0 + 1, f"b-{n}"))
+            for n in range(3)
         ]
         assert [claim is not None for claim in claims] == [True, False, False]
-        assert await store.writer.do(lambda db: ledger_store.start_dial(db, 99, T0)) is None
+        assert await store.writer.do(lambda db: ledger_store.start_dial(db, 99, T0, "b-9")) is None
         assert [
             task.id for task in await store.writer.do(lambda db: ledger_store.due(db, T0 + 30_000, 10))
         ] == [second.id]
@@ -202,12 +203,109 @@ async def test_a_task_is_claimed_for_dialling_once_and_counts_for_the_caps(tmp_p
         assert await moment(first, T0 + 2) == ledger.DialMoment(T0 + 5, 2, 720, 0, 0, 0)
 
 
-async def test_what_was_being_dialled_when_we_died_is_tried_again_later(tmp_path):
+async def test_a_callback_the_switch_never_took_is_tried_again_and_counts_for_nothing(tmp_path):
+    """Kill -9 between intent and Originate: the claim is in the ledger, and is given back once."""
     rules = ledger.LedgerRules()
     async with store_at(tmp_path) as store:
         await store.write_card(missed("c-1"))
-        await store.writer.do(lambda db: ledger_store.start_dial(db, 1, T0))
+        await store.writer.do(lambda db: ledger_store.start_dial(db, 1, T0, "b-1"))
     async with store_at(tmp_path) as store:
-        assert await store.writer.do(lambda db: ledger_store.release_dials(db, T0, rules)) == 1
+        (under_way,) = await store.writer.do(ledger_store.dialling)
+        assert (under_way.call, under_way.known, under_way.since) == ("b-1", False, T0)
+        given = [
+            await store.writer.do(lambda db: ledger_store.abandon_dial(db, "b-1", T0, rules, "not taken"))
+            for _ in range(2)
+        ]
+        assert given == [True, False]
         (task,) = await tasks(store)
-        assert (task.state, task.next_try_at) == (TaskState.OPEN, T0 + rules.first_retry_ms)
+        assert (task.state, task.attempts, task.why) == (TaskState.OPEN, 0, "not taken")
+        assert task.next_try_at == T0 + rules.postpone_ms
+        seen = await store.writer.do(lambda db: ledger_store.moment(db, task, T0 + 5, (2, 720), T0))
+        assert (seen.dialled_number, seen.dialled_total) == (0, 0)
+
+
+def callback(call, *, result="", reached=False, ani="+79160000001", **changes: object):
+    """The card of a call back of ours."""
+    fields = [("direction", "outbound"), ("callback_of", "c-1")]
+    if result:
+        fields.append(("callback_result", result))
+    reason = EndReason.HANDLED if reached else EndReason.NOT_REACHED
+    card = replace(make_card(call), ani=Ani(ani), end_reason=reason, fields=tuple(fields))
+    return replace(
+        card, **{"entered_at": T0 + 60_000, "answered_at": T0 + 64_000, "ended_at": T0 + 70_000, **changes}
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "reached", "state", "attempts", "outcome"),
+    [
+        ("answered", True, TaskState.RECONTACTED, 1, "answered"),
+        ("no_answer", False, TaskState.OPEN, 1, "no_answer"),
+        ("busy", False, TaskState.OPEN, 1, "busy"),
+        ("dialled", False, TaskState.OPEN, 1, "dialled"),
+        ("no_agent", False, TaskState.OPEN, 0, "no_agent"),
+        ("", False, TaskState.OPEN, 0, "no_agent"),
+        ("refused", False, TaskState.HELD, 1, "refused"),
+    ],
+)
+async def test_only_a_talk_with_the_number_settles_the_task(
+    tmp_path, result, reached, state, attempts, outcome
+):
+    """003-24, failure mode 19: recontacted, or tried again, or for a person to decide; a late copy changes nothing."""
+    async with store_at(tmp_path) as store:
+        await store.write_card(missed("c-1"))
+        await store.writer.do(lambda db: ledger_store.start_dial(db, 1, T0 + 59_000, "b-1"))
+        for version in (1, 2):
+            await store.write_card(callback("b-1", result=result, reached=reached, cause=version))
+            (task,) = await tasks(store)
+            assert (task.state, task.attempts, task.missed) == (state, attempts, 1)
+        assert await store.writer.do(ledger_store.dialling) == []
+        rows = await store.writer.do(lambda db: db.execute_fetchall("SELECT outcome FROM missed_dials"))
+        assert [row[0] for row in rows] == [outcome]
+
+
+async def test_an_answer_found_in_the_journal_later_settles_a_task_that_had_failed(tmp_path):
+    async with store_at(tmp_path) as store:
+        await store.write_card(missed("c-1"))
+        await store.writer.do(lambda db: ledger_store.start_dial(db, 1, T0 + 59_000, "b-1"))
+        await store.write_card(callback("b-1", result="dialled"))
+        await store.write_card(callback("b-1", result="answered", reached=True))
+        (task,) = await tasks(store)
+        assert task.state is TaskState.RECONTACTED
+
+
+async def test_after_the_last_attempt_the_rules_close_the_task_when_told_so(tmp_path):
+    rules = ledger.LedgerRules(max_attempts=2, close_after_last=True)
+    async with opened(tmp_path / "acd.db", normalise=numberfacts.normalise, ledger_rules=rules) as store:
+        await store.write_card(missed("c-1"))
+        for n in (1, 2):
+            await store.writer.do(lambda db, n=n: ledger_store.start_dial(db, 1, T0, f"b-{n}"))
+            await store.write_card(callback(f"b-{n}", result="busy"))
+        (task,) = await tasks(store)
+        assert (task.state, task.closed_by) == (TaskState.CLOSED, ledger.BY_RULE)
+        assert task.close_reason == "2 attempts, the last: busy"
+
+
+async def test_a_callback_knows_the_place_its_caller_gave_up(tmp_path):
+    row = JournalRow(
+        "ACDQUEUED", "c-1", "acme", "", T0, {"needs": "ru:3", "sticky": "anna", "enter_ms": str(T0)}
+    )
+    async with store_at(tmp_path) as store:
+        await store.commit_rows("queue_log", [row], None)
+        await store.write_card(missed("c-1", end_reason=EndReason.CALLBACK))
+        found = await store.writer.do(lambda db: ledger_store.origin(db, 1))
+        assert found is not None
+        assert (found.call, found.did, found.entered_at) == ("c-1", "+74950000001", T0)
+        assert (found.needs, found.sticky, found.reason) == ("ru:3", "anna", "callback")
+        assert await store.writer.do(lambda db: ledger_store.origin(db, 2)) is None
+
+
+async def test_open_tasks_are_counted_by_what_they_wait_for(tmp_path):
+    async with store_at(tmp_path) as store:
+        for n in range(4):
+            await store.write_card(missed(f"c-{n}", ani=Ani(f"8916000001{n}")))
+        await store.writer.do(lambda db: ledger_store.start_dial(db, 1, T0, "b-1"))
+        task = await store.writer.do(lambda db: ledger_store.get(db, 2))
+        await store.writer.do(lambda db: ledger_store.change(db, ledger.held(task, "premium")))
+        found = await store.writer.do(lambda db: ledger_store.counts(db, T0 + 60_000))
+        assert found == {"open": 2, "held": 1, "dialling": 1, "due": 2}
