@@ -155,12 +155,13 @@ class Indexes:
         self._where[call.call] = (line, line.add(call))
         self._waiting[line] = None
         self._touched[line] = None
-        if line.home.arrivals.add(call.entered_at, call.order):
+        if line.home.arrivals.add(call.entered_at, call.order) and self._rule is None:
             self._revalue(line.home)
         if not line.home.idle:
             self._entry_s[call.call] = len(line.places) / self._free_per_s(line.home)
-        for after, _ in line.stages[1:]:
-            self._look_again(call.entered_at + after, line)
+        if len(line.stages) > 1:
+            for after, _ in line.stages[1:]:
+                self._look_again(call.entered_at + after, line)
 
     def _look_again(self, due: Instant, line: Line) -> None:
         """Look at this line's head at that instant."""
