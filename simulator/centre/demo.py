@@ -218,12 +218,19 @@ def main(
     ] = False,
     headless: Annotated[bool, typer.Option("--headless", help="No wallboard.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="kill -9 the daemon in the middle.")] = False,
+    day: Annotated[
+        bool, typer.Option("--day", help="A scripted day of three firms: messages, mail, acknowledgement.")
+    ] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
     keep: Annotated[Path | None, typer.Option(help="Folder for everything the demo writes.")] = None,
 ) -> None:
     """Show real callers reaching agents through the router, live, and say how it went."""
     console = Console()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as Ctrl-C does: leave nothing behind
+    if day:
+        from simulator.centre.day import show
+
+        raise typer.Exit(0 if show(console, asterisk=asterisk, keep=keep) else 1)
     options = DemoOptions(calls, rate, agents, seed, asterisk, headless, json_file, keep, restart)
     figures = asyncio.run(demo(options, console))
     print_summary(figures, console)
