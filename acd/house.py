@@ -69,7 +69,7 @@ CLOSE_S = 5.0
 STORE_CLOSE_S = 15.0
 """The store writes or spills what waits; see Writer.close."""
 
-MINOR = frozenset({"webhook", "door", "disk", "clock", "callbacks"}) | desk_house.TROUBLES
+MINOR = frozenset({"store", "journal", "webhook", "door", "disk", "clock", "callbacks"}) | desk_house.TROUBLES
 """Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
 
 
@@ -151,6 +151,7 @@ class House:
             dossier=self.page.dossier,
             ask_sync=self.sync.ask_audit,
         )
+        self.ami.after_events = self.runner.drain
 
     def _make_edges(self) -> None:
         """Everything that is neither core nor switch."""
@@ -238,6 +239,7 @@ class House:
             labels=lambda: labels_of(self.config, self.troubles().values(), self.callbacks.owed),
             callbacks=self.callbacks,
             explain=self.explain,
+            call_of_channel=self.translator.call_of,
             pops=self.book,
             cards=Cards(self.store),
             desk=self.page,

@@ -246,6 +246,8 @@ class HttpServices:
     """Why this agent, why it waits: one line per decision; None for an unknown call."""
     pops: PopBook
     cards: CardQueries
+    call_of_channel: Callable[[str], str | None] = lambda _uniqueid: None
+    """The live call of a channel, by Asterisk's Uniqueid."""
     desk: DeskAnswers = field(default_factory=_NoDesk)
     public_desk: PublicDesk | None = None
     """Pages behind links in messages; None: no such pages."""

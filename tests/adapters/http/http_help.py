@@ -76,6 +76,7 @@ class World:
             inbox=self.facts.append,
             snapshot=lambda: self.view,
             explain=lambda call: ["longest idle: ann"] if call == CALL else None,
+            call_of_channel=lambda uniqueid: CALL if uniqueid == "17.42" else None,
             pops=self.pops,
             cards=self.cards,
             open_broker=self.open_broker,
