@@ -47,6 +47,7 @@ from acd.config.system import (
     Log,
     Mqtt,
     Pops,
+    Transfers,
     Recording,
     Retention,
     Routing,
@@ -107,6 +108,7 @@ class Tree(Section):
     )
     recording: Recording = Field(default=Recording(), description="Conversations on disk")
     retention: Retention = Field(default=Retention(), description="How long what is kept")
+    transfers: Transfers = Field(default=Transfers(), description="Handing calls to outside numbers")
     pops: Pops = Field(default=Pops(), description="What an agent's screen shows")
     routing: Routing = Field(default=Routing(), description="The core's numbers")
     log: Log = Field(default=Log(), description="The daemon's log")

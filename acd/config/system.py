@@ -174,6 +174,9 @@ class Asterisk(Section):
     pstn_trunk: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")] | None = Field(
         default=None, description="PJSIP endpoint through which agents on PSTN numbers are dialled"
     )
+    websocket: Annotated[str, Field(pattern=r"^wss?://[^\s@/]+/[^\s]*$")] = Field(
+        default="ws://127.0.0.1:8089/ws", description="Asterisk's WebSocket, for phones in the agents' page"
+    )
     spool: Path = Field(
         default=Path("spool"), description="One-shot AGI scripts leave facts here when the daemon is down"
     )
@@ -184,6 +187,9 @@ class Store(Section):
 
     path: Path = Field(default=Path("acd.db"), description="SQLite file")
     fact_log: Path = Field(default=Path("facts"), description="Directory of the fact log")
+    ballast_mib: Annotated[int, Field(ge=0, le=10_240)] = Field(
+        default=64, description="Room kept for cards when something else fills the disk, MiB; 0 = none"
+    )
 
 
 class Mqtt(Section):
@@ -261,6 +267,17 @@ class Pops(Section):
     show_ani: Flag = Field(default=True, description="Show the caller's number")
     expire_s: Seconds = Field(
         default=60.0, description="A pop that could not be delivered by then is dropped"
+    )
+
+
+class Transfers(Section):
+    """To whom outside the centre a call may be handed. Without prefixes: to nobody."""
+
+    outside_prefixes: tuple[Annotated[str, Field(pattern=r"^\+?[0-9]{1,15}$")], ...] = Field(
+        default=(), description="What an allowed outside number begins with, as +7495; needs asterisk.pstn_trunk"
+    )
+    outside_per_hour: Annotated[Whole, Field(ge=0, le=1_000)] = Field(
+        default=30, description="Calls to outside numbers one agent may cause within an hour"
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from acd.core import callback_events, events, invariants
+from acd.core import callback_events, events, invariants, transfer_facts
 from acd.core.agents import AgentFacts
 from acd.core.call import CallState
 from acd.core.callbacks import CallbackFacts
@@ -72,6 +72,7 @@ class Engine:
     def _dispatch_table(self) -> dict[type, Callable[[Any, Instant], None]]:
         """Which method understands which fact. A fact without an entry is a programmer's error."""
         calls, agents, sync = self._calls, self._agents, self._sync
+        transfers = calls.transfers
         callbacks = self._callbacks
         return {
             events.CallEntered: calls.entered,
@@ -82,9 +83,14 @@ class Engine:
             events.CallAnswered: calls.answered,
             events.OfferEnded: calls.offer_ended,
             events.TalkEnded: calls.talk_ended,
-            events.HoldStarted: calls.hold_started,
-            events.HoldEnded: calls.hold_ended,
-            events.CallTransferred: calls.transferred,
+            events.HoldStarted: transfers.hold_started,
+            events.HoldEnded: transfers.hold_ended,
+            transfer_facts.TransferAsked: transfers.asked,
+            transfer_facts.ConsultStarted: transfers.consult_started,
+            transfer_facts.ConsultAnswered: transfers.consult_answered,
+            transfer_facts.ConsultEnded: transfers.consult_ended,
+            events.CallTransferred: transfers.transferred,
+            transfer_facts.TransferEnded: transfers.ended,
             events.CallLeftToFallback: calls.left_to_fallback,
             events.CallbackChosen: calls.callback_chosen,
             callback_events.CallbackBegun: callbacks.begun,

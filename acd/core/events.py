@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from acd.core.callback_events import CallbackBegun, NumberCalled
 from acd.core.ids import AgentId, Ani, CallId, Did, EffectId, QueueId, SkillId, SubscriberId
 from acd.core.record import Worded
+from acd.core.transfer_facts import (
+    ConsultAnswered,
+    ConsultEnded,
+    ConsultStarted,
+    TransferAsked,
+    TransferEnded,
+)
 
 if TYPE_CHECKING:
     from dataclasses import dataclass
@@ -462,7 +469,8 @@ class WorldSynced:
 # fmt: off
 Fact: TypeAlias = (
       CallEntered | CallQueued | CallRefused | OfferConfirmed | AgentRinging | CallAnswered
-    | OfferEnded | TalkEnded | HoldStarted | HoldEnded | CallTransferred | CallLeftToFallback
+    | OfferEnded | TalkEnded | HoldStarted | HoldEnded | CallTransferred
+    | TransferAsked | ConsultStarted | ConsultAnswered | ConsultEnded | TransferEnded | CallLeftToFallback
     | CallbackChosen | CallbackBegun | NumberCalled | CallEnded | CardFilled | AgentLoggedIn
     | AgentLoggedOut | AgentPaused | AgentResumed | WrapUpDone | WrapUpExtended
     | OwnCallStarted | OwnCallEnded | WorkTaken | WorkDone | DeviceReachable

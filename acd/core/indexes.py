@@ -178,12 +178,13 @@ class Indexes:
         self._touched[line] = None
         if line.home.gate is not None:
             self._loaded[line.home] = None
-        if line.home.arrivals.add(call.entered_at, call.order):
+        if line.home.arrivals.add(call.entered_at, call.order) and self._rule is None:
             self._revalue(line.home)
         if not line.home.idle:
             self._entry_s[call.call] = len(line.places) / self._free_per_s(line.home)
-        for after, _ in line.stages[1:]:
-            self._look_again(call.entered_at + after, line)
+        if len(line.stages) > 1:
+            for after, _ in line.stages[1:]:
+                self._look_again(call.entered_at + after, line)
 
     def _look_again(self, due: Instant, line: Line) -> None:
         """Look at this line's head at that instant."""
@@ -327,6 +328,9 @@ class Indexes:
             callers = (line.home for line in group.lines if line.home.reserve_open >= group.reserve)
             home = next(callers, None)
             return Demand(0.0, None if home is None else home.policy.id)
+        if self._rule is not None:
+            for queue in group.queues:
+                self._revalue(queue)  # the rules of others look at no prices, so nobody kept them
         return Demand(self._weights.opportunity * sum(queue.value for queue in group.queues))
 
     def explain_reserve(self, queue: QueueId) -> str:

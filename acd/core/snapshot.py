@@ -63,6 +63,10 @@ class AgentView:
     """Available and idle in the interval."""
     busy_ms: Duration = 0
     """Ring, talk, hold and wrap-up in the interval; occupancy = busy / (busy + ready)."""
+    transfer: str = ""
+    """How far handing on the call in talk is: asked, consulting, consult_talk; empty: not at all."""
+    transfer_to: str = ""
+    """agent_<id>, queue_<id> or out_<number>."""
 
 
 @dataclass(frozen=True, slots=True)

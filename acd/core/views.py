@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from acd.core.agent import AgentState
 from acd.core.call import CallState
 from acd.core.snapshot import AgentView, CallView, QueueView, Snapshot
 from acd.core.tally import Way
@@ -93,6 +94,8 @@ def call_view(floor: Floor, call: Call, now: Instant) -> CallView:
 
 
 def _agent_view(floor: Floor, agent: Agent, now: Instant) -> AgentView:
+    call = floor.calls.get(agent.call) if agent.call is not None else None
+    talk = call if call is not None and call.leg is agent.leg and agent.state is AgentState.TALKING else None
     ready_ms, busy_ms = agent.accounted(now)
     return AgentView(
         agent=agent.id,
@@ -107,10 +110,17 @@ def _agent_view(floor: Floor, agent: Agent, now: Instant) -> AgentView:
         wrap_up_until=agent.wrap_up_until,
         ready_ms=ready_ms,
         busy_ms=busy_ms,
+        transfer="" if talk is None else talk.transfer.value,
+        transfer_to="" if talk is None else _without_number(talk.transfer_to),
         reserve=agent.policy.reserve,
         written=len(agent.written),
         called=agent.policy.reserve > 0 and floor.matcher.demand(agent.id).called_by is not None,
     )
+
+
+def _without_number(target: str) -> str:
+    """An outside person's number is nobody's business but the switch's: the state is retained by brokers."""
+    return "out" if target.startswith("out_") else target
 
 
 def _queue_view(

@@ -195,7 +195,7 @@ class WeightedMatcher(Indexes):
         limit = cost / score.hold_back if kept else inf
         plain = call.sticky is None and not call.skip
         best, found, held = -inf, None, False
-        for group, level in line.groups[line.stage(waited) if line.stages[1:] else 0]:
+        for group, level in line.groups[line.stage(waited) if len(line.stages) > 1 else 0]:
             if not group.idle or group.reserve > home.reserve_open:
                 continue
             price = 0.0  # as _price_for_others, inlined: this is the hottest line of the core
