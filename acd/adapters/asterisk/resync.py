@@ -32,6 +32,7 @@ VARIABLES: Final = (
     var.ACD_ATTEMPT, var.ACD_ANSWER_MS, var.ACD_CARD, var.ACD_PRIORITY, var.ACD_NEEDS, var.ACD_STICKY,
     var.ACD_DID, var.ACD_ANI, var.ACD_CONSULTED, var.ACD_BACK_OF,
 )  # fmt: skip
+UNSET: Final = "(null)"
 AUDIT_EVERY_S: Final = 60.0
 KEPT_EVENTS: Final = 50_000
 RETRY_S: Final = 1.0
@@ -63,9 +64,9 @@ class Snapshot:
 
 
 def variables_of(frame: AmiFrame) -> dict[str, str]:
-    """Read the `Variable: NAME=value` lines of a Status item."""
+    """Read the `Variable: NAME=value` lines of a Status item. A variable that is not set is printed as `(null)`."""
     pairs = (line.partition("=") for line in frame.get_all("Variable"))
-    return {name.strip(): value for name, equals, value in pairs if equals}
+    return {name.strip(): "" if value == UNSET else value for name, equals, value in pairs if equals}
 
 
 def build_snapshot(

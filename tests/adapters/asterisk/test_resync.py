@@ -121,6 +121,10 @@ def test_odd_values_do_not_stop_a_snapshot():
     assert snapshot(rows).world.calls[0].entered_at == NOW
     assert snapshot([status("PJSIP/t-1", "c.9", "c.9", ACD_CALL="x", ACD_STAGE="nonsense")]).world.calls == ()
     assert variables_of(AmiFrame("Event", "Status", {"Variable": "no equals"})) == {}
+    # as Asterisk prints what is not set: every caller found at a resync was taken for a call-back of "(null)"
+    assert variables_of(AmiFrame("Event", "Status", {"Variable": "ACD_BACK_OF=(null)"})) == {
+        "ACD_BACK_OF": ""
+    }
 
 
 def test_phones_are_reachable_as_the_device_list_says_else_as_kept():
