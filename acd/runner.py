@@ -126,6 +126,7 @@ class Runner:
             wish.Announce: lambda w: self._command(self._switch.announce, w),
             wish.OfferCallback: lambda w: self._command(self._switch.offer_callback, w),
             wish.HangUpStrayLeg: lambda w: self._command(self._switch.hang_up_stray_leg, w),
+            wish.TransferCall: lambda w: self._command(self._switch.transfer, w),
             wish.AskForSync: lambda _w: ask_sync(),
             wish.KeepAgentStatus: self._keep_agent,
             wish.WriteCallCard: lambda w: self._keep(lambda x: self._store.write_card(x.card), w),
@@ -146,6 +147,11 @@ class Runner:
     def observe(self, watcher: Callable[[Fact, tuple[Effect, ...]], None]) -> None:
         """Let telemetry see every fact with the wishes it caused. The watcher must not raise or wait."""
         self._observers.append(watcher)
+
+    def drain(self) -> None:
+        """Step what is in the inbox now instead of at the loop's next turn; not from inside a step."""
+        if self._scheduled:
+            self._drain()
 
     def _drain(self) -> None:
         self._scheduled = False

@@ -72,13 +72,15 @@ class Person:
 class Crew:
     """A group at run time."""
 
-    __slots__ = ("by_level", "excess", "group", "index", "people", "times")
+    __slots__ = ("by_level", "excess", "group", "index", "people", "plain_ms", "times")
 
     def __init__(self, index: int, group: Group, first_ids: list[AgentId]) -> None:
         self.index = index
         self.group = group
         self.times = GroupTimes()
         self.people = [Person(agent, self) for agent in first_ids]
+        self.plain_ms = round(group.ring.mean_ms) if group.answers_at_once else None
+        """How long the phone rings when there is nothing to draw."""
         self.excess = 0
         """So many must still leave when they finish their call."""
 

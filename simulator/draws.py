@@ -22,26 +22,23 @@ if TYPE_CHECKING:
 class Draws:
     """Ring delays, refusals, talk times by agent, retries."""
 
-    __slots__ = ("_levels", "_plain", "_scenario", "_speeds", "_streams")
+    __slots__ = ("_speeds", "_streams")
 
     def __init__(self, scenario: Scenario, streams: Streams) -> None:
-        self._scenario = scenario
         self._streams = streams
-        self._plain = {
-            group.name: round(group.ring.mean_ms) for group in scenario.groups if group.answers_at_once
-        }
         levels = dict(scenario.level_talk_factor)
-        self._speeds: dict[tuple[str, int], float] = {}
+        self._speeds: dict[str, list[float]] = {}
+        """Factor on the talk, by group and number of the queue."""
         for group in scenario.groups:
             held = dict(group.skills)
-            for number, queue in enumerate(scenario.queues):
+            speeds = self._speeds[group.name] = []
+            for queue in scenario.queues:
                 level = min((held.get(skill, 0) for skill, _ in queue.needs), default=0)
-                self._speeds[group.name, number] = group.talk_factor * levels.get(level, 1.0)
+                speeds.append(group.talk_factor * levels.get(level, 1.0))
 
     def ring(self, caller: Caller, person: Person, attempt: int) -> tuple[int, OfferOutcome | None]:
         """Return how long the phone rings, and why it is not answered (None: it is)."""
-        group = person.crew.group
-        plain = self._plain.get(group.name)
+        group, plain = person.crew.group, person.crew.plain_ms
         if plain is not None:
             return plain, None
         sheet = caller.sheet
@@ -60,7 +57,7 @@ class Draws:
         talk = caller.talk_ms
         if caller.sheet.talks and group in caller.sheet.talks:
             talk = caller.sheet.talks[group][caller.row]
-        speed = self._speeds[group, caller.queue]
+        speed = self._speeds[group][caller.queue]
         return caller.dials_ms + (talk if speed == 1.0 else round(talk * speed))
 
     def one(self, distribution: Distribution, purpose: str, caller: Caller) -> int:

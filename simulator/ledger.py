@@ -54,16 +54,20 @@ class Ledger:
             tally.called_back += 1
         else:
             tally.retries += 1
-        setattr(tally, outcome, getattr(tally, outcome) + 1)
         tally.wait_all_ms += wait
-        tally.waited += wait > 0
+        if wait > 0:
+            tally.waited += 1
         within = wait <= queue.threshold_ms
         if outcome == "served":
+            tally.served += 1
             self._count_served(tally, caller, wait, within=within)
         elif outcome == "abandoned":
+            tally.abandoned += 1
             tally.within_target += within
             tally.abandoned_late += not within
             tally.abandoned_short += wait <= queue.short_abandon_ms
+        else:
+            setattr(tally, outcome, getattr(tally, outcome) + 1)
         if self._records:
             self._record(caller, outcome, wait, in_target=outcome == "served" and within)
 

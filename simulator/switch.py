@@ -18,7 +18,7 @@ from acd.core.events import (
     OfferEnded,
     OfferOutcome,
 )
-from acd.core.ids import AgentId, CallId
+from acd.core.ids import AgentId
 from simulator.callers import LEAVING, OUTSIDE, RINGING, WAITING
 
 if TYPE_CHECKING:
@@ -71,18 +71,22 @@ class SimulatedSwitch:
     def _dial(self, what: tuple[Caller, Person, int, int]) -> None:
         caller, person, attempt, timeout = what
         world = self._world
-        world.tell(OfferConfirmed(CallId(caller.id), person.id, attempt))
+        world.tell(OfferConfirmed(caller.id, person.id, attempt))
         ring, outcome = world.draws.ring(caller, person, attempt)
         if ring <= 0 and outcome is None:
             self._answer((caller, person, attempt))
             return
-        world.tell(AgentRinging(CallId(caller.id), person.id, attempt))
+        world.tell(AgentRinging(caller.id, person.id, attempt))
         if outcome is None and ring <= timeout:
             world.at(world.now + ring, self._answer, (caller, person, attempt))
             return
         end = OfferOutcome.NO_ANSWER if outcome is None else outcome
         after = timeout if end is OfferOutcome.NO_ANSWER else min(ring, timeout)
         world.at(world.now + after, self._end_offer, (caller, person.id, attempt, end))
+
+    def is_answered_now(self, caller: Caller) -> bool:
+        """Whether the phone that rings for this caller is lifted at this very instant: patience is no matter."""
+        return self._world.people[caller.agent].crew.plain_ms == 0
 
     def send_to_fallback(self, wish: SendToFallback) -> None:
         """The dialplan takes the caller: a message is left and the line is free again."""
@@ -146,7 +150,7 @@ class SimulatedSwitch:
     def hang_up_ringing(self, caller: Caller) -> None:
         """The caller gave up while the phone rang."""
         world = self._world
-        person = world.people[AgentId(caller.agent)]
+        person = world.people[caller.agent]
         caller.stage = OUTSIDE
         world.staffing.release(person)
         world.tell(OfferEnded(caller.id, person.id, caller.attempt, OfferOutcome.CALLER_GONE))

@@ -91,9 +91,14 @@ async def _read(config: Path, db: Path | None, question: Callable[[aiosqlite.Con
         return await question(connection)
 
 
-async def _change(config: Path, db: Path | None, work: Callable[[SqliteStore], Awaitable[T]]) -> T:
+async def _change(
+    config: Path, db: Path | None, work: Callable[[SqliteStore], Awaitable[T]], *, make: bool = False
+) -> T:
+    """Work on the database as its one writer. `make`: a directory is imported before the first call ever came."""
     path, region = _database(config, db)
-    if not await asyncio.to_thread(path.exists):
+    if make and db is None:
+        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True, mode=0o700)
+    elif not await asyncio.to_thread(path.exists):
         raise PortError(f"there is no database at {path}", retryable=False)
     store = SqliteStore(path, WallClock(), normalise=lambda number: numberfacts.normalise(number, region))
     try:

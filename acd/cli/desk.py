@@ -254,7 +254,7 @@ def import_(
 
         return await store.writer.do(job)
 
-    typer.echo(f"{_run(_change(config, db, work))} rows imported into {kind}")
+    typer.echo(f"{_run(_change(config, db, work, make=True))} rows imported into {kind}")
 
 
 def read_csv(kind: str, file: Path, project: str) -> list[dict[str, str]]:

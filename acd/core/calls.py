@@ -7,9 +7,10 @@ is news, then whether it is late; late news correct the card and the counts and 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from acd.core.call import Call, CallSignal, CallState, Leg
+from acd.core import names
+from acd.core.call import Call, CallSignal, CallState
 from acd.core.cards import reason_by_state
 from acd.core.effects import HangUpStrayLeg, MoveToQueue, SendToFallback
 from acd.core.events import (
@@ -21,22 +22,18 @@ from acd.core.events import (
     CallLeftToFallback,
     CallQueued,
     CallRefused,
-    CallTransferred,
     CardFilled,
     EndedBy,
     EndReason,
-    HoldEnded,
-    HoldStarted,
     OfferConfirmed,
     OfferEnded,
-    QueuedWhy,
     TalkEnded,
 )
 from acd.core.floor import happened
 from acd.core.ids import Ani, Did, EffectId
 from acd.core.late import Late
 from acd.core.offers import GIVEN_UP
-from acd.core.tally import Way
+from acd.core.transfers import Transfers
 
 if TYPE_CHECKING:
     from acd.core.cards import Cards
@@ -45,31 +42,18 @@ if TYPE_CHECKING:
     from acd.core.instant import Instant
     from acd.core.offers import Offers
 
-# Members by name: to read an Enum's attribute costs 100 ns and more in Python 3.11 (decision 0150).
-_BY_UNKNOWN: Final = EndedBy.UNKNOWN
-_CALL_DONE: Final = CallState.DONE
-_CALL_ENDED: Final = CallState.ENDED
-_CALL_OFFERING: Final = CallState.OFFERING
-_CALL_ON_AGENT_LOST: Final = CallSignal.AGENT_LOST
-_CALL_ON_QUEUED: Final = CallSignal.QUEUED
-_CALL_ON_TALK_OVER: Final = CallSignal.TALK_OVER
-_CALL_TALKING: Final = CallState.TALKING
-_CALL_WAITING: Final = CallState.WAITING
-_WAY_OVERFLOWED: Final = Way.OVERFLOWED
-_WHY_HEAD: Final = QueuedWhy.HEAD
-_WHY_NEW: Final = QueuedWhy.NEW
-
 
 class CallFacts:
     """Handlers of facts about calls."""
 
-    __slots__ = ("cards", "floor", "late", "offers")
+    __slots__ = ("cards", "floor", "late", "offers", "transfers")
 
     def __init__(self, floor: Floor, offers: Offers, cards: Cards) -> None:
         self.floor = floor
         self.offers = offers
         self.cards = cards
         self.late = Late(floor, cards)
+        self.transfers = Transfers(floor, offers, self.late)
 
     # --- the door and the line ------------------------------------------------------------------
 
@@ -90,19 +74,19 @@ class CallFacts:
         if call is None:
             call = Call(fact.call, fact.did, fact.ani, min(fact.entered_at, now), floor.next_order())
             floor.new_call(call)
-        if call.state is _CALL_ENDED or (fact.at is not None and self._is_past(call, fact.at)):
+        if call.state is names.CALL_ENDED or (fact.at is not None and self._is_past(call, fact.at)):
             self.late.queued(call, fact, when)
             return
         call.queued_last = when
-        if call.state is _CALL_OFFERING:
+        if call.state is names.CALL_OFFERING:
             leg = call.leg
             if leg is None or leg.confirmed_at is None or when < leg.confirmed_at:
                 return  # the note of the return before this offer
             self.offers.lost_return(call, when, now)
-        elif call.state is _CALL_TALKING:
+        elif call.state is names.CALL_TALKING:
             floor.count("lost_talk_ends")
-            self.to_head(call, _BY_UNKNOWN, when, now)
-        elif call.state is _CALL_WAITING:
+            self.to_head(call, names.BY_UNKNOWN, when, now)
+        elif call.state is names.CALL_WAITING:
             if call.fallback_effect is None and call.queue == fact.queue:
                 return  # the confirmation of a return we knew from the offer's end
             floor.from_line(call)
@@ -111,7 +95,7 @@ class CallFacts:
         else:
             if call.was_answered:
                 call.waits_again = when
-            call.apply(_CALL_ON_QUEUED)
+            call.apply(names.CALL_ON_QUEUED)
             self._take_place(call, fact, when)
             floor.note(call, when, f"{fact.queue} {fact.why.word}")
             floor.to_line(call, now)
@@ -126,13 +110,14 @@ class CallFacts:
         """Learn what the dialplan knows of the caller, and begin a stay in the queue if it is a new one."""
         floor = self.floor
         line = floor.line(fact.queue, fact.subscriber)
-        moved = call.queue != fact.queue or (call.left is not None and fact.why is _WHY_NEW)
+        moved = call.queue != fact.queue or (call.left is not None and fact.why is names.WHY_NEW)
         if moved:
-            floor.left_line(call, _WAY_OVERFLOWED, when)
+            floor.left_line(call, names.WAY_OVERFLOWED, when)
         call.describe(fact)
         call.final = None
         call.left_at = None
-        if fact.why is _WHY_HEAD:
+        call.settle()
+        if fact.why is names.WHY_HEAD:
             call.order = -abs(call.order)
         if not moved:
             return
@@ -151,7 +136,7 @@ class CallFacts:
 
     def to_head(self, call: Call, by: EndedBy, when: Instant, now: Instant) -> None:
         """The agent's leg died and the caller waits on, before everybody else."""
-        self.offers.talk_over(call, _CALL_ON_AGENT_LOST, by, when, now)
+        self.offers.talk_over(call, names.CALL_ON_AGENT_LOST, by, when, now)
         call.order = -abs(call.order)
         call.waits_again = when
         self.floor.to_line(call, now)
@@ -201,13 +186,13 @@ class CallFacts:
 
         It is when we had given that offer up, or never knew of it, and the call is not with anybody.
         """
-        if call.state is _CALL_ENDED or call.state is _CALL_TALKING:
+        if call.state is names.CALL_ENDED or call.state is names.CALL_TALKING:
             return False
         leg = call.leg_of(attempt)
         if leg is not None:
             if leg.agent != agent or leg.outcome != GIVEN_UP:
                 return False
-        elif attempt < call.attempt or call.state is _CALL_DONE:
+        elif attempt < call.attempt or (call.state is names.CALL_DONE and not _handed_on(call)):
             return False
         if call.leg is not None and call.leg.confirmed_at is not None:
             return False
@@ -221,7 +206,7 @@ class CallFacts:
         when = happened(fact, now)
         leg = call.leg
         if leg is not None and leg.attempt == fact.attempt and leg.agent == fact.agent:
-            if call.state is _CALL_TALKING:
+            if call.state is names.CALL_TALKING:
                 self.late.answer_time(call, leg, fact.at)
             else:
                 self.offers.answered(call, leg, when, now)
@@ -229,7 +214,7 @@ class CallFacts:
         past = call.leg_of(fact.attempt)
         if past is not None and past.answered_at is not None:
             self.late.answer_time(call, past, fact.at)
-        elif call.state is _CALL_ENDED:
+        elif call.state is names.CALL_ENDED:
             self._answered_after_end(call, fact, when)
         elif self._answer_is_past(call, fact):
             self.late.answered(call, fact.agent, fact.attempt, when)
@@ -241,7 +226,7 @@ class CallFacts:
     def _answer_is_past(self, call: Call, fact: CallAnswered) -> bool:
         """Whether this answer happened before what we already know of the call."""
         if call.state is CallState.TALKING or call.state is CallState.DONE:
-            return fact.attempt < call.attempt or call.state is CallState.DONE
+            return fact.attempt < call.attempt or (call.state is CallState.DONE and not _handed_on(call))
         return fact.at is not None and call.queued_last is not None and fact.at < call.queued_last
 
     def _answered_after_end(self, call: Call, fact: CallAnswered, when: Instant) -> None:
@@ -277,50 +262,13 @@ class CallFacts:
         if leg is None or leg.attempt != fact.attempt or leg.agent != fact.agent:
             self.late.talk_ended(call, fact, when)
             return
-        if call.state is _CALL_OFFERING:  # the note of the answer is lost; the talk was real
+        if call.state is names.CALL_OFFERING:  # the note of the answer is lost; the talk was real
             self.floor.count("lost_answers")
             self.offers.answered(call, leg, when, now)
         if fact.caller_stays:
             self.to_head(call, fact.by, when, now)
         else:
-            self.offers.talk_over(call, _CALL_ON_TALK_OVER, fact.by, when, now)
-
-    def hold_started(self, fact: HoldStarted, now: Instant) -> None:
-        """The caller hears music, not the agent."""
-        leg = self._talk_leg(fact.call, fact.agent)
-        if leg is not None and leg.hold_since is None:
-            leg.hold_since = happened(fact, now)
-
-    def hold_ended(self, fact: HoldEnded, now: Instant) -> None:
-        """They speak again."""
-        leg = self._talk_leg(fact.call, fact.agent)
-        if leg is not None:
-            leg.stop_hold(happened(fact, now))
-
-    def _talk_leg(self, call_id: CallId, agent: AgentId) -> Leg | None:
-        call = self._live(call_id)
-        leg = None if call is None else call.leg
-        if leg is None or leg.agent != agent or leg.answered_at is None:
-            self.floor.count("holds_without_talk")
-            return None
-        return leg
-
-    def transferred(self, fact: CallTransferred, now: Instant) -> None:
-        """The agent handed the caller on: from now on no talk is credited to this agent (row 23)."""
-        call = self._known(fact.call)
-        if call is None:
-            return
-        when = happened(fact, now)
-        if call.state is CallState.TALKING and call.leg is not None and call.leg.agent == fact.agent:
-            self.offers.talk_over(call, CallSignal.TALK_OVER, EndedBy.AGENT, when, now)
-        elif call.state is CallState.ENDED:
-            self.late.transferred(call, when, fact.to)
-            return
-        elif call.state is not CallState.DONE or not call.was_answered:
-            self._illegal(call, "transferred")
-            return
-        call.final = EndReason.TRANSFERRED
-        self.floor.note(call, when, f"transferred to {fact.to}")
+            self.offers.talk_over(call, names.CALL_ON_TALK_OVER, fact.by, when, now)
 
     # --- leaving --------------------------------------------------------------------------------
 
@@ -362,13 +310,13 @@ class CallFacts:
 
     def _part(self, call: Call, when: Instant, now: Instant) -> None:
         """Free whoever was meant for this caller, because the caller is going elsewhere."""
-        if call.state is _CALL_WAITING:
+        if call.state is names.CALL_WAITING:
             self.floor.from_line(call)
-        elif call.state is _CALL_OFFERING:
+        elif call.state is names.CALL_OFFERING:
             agent = self.offers.drop(call, "caller_gone", when, now)
             self.floor.settle(agent, now)
-        elif call.state is _CALL_TALKING:
-            self.offers.talk_over(call, _CALL_ON_TALK_OVER, _BY_UNKNOWN, when, now)
+        elif call.state is names.CALL_TALKING:
+            self.offers.talk_over(call, names.CALL_ON_TALK_OVER, names.BY_UNKNOWN, when, now)
 
     def ended(self, fact: CallEnded, now: Instant) -> None:
         """The caller's channel is gone."""
@@ -381,7 +329,7 @@ class CallFacts:
             call.known = False
             self.floor.new_call(call)
             self.floor.count("unknown_calls_ended")
-        elif call.state is _CALL_ENDED:
+        elif call.state is names.CALL_ENDED:
             self.late.ended(call, fact, when)
             return
         self.end(call, fact, when, now)
@@ -391,11 +339,11 @@ class CallFacts:
         reason = fact.reason or reason_by_state(call)
         call.reason_given = fact.reason is not None
         call.cause = fact.cause
-        if call.state is _CALL_TALKING:
-            self.offers.talk_over(call, _CALL_ON_TALK_OVER, fact.by, when, now)
+        if call.state is names.CALL_TALKING:
+            self.offers.talk_over(call, names.CALL_ON_TALK_OVER, fact.by, when, now)
         else:
             self._part(call, when, now)
-            if fact.by is not _BY_UNKNOWN or not call.was_answered:
+            if fact.by is not names.BY_UNKNOWN or not call.was_answered:
                 call.by = fact.by
         self.cards.end(call, reason, when, now)
 
@@ -472,6 +420,8 @@ class CallFacts:
             floor.deadlines.set(("offer", call.leg.agent), sooner)
         elif call.move_effect == effect:
             self.not_moved(call.id, now)
+        else:
+            self.transfers.wish_failed(call, effect)
 
     # --- helpers --------------------------------------------------------------------------------
 
@@ -489,3 +439,8 @@ class CallFacts:
 
     def _illegal(self, call: Call, what: str) -> None:
         self.floor.count(f"illegal_call_{call.state.value}_{what}")
+
+
+def _handed_on(call: Call) -> bool:
+    """Whether the talk ended by a transfer: then the dialplan dials the next agent without our offer."""
+    return call.final is EndReason.TRANSFERRED

@@ -7,15 +7,15 @@ and then it is taken up again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from acd.core import names
 from acd.core.agent import AgentSignal, AgentState, AgentStatus
-from acd.core.call import CallSignal, CallState, Leg
+from acd.core.call import CallSignal, CallState, Leg, TransferState
 from acd.core.effects import AskForSync, CloseWrapUp, ConfirmPop, OfferCall, OpenWrapUp, ShowPop, WithdrawPop
-from acd.core.errors import InvariantBroken, ensure
+from acd.core.errors import InvariantBroken
 from acd.core.events import EndedBy, OfferOutcome
 from acd.core.instant import HOUR_MS, SECOND_MS
-from acd.core.tally import Way
 
 if TYPE_CHECKING:
     from acd.core.agent import Agent
@@ -25,23 +25,6 @@ if TYPE_CHECKING:
     from acd.core.ids import AgentId, EffectId
     from acd.core.instant import Instant
     from acd.core.matcher import Assignment
-
-# Members by name: to read an Enum's attribute costs 100 ns and more in Python 3.11 (decision 0150).
-_AGENT_ON_ANSWERED: Final = AgentSignal.ANSWERED
-_AGENT_ON_RELEASED: Final = AgentSignal.RELEASED
-_AGENT_ON_RESERVED: Final = AgentSignal.RESERVED
-_AGENT_ON_RINGING: Final = AgentSignal.RINGING
-_AGENT_ON_TALK_OVER: Final = AgentSignal.TALK_OVER
-_AGENT_ON_WRAP_UP_OVER: Final = AgentSignal.WRAP_UP_OVER
-_CALL_ON_ANSWERED: Final = CallSignal.ANSWERED
-_CALL_ON_GONE_SOON: Final = CallSignal.GONE_SOON
-_CALL_ON_RESERVED: Final = CallSignal.RESERVED
-_CALL_ON_RETURNED: Final = CallSignal.RETURNED
-_CALL_WAITING: Final = CallState.WAITING
-_OUTCOME_CALLER_GONE: Final = OfferOutcome.CALLER_GONE
-_OUTCOME_DOUBLE_BOOKED: Final = OfferOutcome.DOUBLE_BOOKED
-_STATUS_LOGGED_OUT: Final = AgentStatus.LOGGED_OUT
-_WAY_ANSWERED: Final = Way.ANSWERED
 
 RING_GRACE_MS = 2 * SECOND_MS
 """Dial() ends by itself at the ring timeout; its note may take this long to reach us."""
@@ -80,14 +63,15 @@ class Offers:
         floor = self.floor
         call = floor.calls.get(assignment.call)
         agent = floor.agents.get(assignment.agent)
-        if call is None or agent is None or call.state is not _CALL_WAITING:
+        if call is None or agent is None or call.state is not names.CALL_WAITING:
             raise InvariantBroken(f"the matcher assigned {assignment}, which is not waiting or not there")
-        ensure(agent.ready and agent.leg is None, f"{agent.id} was assigned a call but is not ready")
+        if not agent.ready or agent.leg is not None:
+            raise InvariantBroken(f"{agent.id} was assigned a call but is not ready")
         agent.offered_ready = False  # assign() took both out of the matcher's indexes
         floor.off_line(call)
         leg = self._new_leg(call, agent, call.attempt + 1, now)
-        call.apply(_CALL_ON_RESERVED)
-        agent.apply(_AGENT_ON_RESERVED, now)
+        call.apply(names.CALL_ON_RESERVED)
+        agent.apply(names.AGENT_ON_RESERVED, now)
         floor.note(call, now, f"{agent.id} {leg.attempt}")
         floor.explain(call, assignment.why)
         ring = floor.lines[call.queue].policy.ring_timeout_ms
@@ -99,8 +83,10 @@ class Offers:
 
     def _new_leg(self, call: Call, agent: Agent, attempt: int, now: Instant) -> Leg:
         """Join call and agent by a fresh leg."""
-        ensure(call.leg is None, f"call {call.id} would get a second agent, {agent.id}")
-        ensure(agent.leg is None, f"agent {agent.id} would get a second call, {call.id}")
+        if call.leg is not None:
+            raise InvariantBroken(f"call {call.id} would get a second agent, {agent.id}")
+        if agent.leg is not None:
+            raise InvariantBroken(f"agent {agent.id} would get a second call, {call.id}")
         leg = Leg(agent.id, attempt, now, self.floor.effect(), call.queue)
         call.legs.append(leg)
         call.attempt = max(call.attempt, attempt)
@@ -139,7 +125,7 @@ class Offers:
         floor = self.floor
         floor.by_effect.pop(leg.effect, None)
         agent = floor.agents[leg.agent]
-        agent.apply(_AGENT_ON_RINGING, now)
+        agent.apply(names.AGENT_ON_RINGING, now)
         self.set_ring_deadline(call, agent, now)
 
     def set_ring_deadline(self, call: Call, agent: Agent, now: Instant) -> None:
@@ -156,14 +142,15 @@ class Offers:
         floor.deadlines.cancel(("offer", agent.id))
         floor.by_effect.pop(leg.effect, None)
         leg.answered_at = when
-        call.apply(_CALL_ON_ANSWERED)
-        agent.apply(_AGENT_ON_ANSWERED, now)
+        call.apply(names.CALL_ON_ANSWERED)
+        agent.apply(names.AGENT_ON_ANSWERED, now)
         agent.rna_streak = 0
         call.final = None
+        call.settle()
         if call.answered_at is None:
             call.answered_at = when
         floor.note(call, when, agent.id)
-        floor.left_line(call, _WAY_ANSWERED, when)
+        floor.left_line(call, names.WAY_ANSWERED, when)
         floor.out.append(ConfirmPop(leg.effect, call.id, agent.id))
 
     # --- end without answer ---------------------------------------------------------------------
@@ -180,7 +167,7 @@ class Offers:
         call.leg = agent.leg = agent.call = None
         floor.deadlines.cancel(("offer", agent.id))
         floor.by_effect.pop(leg.effect, None)
-        agent.apply(_AGENT_ON_RELEASED, now)
+        agent.apply(names.AGENT_ON_RELEASED, now)
         floor.out.append(WithdrawPop(leg.effect, call.id, agent.id, outcome))
         return agent
 
@@ -191,14 +178,19 @@ class Offers:
         if outcome in _UNANSWERED:
             self.penalise(agent, now)
         elif outcome in _BAD_PHONE:
-            if outcome is _OUTCOME_DOUBLE_BOOKED:
+            if outcome is names.OUTCOME_DOUBLE_BOOKED:
                 floor.count("double_booked")
             agent.resting = True
             floor.deadlines.set(("rest", agent.id), now + floor.policy.phone_rest_ms)
-        if outcome is _OUTCOME_CALLER_GONE:
-            call.apply(_CALL_ON_GONE_SOON)
+        if outcome is names.OUTCOME_CALLER_GONE:
+            call.apply(names.CALL_ON_GONE_SOON)
             call.left_at = when
             floor.note(call, when, "caller gone")
+        elif call.transfer is TransferState.HANDED:
+            # not to the line: the dialplan now rings whoever handed the call on
+            call.settle()
+            call.apply(CallSignal.GONE_SOON)
+            floor.note(call, when, f"{agent.id} {outcome.value}, back to who handed it on")
         else:
             call.skip = (*[a for a in call.skip if a != agent.id], agent.id)
             self._wait_again(call, f"{agent.id} {outcome.word}", when, now)
@@ -248,7 +240,7 @@ class Offers:
         self.floor.settle(agent, now)
 
     def _wait_again(self, call: Call, detail: str, when: Instant, now: Instant) -> None:
-        call.apply(_CALL_ON_RETURNED)
+        call.apply(names.CALL_ON_RETURNED)
         self.floor.note(call, when, detail)
         self.floor.to_line(call, now)
 
@@ -319,14 +311,15 @@ class Offers:
         leg.outcome = "answered"
         call.leg = None
         call.by = by
+        call.settle()
         call.apply(signal)
         floor.note(call, when, f"talk with {leg.agent} over, by {by.word}")
         agent = floor.agents[leg.agent]
         agent.leg = leg
-        agent.apply(_AGENT_ON_TALK_OVER, now)
+        agent.apply(names.AGENT_ON_TALK_OVER, now)
         call.wrapping += 1
         span = floor.line(call.queue).policy.wrap_up_ms
-        if span <= 0 or agent.status is _STATUS_LOGGED_OUT:
+        if span <= 0 or agent.status is names.STATUS_LOGGED_OUT:
             self._finish_wrap_up(agent, now, now)
             return
         self._open_wrap_up(agent, floor.effect(), now + span)
@@ -367,7 +360,7 @@ class Offers:
         floor = self.floor
         leg, agent.leg = agent.leg, None
         call_id, agent.call = agent.call, None
-        agent.apply(_AGENT_ON_WRAP_UP_OVER, now)
+        agent.apply(names.AGENT_ON_WRAP_UP_OVER, now)
         call = None if call_id is None else floor.find_call(call_id)
         if call is not None and leg is not None and leg.ended_at is not None:
             leg.acw_ms = max(0, when - leg.ended_at)

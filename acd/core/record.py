@@ -20,7 +20,7 @@ LOCKED = False
 """Whether assigning to a field of a record raises. Set it before the core's records are imported."""
 
 
-def dataclass(*, frozen: bool, slots: bool) -> Callable[[type[T]], type[T]]:
+def dataclass(*, frozen: bool = False, slots: bool = False) -> Callable[[type[T]], type[T]]:
     """Stand in for `dataclasses.dataclass` where records are made; see the module's text."""
 
     def make(cls: type[T]) -> type[T]:

@@ -41,6 +41,15 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Swap:
+    """Somebody takes over for a while, by the subscriber's own word."""
+
+    person: str
+    start: Instant
+    end: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class Rotation:
     """People who take turns. The hand-over is at `hand_over` minutes of the local day, every `every_days`."""
 
@@ -51,6 +60,8 @@ class Rotation:
     hand_over: int = 9 * 60
     instead: Mapping[dt.date, str] = field(default_factory=dict)
     """Exceptions: who takes the turn that begins on that day."""
+    swaps: tuple[Swap, ...] = ()
+    """Exceptions for a span of time; the last one made wins, also over `instead`."""
 
     def order(self, at: Instant, zone: ZoneInfo) -> tuple[str, ...]:
         """Return everybody in the order in which they are asked at an instant: whose turn it is first."""
@@ -62,7 +73,9 @@ class Rotation:
         turns = (today - self.starts).days // self.every_days
         turn = turns % len(self.people)
         order = self.people[turn:] + self.people[:turn]
-        special = self.instead.get(self.starts + dt.timedelta(days=turns * self.every_days))
+        special = next((s.person for s in reversed(self.swaps) if s.start <= at < s.end), None)
+        if special is None:
+            special = self.instead.get(self.starts + dt.timedelta(days=turns * self.every_days))
         if special is not None:
             order = (special, *(person for person in order if person != special))
         return order

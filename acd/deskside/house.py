@@ -29,9 +29,11 @@ from acd.deskside.cards import DeskCards, Reconciler
 from acd.deskside.cases import CaseDesk
 from acd.deskside.delivery import DeliveryWorker
 from acd.deskside.dossier import Dossiers
+from acd.deskside.firmpage import FirmPages
 from acd.deskside.inmail import InMails
 from acd.deskside.links import Links, read_secret
 from acd.deskside.public import DeskPublic
+from acd.deskside.swaps import Swaps
 from acd.ports import PortError
 
 if TYPE_CHECKING:
@@ -127,6 +129,7 @@ class DeskHouse:
         base = http.public_url or f"http://{http.host}:{http.port}"
         self.links = Links(read_secret(now.state_dir / LINKS_SECRET), base)
         normalise = partial(numberfacts.normalise, home_region=now.tree.centre.region)
+        self.swaps = Swaps(store, clock, lambda: config().projects)
         self.http = HttpDirectory()
         self.calendars = Calendars(self.projects, clock)
         self.dossiers = Dossiers(
@@ -147,12 +150,13 @@ class DeskHouse:
         self.inmails = InMails(store, clock, self.links, self.worker, self.cases)
         self.mail_ways = mail_ways(now, self.inmails.take)
         self.public = DeskPublic(store, clock, self.links, self.projects, self.cases)
+        self.firm = FirmPages(store, clock, self.links, self.projects, self.swaps)
         store.watchers.append(self.cards.watch)
         self._expire_at = 0
 
     def projects(self) -> Projects:
         """Return the projects in force."""
-        return self._config().projects
+        return self.swaps.projects()
 
     def _project_of(self, did: Did) -> Project | None:
         found = self._config().route(did)
@@ -202,6 +206,7 @@ class DeskHouse:
         kept: Projects | None = None
         while True:
             try:
+                await self.swaps.refresh()
                 if self.projects() is not kept:
                     current = self.projects()
                     await self._keep_versions(current)

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from acd.ports import Clock
 
 DAY_MS = 24 * HOUR_MS
-FIRM_DAYS = 31
-"""A subscriber's page shows the messages of so many days."""
 WORDS = {
     "ru": {
         "title": "Сообщение № {number}", "ask": "Подтвердить получение", "done": "Получение подтверждено: {who}",
@@ -83,7 +81,7 @@ class DeskPublic:
 
     async def case_of(self, number: str) -> dict[str, object] | None:
         """Return the case a number leads to: its own, or that of any card that hangs on it (003-05)."""
-        found = await self._store.writer.do(lambda db: case_store.case(db, number), urgent=True)
+        found = await self._store.read(lambda db: case_store.case(db, number))
         return case_data(found) if found else None
 
     async def change_case(
@@ -141,32 +139,6 @@ class DeskPublic:
                 when = f"{local(entry.at, owner.hours.zone):%d.%m.%Y %H:%M} " if owner else ""
                 lines.append(f"{when}{words.get(entry.event, entry.event)}")
         return Page(words["case"].format(number=case.number), tuple(lines), "", language)
-
-    async def firm(self, token: str) -> Page | None:
-        """Show a subscriber its own messages and open cases. None: not our token, or one that has run out.
-
-        The token names project and last day (`romashka~20800`, days since 1970) and opens nothing else.
-        """
-        thing = self._links.read("firm", token)
-        name, _, day = (thing or "").partition("~")
-        owner = self._projects().good.get(name)
-        now = self._clock.now()
-        if owner is None or not day.isdigit() or now > (int(day) + 1) * DAY_MS:
-            return None
-        since = now - FIRM_DAYS * DAY_MS
-        messages = await self._store.writer.do(lambda db: desk_store.messages(db, name, since))
-        cases = await self._store.writer.do(lambda db: case_store.cases(db, name))
-        language = self._language(name)
-        words = WORDS[language]
-        zone = owner.hours.zone
-        lines = [
-            f"{words['case'].format(number=c.number)}: {c.subject}. {words['state']}: {words[c.state.value]}"
-            for c in cases
-        ]
-        lines += [
-            f"{local(m.created_at, zone):%d.%m.%Y %H:%M} № {m.number} {m.subject}\n{m.body}" for m in messages
-        ]
-        return Page(owner.name, tuple(lines), "", language)
 
 
 def firm_thing(project: str, now: int, days: int) -> str:

@@ -120,11 +120,15 @@ async def _show(
             calls[len(calls) // 2].start_s, _kill_and_start, daemon, console
         )
     if not options.headless and sys.stdout.isatty():
-        return await _with_wallboard(spec, driver, calls)
-    columns = (TextColumn("calls"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+        return await _with_wallboard(spec, driver, calls, console)
+    with _progress(console) as progress:
         bar = progress.add_task("calls", total=len(calls))
         return await driver.make(calls, lambda: progress.advance(bar))
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("calls"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console)
 
 
 def _kill_and_start(daemon: DaemonProcess, console: Console) -> None:
@@ -133,16 +137,25 @@ def _kill_and_start(daemon: DaemonProcess, console: Console) -> None:
     daemon.start()
 
 
-async def _with_wallboard(spec: CentreSpec, driver: Driver, calls: Sequence[PlannedCall]) -> list[Truth]:
+async def _with_wallboard(
+    spec: CentreSpec, driver: Driver, calls: Sequence[PlannedCall], console: Console
+) -> list[Truth]:
+    """Show the wallboard while the calls last; who closes it earlier sees a bar for the rest, and may end that too."""
     from acd.wallboard.app import WallboardApp
     from acd.wallboard.source import HttpSource
 
     source = HttpSource(f"http://127.0.0.1:{spec.http_port}", spec.state_dir / "secrets" / "http-token")
     app = WallboardApp(source)
-    making = asyncio.create_task(driver.make(calls, lambda: None))
-    making.add_done_callback(lambda _task: app.exit())
-    await app.run_async()
-    return await making
+    with _progress(console) as progress:
+        progress.stop()  # the wallboard has the screen first
+        bar = progress.add_task("calls", total=len(calls))
+        making = asyncio.create_task(driver.make(calls, lambda: progress.advance(bar)))
+        making.add_done_callback(lambda _task: app.exit())
+        await app.run_async()
+        if not making.done():
+            console.print("The wallboard is closed; the calls go on to their end. Ctrl-C ends the demo now.")
+            progress.start()
+        return await making
 
 
 async def _settle(spec: CentreSpec, wanted: int) -> None:
@@ -218,12 +231,19 @@ def main(
     ] = False,
     headless: Annotated[bool, typer.Option("--headless", help="No wallboard.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="kill -9 the daemon in the middle.")] = False,
+    day: Annotated[
+        bool, typer.Option("--day", help="A scripted day of three firms: messages, mail, acknowledgement.")
+    ] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
     keep: Annotated[Path | None, typer.Option(help="Folder for everything the demo writes.")] = None,
 ) -> None:
     """Show real callers reaching agents through the router, live, and say how it went."""
     console = Console()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as Ctrl-C does: leave nothing behind
+    if day:
+        from simulator.centre.day import show
+
+        raise typer.Exit(0 if show(console, asterisk=asterisk, keep=keep) else 1)
     options = DemoOptions(calls, rate, agents, seed, asterisk, headless, json_file, keep, restart)
     figures = asyncio.run(demo(options, console))
     print_summary(figures, console)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acd.desk.inmail import MAX_TEXT, InMail, Kind, read
-from tests.desk.mails import bounce, reply
+from tests.adapters.mail_help import bounce, reply
 
 REFERENCE = f"17.{'a' * 32}"
 OURS = f"<{REFERENCE}@centre.example>"

@@ -14,7 +14,6 @@ from acd.adapters.store import audit, directory_store
 from acd.adapters.store.sqlite import SqliteStore
 from acd.config.loading import Config, load
 from acd.deskside.house import TROUBLES, DeskHouse
-from acd.deskside.public import firm_thing
 from tests.config.test_project_files import CONFIG, MINIMAL
 from tests.fakes.ports import FakeClock
 
@@ -80,17 +79,6 @@ async def test_every_version_in_force_is_kept_and_audited_and_a_broken_one_repla
 async def test_numbers_without_a_project_are_asked_of_our_own_cards(rig: Rig) -> None:
     assert (await rig.house.find("+7916", "7001"))["name"] == "by our own cards"  # type: ignore[arg-type]
     assert (await rig.house.find("+7916", "7050", "12*"))["name"] == ""  # type: ignore[arg-type]
-
-
-async def test_a_subscribers_link_shows_its_own_page_until_it_runs_out(rig: Rig) -> None:
-    """003-17: read only what is theirs."""
-    token = rig.house.links.url("firm", firm_thing("alfa", NOW, 1)).rpartition("/")[2]
-    page = await rig.house.public.firm(token)
-    assert page is not None
-    assert page.title == "Alfa"
-    assert await rig.house.public.firm(token.replace("alfa", "consul")) is None
-    rig.clock.time += 2 * 86_400_000
-    assert await rig.house.public.firm(token) is None
 
 
 def test_three_hundred_subscribers_are_read_in_seconds(tmp_path: Path) -> None:

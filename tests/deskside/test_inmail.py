@@ -19,8 +19,7 @@ from acd.desk.delivery import Rule
 from acd.deskside.cases import CaseDesk
 from acd.deskside.inmail import InMails
 from acd.ports import PortError
-from tests.adapters.mail_help import free_port
-from tests.desk.mails import bounce, reply
+from tests.adapters.mail_help import bounce, free_port, hand_over, reply
 from tests.deskside.test_delivery import DUTY, FIRM, Rig, rig
 
 __all__ = ["rig"]
@@ -55,18 +54,7 @@ class Inbox:
 
     async def put(self, raw: bytes) -> str:
         """Hand a mail over as a mail server does; return the last answer."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        await reader.readline()
-        lines = (b"LHLO mail.example", b"MAIL FROM:<>", b"RCPT TO:<desk@centre.example>", b"DATA")
-        for line in lines:
-            writer.write(line + b"\r\n")
-            while (answer := await reader.readline())[3:4] == b"-":
-                pass
-            assert answer[:1] in b"23", answer
-        writer.write(raw.replace(b"\r\n.", b"\r\n..") + b"\r\n.\r\n")
-        answer = await reader.readline()
-        writer.close()
-        return answer.decode()
+        return (await hand_over(self.port, [raw]))[0]
 
 
 def message_id(mail: EmailMessage) -> str:

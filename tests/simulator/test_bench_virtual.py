@@ -1,7 +1,12 @@
 """The benchmark measures what it says: the same model in every simulator."""
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
+from simulator.accelerator.build import ROOT, build
 from simulator.bench import virtual
 
 
@@ -26,9 +31,22 @@ def test_the_busy_day_is_the_one_of_the_issue() -> None:
 
 @pytest.mark.slow
 def test_all_decisions_of_the_busy_day_are_byte_equal_under_two_hash_seeds() -> None:
-    first, second = virtual.digest_under(1), virtual.digest_under(2)
+    first, second = (virtual.this_build(virtual.DIGEST, hash_seed) for hash_seed in (1, 2))
     assert first == second
     assert len(first) == 128
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1800)
+def test_compiled_and_plain_the_busy_day_is_byte_equal_and_compiled_is_faster() -> None:
+    """Decision 0151: minutes of a C compiler, so not in every run of the suite."""
+    path = f"{build(Path(sys.prefix) / 'acd-fast')}{os.pathsep}{ROOT}"
+    which = "from simulator.accelerator.build import in_use; print(in_use())"
+    assert virtual.output_of(which, 1, path) == "compiled"
+    assert virtual.output_of(virtual.DIGEST, 1, path) == virtual.plain_python(virtual.DIGEST, 2)
+    code = "from simulator.bench.virtual import run_ours, timed; print(timed(run_ours, 8.0, 1)[0])"
+    compiled, plain = (float(virtual.output_of(code, 1, where)) for where in (path, str(ROOT)))
+    assert compiled < plain / 2
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-from simulator.clock import VirtualClock
 from simulator.streams import Streams
 
 
@@ -47,12 +46,3 @@ def test_streams_do_not_depend_on_the_hash_seed() -> None:
 def test_a_negative_seed_is_refused() -> None:
     with pytest.raises(ValueError, match="zero or more"):
         Streams(-1)
-
-
-def test_the_virtual_clock_never_steps_back() -> None:
-    clock = VirtualClock(10)
-    clock.jump(10)
-    clock.jump(20)
-    assert clock.now() == 20
-    with pytest.raises(ValueError, match="step back"):
-        clock.jump(19)

@@ -215,6 +215,13 @@ def test_a_run_lasts_to_the_end_of_its_last_period() -> None:
     assert result.horizon_ms == 2 * HOUR_MS
 
 
+def test_virtual_time_never_steps_back() -> None:
+    world = World(centre(), "fifo", 1, callers=lambda _: [caller("x", 10), caller("y", 20)])
+    world.at(15_000, lambda _: world.at(14_999, print, "never printed"), None)
+    with pytest.raises(ValueError, match="virtual time cannot step back from 15000 to 14999"):
+        world.run()
+
+
 def test_an_engine_that_goes_in_circles_is_stopped() -> None:
     world = World(centre(), "fifo", 1, callers=lambda _: [caller("x", 10, talk_s=100), caller("y", 20)])
     world.matcher.next_check = lambda now: now  # type: ignore[method-assign]

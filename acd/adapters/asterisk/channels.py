@@ -14,6 +14,7 @@ from typing import Final
 
 from acd.adapters.asterisk import translate
 from acd.core import events as fact
+from acd.core import transfer_facts as handed
 from acd.core.events import EndedBy, Fact
 from acd.core.ids import AgentId, CallId
 from acd.wire.ami import AmiFrame
@@ -74,6 +75,8 @@ class Translator:
         self._offers: dict[CallId, tuple[AgentId, int]] = {}
         self._legs: dict[str, Leg] = {}
         self._own: dict[AgentId, set[str]] = {}
+        self._asked: dict[CallId, str] = {}
+        """The channel an agent asks while his caller hears music."""
         self._reachable: dict[AgentId, bool] = {}
         self._table: dict[str, Callable[[AmiFrame], tuple[Fact, ...]]] = {
             "UserEvent": self._user_event,
@@ -112,6 +115,11 @@ class Translator:
         """Return the caller's channel (its Uniqueid), None when it is gone or unknown."""
         return self._callers.get(call)
 
+    def call_of(self, uniqueid: str) -> CallId | None:
+        """Return the call of a caller's channel, or of an agent's leg."""
+        leg = self._legs.get(uniqueid)
+        return self._call_of.get(uniqueid) or (leg.call if leg is not None else None)
+
     def legs_of(self, call: CallId, agent: AgentId) -> list[str]:
         """Return the Uniqueids of this agent's legs that belong to this call or to nobody."""
         return [
@@ -120,9 +128,22 @@ class Translator:
             if leg.agent == agent and not leg.own and leg.call in (call, None)
         ]
 
+    def talk_leg(self, call: CallId, agent: AgentId) -> str | None:
+        """Return the agent's leg of this call, None when it is gone or unknown."""
+        found = (leg for leg in self._legs.values() if leg.agent == agent and leg.call == call)
+        return next(
+            (leg.uniqueid for leg in found if not leg.own and leg.uniqueid != self._asked.get(call)), None
+        )
+
+    def asked_leg(self, call: CallId) -> str | None:
+        """Return the channel of whom the agent asks while the caller hears music."""
+        return self._asked.get(call)
+
     def forget_channels(self) -> None:
         """The link was lost: nothing known about channels is sure any more."""
-        for memory in (self._callers, self._call_of, self._offers, self._legs, self._own, self._reachable):
+        for memory in (
+            self._callers, self._call_of, self._offers, self._legs, self._own, self._asked, self._reachable,
+        ):  # fmt: skip
             memory.clear()
 
     def adopt(
@@ -131,6 +152,7 @@ class Translator:
         offers: Mapping[CallId, tuple[AgentId, int]],
         legs: Iterable[Leg],
         reachable: Mapping[AgentId, bool],
+        asked: Mapping[CallId, str] | None = None,
     ) -> None:
         """Replace everything by what a snapshot showed."""
         self.forget_channels()
@@ -142,6 +164,7 @@ class Translator:
             if leg.own:
                 self._own.setdefault(leg.agent, set()).add(leg.uniqueid)
         self._reachable.update(reachable)
+        self._asked.update(asked or {})
 
     def event(self, frame: AmiFrame) -> tuple[Fact, ...]:
         """Translate one event. Never raises for what Asterisk says; nonsense is counted."""
@@ -160,18 +183,28 @@ class Translator:
             return ()
         for one in facts:
             self._learn(one, frame)
-        return facts
+        return (*facts, *(more for one in facts for more in self._taken_over(one)))
+
+    def _taken_over(self, one: Fact) -> tuple[Fact, ...]:
+        """A colleague who was asked now has the caller: his leg is no call of his own any more."""
+        if not isinstance(one, fact.OfferConfirmed):
+            return ()
+        leg = self._legs.get(self._asked.get(one.call, ""))
+        if leg is None or leg.agent != one.agent or not leg.own:
+            return ()
+        del self._asked[one.call]
+        leg.own, leg.call, leg.attempt = False, one.call, one.attempt
+        own = self._own.get(leg.agent, set())
+        own.discard(leg.uniqueid)
+        return () if own else (fact.OwnCallEnded(leg.agent, at=one.at),)
 
     def _learn(self, one: Fact, frame: AmiFrame) -> None:
+        self._learn_talk(one, frame)
         # Only notes written on the caller's own channel tell where the caller is; AcdAnswer, for
         # example, is written on the agent's.
         if isinstance(one, (fact.CallEntered, fact.CallQueued, fact.OfferConfirmed, fact.CallLeftToFallback)):
             if uniqueid := frame.get("Uniqueid"):
                 self._know_caller(one.call, uniqueid)
-        elif isinstance(one, fact.CallAnswered):
-            leg = self._our_leg(frame.get("Uniqueid"))  # AcdAnswer is written on the agent's leg
-            if leg is not None and leg.call == one.call:
-                leg.attempt, leg.talking = one.attempt, True
         elif isinstance(one, fact.CallEnded):
             self._forget_call(one.call)
         if isinstance(one, fact.OfferConfirmed):
@@ -181,6 +214,17 @@ class Translator:
             and self._offers.get(one.call, (None, 0))[1] == one.attempt
         ):
             self._offers.pop(one.call, None)
+
+    def _learn_talk(self, one: Fact, frame: AmiFrame) -> None:
+        """Note whose phone, by hanging up, ends a talk."""
+        if isinstance(one, fact.CallAnswered):
+            leg = self._our_leg(frame.get("Uniqueid"))  # AcdAnswer is written on the agent's leg
+            if leg is not None and leg.call == one.call:
+                leg.attempt, leg.talking = one.attempt, True
+        elif isinstance(one, (fact.CallTransferred, handed.ConsultStarted)):
+            # from now on the phone's hang-up may mean something else: the note says what
+            for leg in self._legs.values():
+                leg.talking = leg.talking and leg.call != one.call
 
     def _know_caller(self, call: CallId, uniqueid: str) -> None:
         before = self._callers.get(call)
@@ -199,6 +243,7 @@ class Translator:
         if uniqueid is not None:
             self._call_of.pop(uniqueid, None)
         self._offers.pop(call, None)
+        self._asked.pop(call, None)
 
     # --- channels ------------------------------------------------------------------------------
 
@@ -237,6 +282,11 @@ class Translator:
         if not uniqueid or uniqueid in self._call_of:
             return ()
         agent = self._agents.get(device_of(frame.get("DestChannel")))
+        parent = self._legs.get(frame.get("Uniqueid"))
+        if parent is not None and parent.call is not None and not parent.own:
+            self._asked[parent.call] = (
+                uniqueid  # the agent asks somebody; a colleague's phone is busy with it
+            )
         if call is not None and call in self._offers:
             # Our Dial. The offer names the agent even when the leg goes through a trunk.
             offered, attempt = self._offers[call]

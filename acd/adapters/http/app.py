@@ -11,7 +11,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 from starlette.routing import WebSocketRoute
 
-from acd.adapters.http import callback_routes, desk_routes, message_routes, pipe, views
+from acd.adapters.http import (
+    callback_routes,
+    desk_routes,
+    firm_routes,
+    message_routes,
+    phone_routes,
+    pipe,
+    sip_pipe,
+    transfer_routes,
+    views,
+)
 from acd.adapters.http.auth import Doorkeeper
 from acd.adapters.http.guard import Guard, HttpCounters
 from acd.adapters.http.metrics import CONTENT_TYPE, Metrics
@@ -35,13 +45,17 @@ def create_app(services: HttpServices, settings: HttpSettings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.include_router(router)
     app.include_router(message_routes.router)
+    app.include_router(transfer_routes.router)
+    app.include_router(phone_routes.router)
     app.include_router(callback_routes.router)
     app.include_router(desk_routes.router)
     app.include_router(desk_routes.cases)
+    app.include_router(firm_routes.router)
     app.add_api_route("/healthz", _healthz, methods=["GET"], include_in_schema=False)
     app.add_api_route("/readyz", _readyz, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False)
     app.router.routes.append(WebSocketRoute("/mqtt", pipe.mqtt))
+    app.router.routes.append(WebSocketRoute("/sip", sip_pipe.sip))
     if settings.desk is not None and settings.desk.is_dir():
         app.mount("/desk", StaticFiles(directory=settings.desk, html=True), name="desk")
         app.add_api_route("/", _to_desk, methods=["GET"], include_in_schema=False)

@@ -20,7 +20,6 @@ cases = APIRouter(prefix="/api/v1")
 
 TokenPath = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}\.[0-9a-f]{32}$")]
 NumberPath = Annotated[str, Path(pattern=r"^[0-9-]{5,20}$")]
-FirmPath = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,32}~[0-9]{1,9}\.[0-9a-f]{32}$")]
 _HEADERS = {"x-robots-tag": "noindex"}
 
 
@@ -58,15 +57,6 @@ async def acknowledge(request: Request, token: TokenPath) -> Response:
     """Somebody has the message."""
     try:
         return _html(await _desk(request).message(token, confirm=True))
-    except PortError:
-        raise HTTPException(503, "please try again in a moment") from None
-
-
-@router.get("/firm/{token}")
-async def firm(request: Request, token: FirmPath) -> Response:
-    """A subscriber's own messages and cases (003-17)."""
-    try:
-        return _html(await _desk(request).firm(token))
     except PortError:
         raise HTTPException(503, "please try again in a moment") from None
 

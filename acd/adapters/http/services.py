@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from acd.desk.forms import default_form
 from acd.desk.message import About, Message, compose
@@ -89,6 +89,9 @@ class DeskAnswers(Protocol):
     async def amend(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:
         """Write fields into a stored card the core no longer knows. Raises PortError."""
 
+    async def keep_draft(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:
+        """Make fields durable before the card is; False when the store refuses for the moment."""
+
 
 class _NoDesk:
     """The default form, nothing remembered."""
@@ -106,6 +109,33 @@ class _NoDesk:
 
     async def amend(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:  # noqa: ARG002
         return False
+
+    async def keep_draft(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:  # noqa: ARG002
+        return False
+
+
+class Phones(Protocol):
+    """Browser phones: where Asterisk's WebSocket is, and each agent's SIP password."""
+
+    @property
+    def websocket(self) -> str:
+        """Address, as ws://127.0.0.1:8089/ws."""
+
+    def password(self, agent: AgentId) -> str | None:
+        """Return the SIP password of the agent's endpoint; None: no phone in the page."""
+
+    def endpoint(self, agent: AgentId) -> str:
+        """Return the SIP user."""
+
+
+class TransferAnswers(Protocol):
+    """To whom a call may be handed. Both raise ValueError with a reason for the agent."""
+
+    def choices(self, agent: AgentId, call: CallId) -> Sequence[Mapping[str, object]]:
+        """Return kind, id, label, free and note of each target."""
+
+    def target(self, agent: AgentId, call: CallId, kind: str, name: str) -> str:
+        """Return what the switch calls this target."""
 
 
 class PublicPage(Protocol):
@@ -128,6 +158,47 @@ class PublicPage(Protocol):
         """Of the text."""
 
 
+class FirmView(Protocol):
+    """A subscriber's page, as plain parts."""
+
+    @property
+    def title(self) -> str:
+        """Heading."""
+
+    @property
+    def language(self) -> str:
+        """Of the text."""
+
+    @property
+    def words(self) -> Mapping[str, str]:
+        """What fields and buttons say."""
+
+    @property
+    def tables(self) -> Sequence[Any]:
+        """Each with title, columns, rows and the case numbers its rows lead to."""
+
+    @property
+    def swap(self) -> Any:
+        """What may be swapped; None: nothing."""
+
+    @property
+    def problem(self) -> str:
+        """Why the last wish was not done; empty: it was."""
+
+
+class FirmDesk(Protocol):
+    """A subscriber's own page. Pages are None for a token or case that is not its; all raise PortError."""
+
+    async def page(self, token: str) -> FirmView | None:
+        """Everything of this firm."""
+
+    async def case(self, token: str, number: str) -> FirmView | None:
+        """One of its cases."""
+
+    async def swap(self, token: str, wanted: dict[str, str]) -> FirmView | None:
+        """Change who is on call."""
+
+
 class PublicDesk(Protocol):
     """What links in messages open. Pages are None for a token that is not ours; all raise PortError."""
 
@@ -136,9 +207,6 @@ class PublicDesk(Protocol):
 
     async def case(self, token: str) -> PublicPage | None:
         """The state page of one case."""
-
-    async def firm(self, token: str) -> PublicPage | None:
-        """A subscriber's own page: its messages and cases, nobody else's."""
 
     async def case_of(self, number: str) -> Mapping[str, object] | None:
         """The case a quoted number leads to."""
@@ -178,9 +246,17 @@ class HttpServices:
     """Why this agent, why it waits: one line per decision; None for an unknown call."""
     pops: PopBook
     cards: CardQueries
+    call_of_channel: Callable[[str], str | None] = lambda _uniqueid: None
+    """The live call of a channel, by Asterisk's Uniqueid."""
     desk: DeskAnswers = field(default_factory=_NoDesk)
     public_desk: PublicDesk | None = None
     """Pages behind links in messages; None: no such pages."""
+    phones: Phones | None = None
+    """Phones in the page; None: none here."""
+    transfers: TransferAnswers | None = None
+    """Handing calls on; None: not here."""
+    firm_desk: FirmDesk | None = None
+    """Subscribers' own pages; None: no such pages."""
     open_broker: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] | None = None
     """A connection to the broker, for browsers' MQTT; None: no such door."""
     callbacks: CallbackBook | None = None

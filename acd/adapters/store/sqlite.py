@@ -8,11 +8,12 @@ import functools
 import os
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from acd.adapters.store import cards, journal_store, ledger_store, numbers, outbox, rebuild
+from acd.adapters.store import cards, drafts, journal_store, ledger_store, numbers, outbox, rebuild
 from acd.adapters.store.connection import as_port_error, wal_reset_warning
-from acd.adapters.store.spill import SPILL_BYTES, SpillFile
+from acd.adapters.store.reader import Reader
+from acd.adapters.store.spill import SPILL_BYTES, Ballast, SpillFile
 from acd.adapters.store.writer import Writer
 from acd.cards import card_json as cardjson
 from acd.cards import fold as cardfold
@@ -22,7 +23,7 @@ from acd.desk.ledger import LedgerRules, MissedCall
 from acd.ports import PortError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
     from pathlib import Path
 
     import aiosqlite
@@ -40,6 +41,8 @@ INTENT_LIMIT_S = 0.25
 """On a disk slower than this the row is given up: it explains a decision, and nothing waits for it."""
 CARD_LIMIT_S = 3.0
 PROBE_EVERY_S = 1.0
+BALLAST_EVERY_S = 60.0
+"""So often room for a ballast that was given up is looked for again."""
 REFILL_BELOW = numbers.BLOCK // 2
 
 
@@ -62,6 +65,7 @@ class SqliteStore:
 
     `destinations`: who gets an outbox message for every stored card; empty = nobody.
     `normalise` brings a caller's number into the one form by which it is found again.
+    `ballast_bytes`: room kept for cards when somebody else has filled the disk (failure mode 31).
     """
 
     def __init__(
@@ -73,10 +77,12 @@ class SqliteStore:
         ledger_rules: LedgerRules | None = None,
         normalise: Callable[[str], str] = str,
         spill_bytes: int = SPILL_BYTES,
+        ballast_bytes: int = 0,
         locking: bool = True,
     ) -> None:
         self.path = path
         self.writer = Writer(path, locking=locking)
+        self._reader = Reader(path)
         self.outbox = outbox.Outbox(self.writer)
         self.warning = wal_reset_warning()
         self.renumbered = 0
@@ -90,6 +96,11 @@ class SqliteStore:
         self._ledger_rules = ledger_rules or LedgerRules()
         self._normalise = normalise
         self._spill = SpillFile(path.with_name(path.name + ".spill"), spill_bytes)
+        self._ballast = Ballast(path.with_name(path.name + ".ballast"), ballast_bytes)
+        self._ballast_sought_at = 0.0
+        self._disk_full_seen = 0
+        self.ballast_given_up = False
+        """The disk was full and the room of the ballast went to the cards; not yet reserved again."""
         self._spilled = 0
         self._memory: deque[CallCard] = deque()
         self._spill_lock = asyncio.Lock()
@@ -107,6 +118,7 @@ class SqliteStore:
         try:
             with contextlib.suppress(OSError):  # without a spill file the memory backlog remains
                 self._spilled = len(await asyncio.to_thread(self._spill.open))
+            await self._inflate_ballast()
             await self._reserve_numbers()
             with contextlib.suppress(
                 PortError
@@ -125,6 +137,7 @@ class SqliteStore:
             self._task = None
         with contextlib.suppress(PortError):
             await self._replay()
+        await self._reader.close()
         await self.writer.close()
         self._spill.close()
 
@@ -158,6 +171,11 @@ class SqliteStore:
             if not error.retryable:
                 raise
             await self._keep_for_later(card)
+
+    async def keep_draft(self, call: str, fields: Sequence[tuple[str, str]]) -> None:
+        """Keep accepted fields of a card that is not written yet: the card takes them in. Raises PortError."""
+        now = self._clock.now()
+        await self._do(lambda db: drafts.put(db, call, fields, now), CARD_LIMIT_S)
 
     async def keep_agent(self, wish: KeepAgentStatus) -> None:
         """Remember the agent's status over restarts. Raises PortError."""
@@ -309,11 +327,22 @@ class SqliteStore:
 
     async def get(self, *, call: str = "", number: str = "") -> cards.StoredCard | None:
         """Return one card by call id or bare number. Raises PortError."""
-        return await self._do(lambda db: cards.get(db, call=call, number=number), CARD_LIMIT_S, urgent=True)
+        return await self.read(lambda db: cards.get(db, call=call, number=number))
 
     async def find(self, wanted: cards.CardFilter) -> list[cards.StoredCard]:
         """Return the cards that match, newest first. Raises PortError."""
-        return await self._do(lambda db: cards.find(db, wanted), CARD_LIMIT_S, urgent=True)
+        return await self.read(lambda db: cards.find(db, wanted))
+
+    async def read(self, job: Callable[[aiosqlite.Connection], Coroutine[Any, Any, T]]) -> T:
+        """Run a job that only reads, beside the writer: no commit stands before it. Raises PortError.
+
+        It sees everything whose write was answered before.
+        """
+        try:
+            async with asyncio.timeout(CARD_LIMIT_S):
+                return await self._reader.do(job)
+        except TimeoutError as error:
+            raise PortError(f"the database did not answer within {CARD_LIMIT_S} s", retryable=True) from error
 
     async def wipe_traces(self) -> bool:
         """After an erasure: empty the database's log and the spill file; return whether nothing is left there."""
@@ -331,7 +360,7 @@ class SqliteStore:
 
     async def _do(
         self,
-        job: Callable[[aiosqlite.Connection], Awaitable[T]],
+        job: Callable[[aiosqlite.Connection], Coroutine[Any, Any, T]],
         limit_s: float,
         *,
         urgent: bool = False,
@@ -355,7 +384,7 @@ class SqliteStore:
         if folded is not None:
             card = cardfold.completed(folded, card)
         given = cardfold.number_in(await journal_store.rows_of(db, card.call))
-        card = replace(card, number=given or card.number)
+        card = await drafts.completed(db, replace(card, number=given or card.number))
         written = await cards.write(db, card, self._tidy(card.ani), now)
         self.renumbered += written.renumbered
         if not written.changed:
@@ -433,6 +462,20 @@ class SqliteStore:
         with contextlib.suppress(PortError):
             self._numbers.add(await self.writer.do(numbers.reserve))
 
+    async def _give_up_ballast(self) -> None:
+        """Recordings and others have filled the disk: the cards get the room that was kept for them."""
+        with contextlib.suppress(OSError):
+            self.ballast_given_up |= await asyncio.to_thread(self._ballast.release)
+
+    async def _inflate_ballast(self) -> None:
+        """Reserve the ballast when it is wanted, not there, and the disk has room again."""
+        now = asyncio.get_running_loop().time()
+        if now < self._ballast_sought_at + BALLAST_EVERY_S and self._ballast_sought_at:
+            return
+        self._ballast_sought_at = now
+        with contextlib.suppress(OSError):
+            self.ballast_given_up &= not await asyncio.to_thread(self._ballast.inflate)
+
     async def _care(self) -> None:
         """Refill numbers when asked; probe a refusing database and replay, once a second."""
         while True:
@@ -443,6 +486,11 @@ class SqliteStore:
             self._wake.clear()
             if self.writer.trouble:
                 await asyncio.sleep(PROBE_EVERY_S)
+            if self.writer.disk_full > self._disk_full_seen:
+                self._disk_full_seen = self.writer.disk_full
+                await self._give_up_ballast()
+            elif not self.writer.trouble:
+                await self._inflate_ballast()
             if self._numbers.left <= REFILL_BELOW or self.writer.trouble:
                 await self._reserve_numbers()  # a real write, so it is the probe as well
             if (self._spilled or self._memory) and not self.writer.trouble:

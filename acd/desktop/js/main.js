@@ -8,6 +8,8 @@ import { CardForm } from "./form.js";
 import { listenToKeys, showKeys } from "./keys.js";
 import { Link } from "./link.js";
 import { Keeper } from "./keeper.js";
+import { Phone } from "./phone.js";
+import { Transfer } from "./transfer.js";
 import * as status from "./status.js";
 import * as words from "./words.js";
 import { word } from "./words.js";
@@ -22,6 +24,10 @@ const desk = { api: null, link: null, me: null, skew: 0, name: "", call: null, m
 
 const card = new CardForm(onTyped);
 const keeper = new Keeper({ onSent, onStored, onChange: drawDrafts, api: () => desk.api });
+const handOn = new Transfer({
+  api: () => desk.api, call: () => desk.call?.call, told: (text, kind) => toast(text, kind), askNow: () => desk.link?.askNow(),
+});
+const phone = new Phone({ api: () => desk.api, told: (text, kind) => toast(text, kind) });
 export const now = () => Date.now() + desk.skew;
 
 // --- in and out ----------------------------------------------------------------------------------
@@ -75,6 +81,7 @@ async function enter(agent, secret) {
     pop: onPop, state: onState, link: onLink, refused: () => leave(word("login_wrong")),
   });
   showIdle();
+  phone.start(agent);
   keeper.start(agent);
   return true;
 }
@@ -83,6 +90,7 @@ function leave(problem) {
   keep();
   desk.link?.stop();
   keeper.stop();
+  phone.stop();
   try { sessionStorage.removeItem("acd.session"); } catch { /* nothing kept */ }
   Object.assign(desk, { link: null, api: null, call: null, me: null });
   showLogin(problem);
@@ -448,7 +456,9 @@ function drawLink() {
 }
 
 function drawStatus() {
-  if (desk.api) status.draw(desk);
+  if (!desk.api) return;
+  status.draw(desk);
+  handOn.show(desk.call && !desk.call.past && desk.me?.call === desk.call.call ? desk.me : null);
 }
 
 function drawDrafts() {
@@ -479,6 +489,7 @@ function relabel() {
     option.textContent = option.value ? word(`reason_${option.value}`) : word("do_pause");
   }
   drawLink();
+  phone.relabel();
   if (!desk.api) return;
   drawStatus();
   drawDrafts();
@@ -521,7 +532,8 @@ function wire() {
   });
   listenToKeys({
     save: () => save(false), saveReady: () => save(!desk.call?.past), message: () => card.focusNext(desk.problems),
-    outcome: () => card.focusOutcome(), ready: toggleReady, identity, moreTime, phrase: (n) => card.phrase(n),
+    outcome: () => card.focusOutcome(), ready: toggleReady, identity,
+    phone: () => phone.key(), transfer: () => handOn.key(), back: () => handOn.back(), moreTime, phrase: (n) => card.phrase(n),
     draft: () => {
       const [next] = drafts.all(desk.api.agent);
       if (next && !desk.call) openDraft(next);

@@ -39,9 +39,6 @@ class FakeDesk:
     async def case(self, token: str) -> Page | None:
         return None
 
-    async def firm(self, token: str) -> Page | None:
-        return Page("Firm", ("one",)) if token.startswith("romashka~") else None
-
     async def case_of(self, number: str) -> dict[str, object] | None:
         return CASE if number == "123459" else None
 
@@ -88,10 +85,6 @@ async def test_looking_at_a_link_is_no_acknowledgement_and_all_text_is_escaped(
 )
 async def test_a_token_that_is_not_ours_opens_nothing(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.get(path)).status_code in {404, 422}
-
-
-async def test_a_subscriber_sees_its_own_page(client: httpx.AsyncClient) -> None:
-    assert (await client.get("/firm/romashka~20800." + "a" * 32)).status_code == 200
 
 
 async def test_a_refusing_store_asks_for_patience(client: httpx.AsyncClient, desk: FakeDesk) -> None:
