@@ -69,7 +69,7 @@ class CallbackTask(CallTask):
     def _number_note(self, kind: str, **fields: str) -> None:
         self.world.note(kind, self.channel, self.channel.variables.get("ACD_QUEUE", ""), "", fields)
 
-    async def _talk(self, phone: Phone, leg: Channel, attempt: str) -> tuple[str, str]:
+    async def talk(self, phone: Phone, leg: Channel, attempt: str) -> tuple[str, str]:
         world, variables = self.world, self.channel.variables
         if self._patience is not None:
             self._patience.cancel()
@@ -86,7 +86,7 @@ class CallbackTask(CallTask):
         by = "caller" if status in ("ANSWER", "NOANSWER") and not self._agent_left(phone) else "agent"
         variables["ACD_STAGE"] = "talk"
         self._hung_up_by = self._hung_up_by or by
-        self._drop_leg(phone, leg)
+        self.drop_leg(phone, leg)
         world.note(
             "AcdTalkEnd", self.channel, queue, phone.agent, {"attempt": attempt, "by": by, "stays": "0"}
         )
@@ -104,12 +104,12 @@ class CallbackTask(CallTask):
         agent_s = phone.talk_s if phone.talk_s is not None else float("inf")
         answers = number.answer_after_s is not None and number.answer_after_s <= ring_s
         wait_s = number.answer_after_s if answers and number.answer_after_s is not None else ring_s
-        if await self._sleep(min(wait_s, agent_s)) or agent_s < wait_s:
+        if await self.sleep(min(wait_s, agent_s)) or agent_s < wait_s:
             return "CANCEL"
         if not answers:
             return "NOANSWER"
         self._number_note("AcdNumberAnswer")
-        await self._sleep(min(number.talk_s, max(0.0, agent_s - wait_s)))
+        await self.sleep(min(number.talk_s, max(0.0, agent_s - wait_s)))
         return "ANSWER"
 
     def _end(self) -> None:

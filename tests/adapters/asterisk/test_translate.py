@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from acd.adapters.asterisk import translate
 from acd.adapters.asterisk.translate import note_of_user_event, note_to_facts
 from acd.core import events as fact
-from acd.core.callback_events import CallbackBegun, NumberCalled, NumberResult
 from acd.core import transfer_facts as handed
+from acd.core.callback_events import CallbackBegun, NumberCalled, NumberResult
 from acd.core.events import EndedBy, EndReason, OfferOutcome, QueuedWhy
 from acd.wire import ami
 from acd.wire.queue_log import parse_line
