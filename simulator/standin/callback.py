@@ -69,7 +69,11 @@ class CallbackTask(CallTask):
     def _number_note(self, kind: str, **fields: str) -> None:
         self.world.note(kind, self.channel, self.channel.variables.get("ACD_QUEUE", ""), "", fields)
 
-    async def talk(self, phone: Phone, leg: Channel, attempt: str) -> tuple[str, str]:
+    async def talk(
+        self, phone: Phone, leg: Channel, attempt: str, *, goes_on: bool = False
+    ) -> tuple[str, str]:
+        """The agent has answered: now the number is called."""
+        del goes_on  # a call-back is not joined on from a transfer here
         world, variables = self.world, self.channel.variables
         if self._patience is not None:
             self._patience.cancel()

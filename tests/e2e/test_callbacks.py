@@ -147,6 +147,8 @@ async def test_kill_9_at_any_moment_dials_nobody_twice(rig: Rig) -> None:
     await rig.until(lambda: task(rig)["state"] == "dialling", 20)
     rig.daemon.kill()
     rig.daemon.start()
+    await rig.daemon.ready()
+    await back_at_work(rig)  # killed so soon, the daemon may not have kept that they are back
     await rig.until(lambda: task(rig)["state"] == "recontacted", 60)
     assert rig.switch.dialled() == [ANI]
     assert rows(rig, "SELECT count(*) AS n FROM missed_dials WHERE outcome = 'answered'") == [{"n": 1}]
