@@ -246,13 +246,14 @@ def _recipient_faults(file: ProjectFile, rule: DeliveryEntry) -> Iterator[str]:
 
 
 def _reach(email: str, phone: str, channel: str) -> str:
-    return {"email": email, "sms": phone}.get(channel, "")
+    return {"email": email, "sms": phone, "call": phone}.get(channel, "")
 
 
 def _address_fault(address: str, channel: str) -> Iterator[str]:
     fits = {
         "email": "@" in address and "://" not in address,
         "sms": address.lstrip("+").isdigit(),
+        "call": address.lstrip("+").isdigit(),
         "webhook": address.startswith(("http://", "https://")),
     }
     if not fits[channel]:
