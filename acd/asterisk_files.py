@@ -13,6 +13,8 @@ from dataclasses import dataclass
 _ID = re.compile(r"[0-9A-Za-z]{1,32}\Z", re.ASCII)
 _TARGET = re.compile(r"[0-9A-Za-z_./@:&+-]{3,200}\Z", re.ASCII)
 
+_PREFIX = re.compile(r"\+?[0-9]{1,15}\Z", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class DialEntry:
@@ -29,6 +31,28 @@ class DialEntry:
         for value, pattern in ((self.agent, _ID), (self.target, _TARGET)):
             if not pattern.match(value):
                 raise ValueError(f"agent {self.agent!r}: {value!r} cannot stand in a dialplan file")
+
+
+def outside_file(prefixes: Iterable[str], target: str) -> str:
+    """Return `acd-outside.conf`: the only outside numbers a call can be handed to (toll fraud, security 8).
+
+    Args:
+        prefixes: what an allowed number begins with, as `+7495`; digits with or without a plus.
+        target: what Dial() gets; `{number}` in it is the number, filtered to digits and plus.
+
+    Raises ValueError for a prefix or target that could mean something else in the dialplan.
+    """
+    number = "${FILTER(0-9+,${EXTEN}):0:20}"
+    if not _TARGET.match(target.replace("{number}", "0")):
+        raise ValueError(f"{target!r} cannot stand in a dialplan file")
+    lines = ["; generated: one pattern per outside prefix a call may be handed to", "[acd-outside]"]
+    for prefix in prefixes:
+        if not _PREFIX.match(prefix):
+            raise ValueError(f"prefix {prefix!r}: digits, with or without a plus in front")
+        lines.append(f"exten => _{prefix}.,1,Set(ACD_DIAL={target.replace('{number}', number)})")
+        lines.append(" same => n,Return()")
+    lines.append("exten => i,1,Return()")
+    return "\n".join(lines) + "\n"
 
 
 def agent_files(entries: Iterable[DialEntry]) -> dict[str, str]:

@@ -42,6 +42,7 @@ from acd.deskside.callback_line import RouterLine
 from acd.deskside.callbacks import CallbackDialler
 from acd.deskside.house import DeskHouse
 from acd.deskside.side import DeskSide
+from acd.deskside.transfers import TransferDesk
 from acd.door import Door, LastTalks
 from acd.factlog import FactLog
 from acd.journalfeed import JournalFeed
@@ -85,6 +86,7 @@ class House:
             config.path(config.tree.store.path),
             clock,
             destinations=("webhook",) if config.tree.webhook else (),
+            ballast_bytes=config.tree.store.ballast_mib * 2**20,
             normalise=partial(numberfacts.normalise, home_region=config.tree.centre.region),
             ledger_rules=ledger_rules(config.tree.callbacks, config.tree.centre.region),
         )
@@ -176,7 +178,7 @@ class House:
         self.runner.observe(door.observe)
         watches: dict[str, DoorWatch | DiskWatch | ClockWatch] = {
             "door": door,
-            "disk": DiskWatch(self.config.state_dir),
+            "disk": DiskWatch(self.config.state_dir, ballast_given_up=lambda: self.store.ballast_given_up),
         }
         if isinstance(self.clock, SystemClock):
             watches["clock"] = ClockWatch(self.clock.wall_drift_ms)
@@ -240,6 +242,7 @@ class House:
             pops=self.book,
             cards=Cards(self.store),
             desk=self.page,
+            transfers=TransferDesk(lambda: self.config, self.snapshot, self._project),
             public_desk=self.desk.public if self.desk else None,
             firm_desk=self.desk.firm if self.desk else None,
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),

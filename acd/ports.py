@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         OpenWrapUp,
         SendToFallback,
         ShowPop,
+        TransferCall,
         WithdrawPop,
     )
     from acd.core.events import Fact, LiveAgent
@@ -71,6 +72,9 @@ class Switch(Protocol):
 
     async def hang_up_stray_leg(self, wish: HangUpStrayLeg) -> None:
         """Hang up an agent's leg that has no caller."""
+
+    async def transfer(self, wish: TransferCall) -> None:
+        """Hand a talk on, let the agent ask somebody first, or end the asking."""
 
 
 class ScreenPop(Protocol):

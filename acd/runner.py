@@ -126,6 +126,7 @@ class Runner:
             wish.Announce: lambda w: self._command(self._switch.announce, w),
             wish.OfferCallback: lambda w: self._command(self._switch.offer_callback, w),
             wish.HangUpStrayLeg: lambda w: self._command(self._switch.hang_up_stray_leg, w),
+            wish.TransferCall: lambda w: self._command(self._switch.transfer, w),
             wish.AskForSync: lambda _w: ask_sync(),
             wish.KeepAgentStatus: self._keep_agent,
             wish.WriteCallCard: lambda w: self._keep(lambda x: self._store.write_card(x.card), w),

@@ -69,8 +69,13 @@ class DoorWatch:
 class DiskWatch:
     """Free space where cards and state are kept."""
 
-    def __init__(self, where: Path, share: float = DISK_SHARE) -> None:
-        self._where, self._share = where, share
+    def __init__(
+        self,
+        where: Path,
+        share: float = DISK_SHARE,
+        ballast_given_up: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._where, self._share, self._ballast_given_up = where, share, ballast_given_up
 
     @property
     def trouble(self) -> str:
@@ -79,11 +84,13 @@ class DiskWatch:
             about = os.statvfs(self._where)
         except OSError as error:
             return f"the disk with the cards cannot be seen: {error.strerror}"
-        if not about.f_blocks or about.f_bavail >= about.f_blocks * self._share:
+        given_up = self._ballast_given_up()
+        if not about.f_blocks or (about.f_bavail >= about.f_blocks * self._share and not given_up):
             return ""
         return (
             f"the disk with the cards is nearly full: {about.f_bavail / about.f_blocks:.0%} free "
             f"({about.f_bavail * about.f_frsize // 2**20} MiB); calls are routed all the same"
+            + ("; cards use the room that was kept for them: make space now" if given_up else "")
         )
 
 

@@ -50,6 +50,14 @@ ACD_MS = "ACD_MS"  # epoch milliseconds of the AcdQueued note, the same in journ
 ACD_GOSUB = "ACD_GOSUB"  # 1 = the call came through context acd: Return() at the end, no Hangup()
 ACD_DIAL = "ACD_DIAL"  # dial string of the agent, set by context acd-agents
 ACD_PRESS1 = "ACD_PRESS1"  # 1 = the agent must press 1 to accept (PSTN)
+ACD_LEG = "ACD_LEG"  # channel name of the agent's leg in the running talk
+ACD_BACK = "ACD_BACK"  # agent who handed the call on: rung again when the target fails
+ACD_CONSULT = "ACD_CONSULT"  # whom the agent asks while the caller hears music: agent_<id>, out_<number>
+ACD_CONSULTED = "ACD_CONSULTED"  # the same on the leg of the one who is asked
+ACD_JOIN = "ACD_JOIN"  # channel that wants to be joined with the waiting caller
+ACD_JOIN_AS = "ACD_JOIN_AS"  # agent: the consultation is over; target: the call is handed on
+ACD_JOIN_STATUS = "ACD_JOIN_STATUS"  # why it is over: DIALSTATUS, RETURNED, REJECTED, REFUSED, UNKNOWN_AGENT
+ACD_HOLD_MISSES = "ACD_HOLD_MISSES"  # looks at which the agent's leg was not there
 
 # --- call-backs: given with the Originate, filtered by acd-callback-out ------------------------------
 ACD_BACK_OF = "ACD_BACK_OF"  # id of the missed call; not empty = this call is a call-back of ours
@@ -67,12 +75,14 @@ ACD_RECORD = "ACD_RECORD"  # 1 = record talks (MixMonitor)
 ACD_ANNOUNCE_TURNS = "ACD_ANNOUNCE_TURNS"  # turns of 3 s between two announcement questions; default 10
 ACD_MAX_TURNS = "ACD_MAX_TURNS"  # turns of 3 s after which a call falls back whatever happens; default 600
 ACD_FALLBACK_S = "ACD_FALLBACK_S"  # seconds in the fallback queue before voicemail; default 60
+ACD_OUTSIDE_MAX = "ACD_OUTSIDE_MAX"  # calls to outside persons at a time; default 10
 ACD_VOICEMAIL_DIR = "ACD_VOICEMAIL_DIR"  # folder of voice messages, named by ACD_CALL
 ACD_OUT_TRUNK = "ACD_OUT_TRUNK"  # PJSIP endpoint through which numbers are called back; empty = none are
 ACD_OUT_ALLOWED = "ACD_OUT_ALLOWED"  # regular expression of numbers that may be called back
 ACD_OUT_APPROVED = "ACD_OUT_APPROVED"  # the same for numbers that a person approved
 
-STAGES = ("enter", "wait", "dial", "talk", "fallback", "done")
+STAGES = ("enter", "wait", "dial", "talk", "consult", "handed", "fallback", "done")
+"""consult: the agent asks somebody while the caller hears music; handed: with somebody who is no agent of ours."""
 
 CONTEXTS = (
     "acd-in",  # the door: Goto(acd-in,${EXTEN},1)
@@ -87,7 +97,12 @@ CONTEXTS = (
     "acd-agent-leg",  # b() pre-dial handler: headers on the agent's leg
     "acd-agent-answer",  # U() on answer: press 1, note
     "acd-features",  # agents' feature codes
-    "acd-transfer",  # where an agent's blind transfer leads (TRANSFER_CONTEXT)
+    "acd-outside",  # generated: one pattern per allowed outside prefix, sets ACD_DIAL
+    "acd-transfer",  # blind: extension agent_<id>, queue_<id> or out_<number> (TRANSFER_CONTEXT too)
+    "acd-consult",  # the caller's side of asking first; extension agent_<id> or out_<number>
+    "acd-consult-agent",  # the agent's side of it
+    "acd-consulted",  # the target's side, once the agent hung up
+    "acd-person-answer",  # U() of an outside person: card number, press 1
     "acd-callback",  # the callback offer spoken to a waiting caller
     "acd-callback-out",  # extension <call id>; only the originate user sends calls here
     "acd-callback-allowed",
@@ -112,7 +127,11 @@ NOTES: dict[str, tuple[str, ...]] = {
     "AcdAnswer": ("attempt",),  # written on the caller's channel side: agent and caller joined
     "AcdDialEnd": ("attempt", "status"),  # status: DIALSTATUS, or DOUBLE, UNKNOWN_AGENT, REJECTED
     "AcdTalkEnd": ("attempt", "by", "stays"),  # by: caller, agent; stays: 1 = caller waits again
-    "AcdTransfer": ("to",),
+    "AcdConsult": ("to",),  # the agent asks somebody, the caller hears music
+    "AcdConsultAnswer": ("to",),  # written on the target's channel
+    "AcdConsultEnd": ("to", "status"),  # agent and caller are joined again
+    "AcdTransfer": ("to",),  # the talk with this agent is over, the call is handed on
+    "AcdTransferEnd": ("to", "status"),  # the target failed, or (OVER) the talk with an outside person ended
     "AcdFallback": ("why",),  # why: heartbeat, verdict, wish, max_wait, rule, voicemail
     "AcdFallbackAnswer": (),  # agent column: the member's name = agent id
     "AcdCallback": ("number",),

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,9 @@ PUBLISHED = SCENARIOS / "published"
 OK, DISAGREES, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
+OTHER_COMMANDS = {"learn": "simulator.learn", "replay": "simulator.replay", "fit": "simulator.fit"}
+
+
 class UsageError(Exception):
     """The command line asks for something that does not exist."""
 
@@ -55,14 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     console = Console(stderr=True)
     try:
-        if words[:1] == ["learn"]:
-            from simulator.learn import main as learn
-
-            return learn(words[1:])
-        if words[:1] == ["replay"]:
-            from simulator.replay import main as replay
-
-            return replay(words[1:])
+        if words[:1] and words[0] in OTHER_COMMANDS:
+            command = import_module(OTHER_COMMANDS[words[0]]).main
+            return int(command(words[1:]))
         return _run(_parser().parse_args(words), words, console)
     except (ConfigError, UsageError, PlotsMissingError, OSError) as error:
         console.print(f"simulate: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
@@ -81,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="simulate",
         description="Run a centre in virtual time through the production router and report with intervals.",
         epilog=f"Ready scenarios: {', '.join(path.stem for path in sorted(SCENARIOS.glob('*.yaml')))}."
-        " Also: simulate learn --help, simulate replay --help.",
+        " Also: simulate learn --help, simulate replay --help, simulate fit --help.",
     )
     parser.add_argument("scenario", nargs="?", help="a scenario file, or the name of a ready one")
     parser.add_argument(

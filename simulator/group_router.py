@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
-from acd.core.matcher import Assignment
+from acd.core.matcher import Assignment, Demand
 
 if TYPE_CHECKING:
     import random
@@ -146,6 +146,14 @@ class GroupRouter:
     def reserve_open(self, queue: QueueId) -> int:  # noqa: ARG002
         """No class is closed here."""
         return 0
+
+    def demand(self, agent: AgentId) -> Demand:  # noqa: ARG002
+        """This matcher prices nobody."""
+        return Demand()
+
+    def explain_reserve(self, queue: QueueId) -> str:  # noqa: ARG002
+        """Nothing opens or closes here."""
+        return ""
 
     def expected_wait_ms(self, queue: QueueId, place: int) -> Duration | None:  # noqa: ARG002 - published models announce nothing
         """Know none."""

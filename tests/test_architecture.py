@@ -25,6 +25,7 @@ CONFIG = {
     "acd.config",
     "acd.core.policy",
     "acd.core.rules",
+    "acd.core.capacity",
     "acd.core.ids",
     "acd.desk",
     "acd.snapshot_json",

@@ -253,6 +253,13 @@ def _transferred(call: _Call, row: JournalRow) -> None:
     call.note(row, "done", f"transferred to {row.fields.get('to', '')}")
 
 
+def _told(call: _Call, row: JournalRow) -> None:
+    """A step of handing on that only the history tells: it moves nothing."""
+    what = {"ACDCONSULT": "asks", "ACDCONSULTANSWER": "speaks with", "ACDCONSULTEND": "back from"}
+    words = (row.agent, what.get(row.kind, "target"), row.fields.get("to", ""), row.fields.get("status", ""))
+    call.note(row, "talking" if row.kind in what else "done", " ".join(word for word in words if word))
+
+
 def _fallback(call: _Call, row: JournalRow) -> None:
     if call.leg is not None:
         _close_leg(call, row.ms, OfferOutcome.CALLER_GONE.value)
@@ -347,6 +354,10 @@ _HANDLERS: dict[str, Callable[[_Call, JournalRow], None]] = {
     "ACDDIALEND": _dial_ended,
     "ACDTALKEND": _talk_ended,
     "ACDTRANSFER": _transferred,
+    "ACDCONSULT": _told,
+    "ACDCONSULTANSWER": _told,
+    "ACDCONSULTEND": _told,
+    "ACDTRANSFEREND": _told,
     "ACDFALLBACK": _fallback,
     "ACDFALLBACKANSWER": _fallback_answered,
     "ACDCALLBACK": _callback,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from acd.asterisk_files import DialEntry, agent_files
+from acd.asterisk_files import DialEntry, agent_files, outside_file
 from acd.config.loading import load
 from acd.config.strict_yaml import ConfigError
 from acd.core.ids import AgentId
@@ -22,7 +22,7 @@ def write(
         "config"
     ),
 ) -> None:
-    """Write acd-agents.conf and queues-members.conf; then: asterisk -rx 'dialplan reload', 'queue reload all'."""
+    """Write acd-agents.conf, acd-outside.conf and queues-members.conf; then: asterisk -rx 'dialplan reload', 'queue reload all'."""
     try:
         found = load(config)
     except ConfigError as wrong:
@@ -30,10 +30,14 @@ def write(
         raise typer.Exit(2) from None
     agents = [AgentId(name) for name in found.tree.agents]
     entries = [DialEntry(agent, found.dial(agent), found.press_one(agent)) for agent in agents]
-    for name, text in agent_files(entries).items():
+    files = agent_files(entries)
+    prefixes, trunk = found.tree.transfers.outside_prefixes, found.tree.asterisk.pstn_trunk
+    files["acd-outside.conf"] = outside_file(prefixes if trunk else (), f"PJSIP/{{number}}@{trunk or 'none'}")
+    for name, text in files.items():
         try:
             (folder / name).write_text(text, encoding="utf-8")
         except OSError as failed:
             typer.echo(f"{folder / name}: {failed.strerror}; may this user write there?", err=True)
             raise typer.Exit(2) from None
-        typer.echo(f"{folder / name}: {len(entries)} agents")
+        what = f"{len(prefixes)} outside prefixes" if name == "acd-outside.conf" else f"{len(entries)} agents"
+        typer.echo(f"{folder / name}: {what}")

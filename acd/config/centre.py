@@ -122,6 +122,17 @@ class Skill(Section):
     display_name: Name = Field(description="Shown to people")
 
 
+class CapacitySettings(Section):
+    """How much an agent may have in hand at once, by channel."""
+
+    calls: Annotated[Whole, Field(ge=1, le=1)] = Field(
+        default=1, description="Always 1: a call is exclusive, nothing else is given meanwhile"
+    )
+    written: Annotated[Whole, Field(ge=0, le=50)] = Field(
+        default=1, description="E-mails, messages and cases in hand; 0 for who only answers the phone"
+    )
+
+
 class AgentSettings(Section):
     """What may stand in agent_defaults and in every agent."""
 
@@ -133,6 +144,9 @@ class AgentSettings(Section):
     )
     reserve: Annotated[Whole, Field(ge=0, le=2)] = Field(
         default=0, description="0 front line; 1 and 2 only under load (001-08)"
+    )
+    capacity: CapacitySettings = Field(
+        default=CapacitySettings(), description="Work in hand at once, by channel"
     )
     language: Language | None = Field(
         default=None, description="Language of the agent's own prompts and screen"

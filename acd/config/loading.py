@@ -34,6 +34,7 @@ from acd.config.centre import (
     dial_string,
 )
 from acd.config.desk import Desk
+from acd.config.fitted import with_fitted
 from acd.config.numbers import normalise
 from acd.config.projects import Projects, Spoilt, without_broken
 from acd.config.relations import relations
@@ -46,6 +47,7 @@ from acd.config.system import (
     Log,
     Mqtt,
     Pops,
+    Transfers,
     Recording,
     Retention,
     Routing,
@@ -54,6 +56,7 @@ from acd.config.system import (
     Store,
     Webhook,
 )
+from acd.core.capacity import Capacity
 from acd.core.ids import AgentId, Did, QueueId, SkillId, SubscriberId
 from acd.core.policy import AgentPolicy, Policy, Promise, QueuePolicy, RoutingWeights, SkillNeed
 from acd.config.strict_yaml import ConfigError, Document, Problem, Section, check, merge, override, read, salvage
@@ -105,6 +108,7 @@ class Tree(Section):
     )
     recording: Recording = Field(default=Recording(), description="Conversations on disk")
     retention: Retention = Field(default=Retention(), description="How long what is kept")
+    transfers: Transfers = Field(default=Transfers(), description="Handing calls to outside numbers")
     pops: Pops = Field(default=Pops(), description="What an agent's screen shows")
     routing: Routing = Field(default=Routing(), description="The core's numbers")
     log: Log = Field(default=Log(), description="The daemon's log")
@@ -236,6 +240,11 @@ def _load(directory: Path, overrides: Iterable[str], spoilt: Spoilt) -> Config:
     if rest is not None:
         errors, warnings = relations(rest, document, left_out)
         problems += errors
+    if tree is not None:
+        routing, wrong, notes = with_fitted(tree.routing, directory, document)
+        tree = tree.model_copy(update={"routing": routing})
+        problems += wrong
+        warnings += notes
     if problems or tree is None:
         raise projects.error(_in_order(problems))
     tree = _with_defaults(tree)
@@ -360,6 +369,7 @@ def policy_of(tree: Tree) -> Policy:
             skills=tuple((SkillId(skill), level) for skill, level in agent.skills.items()),
             rna_limit=agent.rna_limit,
             reserve=agent.reserve,
+            capacity=Capacity(calls=agent.capacity.calls, written=agent.capacity.written),
         )
         for name, agent in tree.agents.items()
     )

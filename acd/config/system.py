@@ -10,10 +10,10 @@ import dataclasses
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, create_model, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, create_model, field_validator, model_validator
 
 from acd.core.policy import RoutingWeights
 from acd.config.strict_yaml import Flag, Number, Section, Whole
@@ -184,6 +184,9 @@ class Store(Section):
 
     path: Path = Field(default=Path("acd.db"), description="SQLite file")
     fact_log: Path = Field(default=Path("facts"), description="Directory of the fact log")
+    ballast_mib: Annotated[int, Field(ge=0, le=10_240)] = Field(
+        default=64, description="Room kept for cards when something else fills the disk, MiB; 0 = none"
+    )
 
 
 class Mqtt(Section):
@@ -264,6 +267,17 @@ class Pops(Section):
     )
 
 
+class Transfers(Section):
+    """To whom outside the centre a call may be handed. Without prefixes: to nobody."""
+
+    outside_prefixes: tuple[Annotated[str, Field(pattern=r"^\+?[0-9]{1,15}$")], ...] = Field(
+        default=(), description="What an allowed outside number begins with, as +7495; needs asterisk.pstn_trunk"
+    )
+    outside_per_hour: Annotated[Whole, Field(ge=0, le=1_000)] = Field(
+        default=30, description="Calls to outside numbers one agent may cause within an hour"
+    )
+
+
 class Log(Section):
     """The daemon's log."""
 
@@ -273,23 +287,79 @@ class Log(Section):
     format: Literal["json", "text"] = Field(default="json", description="json for machines, text for people")
 
 
+class Limit(NamedTuple):
+    """A sensible span of one weight, and what would happen beyond it."""
+
+    low: float
+    high: float
+    beyond: str
+
+
+WEIGHT_LIMITS: dict[str, Limit] = {
+    "urgency_hard": Limit(0, 10, "the promise would hardly count beside the hard limit"),
+    "urgency_age": Limit(0, 10, "calls would be served by age alone"),
+    "hard_limit_ms": Limit(1_000, 600_000, "every call, or none, would count as past the limit"),
+    "free_rate": Limit(0.01, 5, "a waiting call would count on agents who do not come, or on none"),
+    "urgency_allowance": Limit(0, 3, "the strictest promise would take every agent"),
+    "lost_cost": Limit(0, 100, "promises would no longer count"),
+    "patience_ms": Limit(1_000, 3_600_000, "every caller, or none, would be about to give up"),
+    "fair_wait_ms": Limit(10_000, 3_600_000, "age alone would decide at once, or nobody's long wait ever would"),
+    "hold_most_ms": Limit(0, 600_000, "a caller could wait ten minutes beside an idle agent"),
+    "debt_step": Limit(0, 5, "one missed call would turn the order over"),
+    "debt_cap": Limit(0.1, 1_000, "one subscriber behind would take every agent"),
+    "debt_floor": Limit(0, 50, "a subscriber ahead would be forgotten"),
+    "debt_memory": Limit(0, 1_000, "a good morning would excuse a bad day"),
+    "promise_margin": Limit(0, 0.9, "no miss at all would be allowed"),
+    "level": Limit(0, 100, "calls would wait rather than go to a good agent"),
+    "level_low": Limit(0, 1_000, "beginners would never get a call"),
+    "level_pickup": Limit(0, 10, "the best agent would leave long waits to others"),
+    "idle": Limit(0, 100, "levels and promises would no longer count"),
+    "sticky": Limit(0, 1_000, "the last agent would be taken at any price"),
+    "sticky_share": Limit(0, 1, "a call would be kept for its agent beyond its promise"),
+    "reserve": Limit(0, 100_000, "an opened reserve would never be used"),
+    "reserve_open_at": Limit(0, 10, "the reserve would open long after the promise is broken"),
+    "reserve_open_wait": Limit(0, 100, "the reserve would open only by callers already waiting"),
+    "reserve_open_ms": Limit(0, 600_000, "the reserve would come after the peak"),
+    "reserve_close_idle": Limit(1, 1_000, "the reserve would never go back"),
+    "reserve_close_ms": Limit(5_000, 3_600_000, "the reserve would flap, or never go back"),
+    "opportunity": Limit(0, 1_000, "every agent with a second skill would be kept idle"),
+    "opportunity_decay": Limit(0, 0.99, "many ready agents would be as dear as the last one"),
+    "opportunity_allowance": Limit(0, 3, "the strictest promise would take every agent"),
+    "blend": Limit(0, 1_000_000, "written work would never stop for calls"),
+    "hold_back": Limit(0, 1, "calls would wait beside idle agents"),
+    "hold_check_ms": Limit(100, 60_000, "a call held back would be looked at too often, or too late"),
+}
+
+
+def _within(name: str) -> AfterValidator:
+    limit = WEIGHT_LIMITS[name]
+
+    def check(value: float) -> float:
+        if not limit.low <= value <= limit.high:
+            raise ValueError(f"must be between {limit.low:g} and {limit.high:g}: beyond that {limit.beyond}")
+        return value
+
+    return AfterValidator(check)
+
+
 def _weights_model() -> type[Section]:
     """Make the model from the core's dataclass: names, defaults and meanings have one home."""
     kinds: dict[str, Any] = {
-        "float": Annotated[Number, Field(ge=0, le=1e6)],
-        "int": Annotated[Whole, Field(ge=0, le=3_600_000)],
-        "Duration": Annotated[Whole, Field(ge=0, le=3_600_000)],
+        "float": Number,
+        "int": Whole,
+        "Duration": Whole,
         "str": Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")],
         "bool": Flag,
     }
-    fields: dict[str, Any] = {
-        item.name: (
-            kinds[str(item.type)],
-            Field(default=item.default),
-        )
-        for item in dataclasses.fields(RoutingWeights)
-        if str(item.type) in kinds
-    }
+    fields: dict[str, Any] = {}
+    for item in dataclasses.fields(RoutingWeights):
+        kind = kinds[str(item.type)]
+        more: dict[str, Any] = {}
+        if item.name in WEIGHT_LIMITS:
+            limit = WEIGHT_LIMITS[item.name]
+            kind = Annotated[kind, _within(item.name)]
+            more = {"json_schema_extra": {"minimum": limit.low, "maximum": limit.high}}
+        fields[item.name] = (kind, Field(default=item.default, **more))
     made: type[Section] = create_model("Weights", __base__=Section, **fields)
     return made
 
@@ -301,6 +371,10 @@ class Routing(Section):
     """The core's numbers that belong to no single queue."""
 
     weights: Weights = Field(default=Weights(), description="Every number of the routing score")  # type: ignore[valid-type]
+    weights_file: Path = Field(
+        default=Path("weights.yaml"),
+        description="What `bin/simulate fit` wrote, beside this file; read when weights.auto is true",
+    )
     offer_confirm_ms: Milliseconds = Field(
         default=2_000, description="Wish sent, dialplan silent: offer again after this"
     )

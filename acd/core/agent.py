@@ -105,6 +105,7 @@ class Agent:
         "status_known",
         "status_since",
         "wrap_up_until",
+        "written",
     )
 
     def __init__(self, policy: AgentPolicy, now: Instant) -> None:
@@ -127,6 +128,8 @@ class Agent:
         self.call: CallId | None = None
         self.leg: Leg | None = None
         self.wrap_up_until: Instant | None = None
+        self.written: dict[str, Instant] = {}
+        """Written work in hand: its id, and since when."""
         self.handled = 0
         self.rna = 0
         self.rna_streak = 0

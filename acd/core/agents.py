@@ -14,6 +14,8 @@ from acd.core.events import (
     DeviceUnreachable,
     OwnCallEnded,
     OwnCallStarted,
+    WorkDone,
+    WorkTaken,
     WrapUpDone,
     WrapUpExtended,
 )
@@ -116,6 +118,23 @@ class AgentFacts:
             self.offers.extend_wrap_up(agent, fact.by_ms, now)
         else:
             self._illegal(agent, "wrap_up_extended")
+
+    # --- written work ---------------------------------------------------------------------------
+
+    def work_taken(self, fact: WorkTaken, now: Instant) -> None:
+        """A piece of written work is in hand; a call may still come and goes first."""
+        agent = self._agent(fact.agent)
+        if agent is None:
+            return
+        if fact.work not in agent.written and len(agent.written) >= agent.policy.capacity.written:
+            self.floor.count("written_work_beyond_capacity")
+        agent.written.setdefault(fact.work, happened(fact, now))
+
+    def work_done(self, fact: WorkDone, now: Instant) -> None:  # noqa: ARG002  same shape as all
+        """The piece is finished; told twice it changes nothing."""
+        agent = self._agent(fact.agent)
+        if agent is not None:
+            agent.written.pop(fact.work, None)
 
     # --- the phone ------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ the table is an illegal transition: the caller of `apply` counts it, and nothing
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from acd.core.callback_events import NumberResult
 from acd.core.events import EndedBy
@@ -90,6 +90,66 @@ CALL_TRANSITIONS: dict[tuple[CallState, CallSignal], CallState] = {
 }
 
 
+class TransferState(Enum):
+    """How far handing a call on has come."""
+
+    __hash__ = object.__hash__
+
+    NONE = ""
+    ASKED = "asked"
+    """Our wish is on its way to the switch."""
+    CONSULTING = "consulting"
+    """The target is rung; the caller hears music."""
+    CONSULT_TALK = "consult_talk"
+    """Agent and target speak; the caller hears music."""
+    HANDED = "handed"
+    """With the target, or on the way there; comes back to the agent when the target fails."""
+
+
+class TransferSignal(Enum):
+    """What can happen to handing a call on."""
+
+    __hash__ = object.__hash__
+
+    ASKED = "asked for"
+    REFUSED = "wish failed"
+    CONSULT = "target is rung"
+    ANSWERED = "target answered"
+    RETURNED = "agent and caller joined again"
+    HANDED = "talk with the agent over"
+    SETTLED = "somebody has the call, or it waits again"
+
+
+_T, _H = TransferState, TransferSignal
+
+TRANSFER_TRANSITIONS: dict[tuple[TransferState, TransferSignal], TransferState] = {
+    (_T.NONE, _H.ASKED): _T.ASKED,
+    (_T.ASKED, _H.ASKED): _T.ASKED,
+    (_T.ASKED, _H.REFUSED): _T.NONE,
+    (_T.NONE, _H.CONSULT): _T.CONSULTING,
+    (_T.ASKED, _H.CONSULT): _T.CONSULTING,
+    (_T.CONSULTING, _H.ANSWERED): _T.CONSULT_TALK,
+    (_T.CONSULTING, _H.RETURNED): _T.NONE,
+    (_T.CONSULT_TALK, _H.RETURNED): _T.NONE,
+    (_T.NONE, _H.HANDED): _T.HANDED,
+    (_T.ASKED, _H.HANDED): _T.HANDED,
+    (_T.CONSULTING, _H.HANDED): _T.HANDED,
+    (_T.CONSULT_TALK, _H.HANDED): _T.HANDED,
+    (_T.NONE, _H.SETTLED): _T.NONE,
+    (_T.ASKED, _H.SETTLED): _T.NONE,
+    (_T.CONSULTING, _H.SETTLED): _T.NONE,
+    (_T.CONSULT_TALK, _H.SETTLED): _T.NONE,
+    (_T.HANDED, _H.SETTLED): _T.NONE,
+}
+"""A pair that is not here is counted and changes nothing."""
+
+CONSULT_STATES = frozenset({TransferState.CONSULTING, TransferState.CONSULT_TALK})
+"""The caller hears music while the agent asks somebody."""
+
+
+_T_NONE: Final = TransferState.NONE
+
+
 class Leg:
     """One agent offer inside a call, while it may still change. Frozen into a `Segment` on the card."""
 
@@ -99,6 +159,7 @@ class Leg:
         "answered_at",
         "attempt",
         "confirmed_at",
+        "consult_over_at",
         "effect",
         "ended_at",
         "hold_ms",
@@ -131,6 +192,8 @@ class Leg:
         self.outcome = ""
         self.hold_ms: Duration = 0
         self.hold_since: Instant | None = None
+        self.consult_over_at: Instant = 0
+        """When the agent last came back from asking somebody: older news of it is late."""
         self.acw_ms: Duration = 0
 
     def stop_hold(self, at: Instant) -> None:
@@ -209,6 +272,9 @@ class Call:
         "stay_at",
         "sticky",
         "subscriber",
+        "transfer",
+        "transfer_effect",
+        "transfer_to",
         "waits_again",
         "wrapping",
     )
@@ -245,6 +311,8 @@ class Call:
         self.attempt = 0
         self.leg: Leg | None = None
         self.legs: list[Leg] = []
+        self.transfer, self.transfer_to = _T_NONE, ""  # agent_<id>, queue_<id> or out_<number>
+        self.transfer_effect: EffectId | None = None
         self.answered_at: Instant | None = None
         self.left: Left | None = None
         """How the present stay was counted, so that late news can correct the count."""
@@ -278,6 +346,22 @@ class Call:
         if following is None:
             return False
         self.state = following
+        return True
+
+    def settle(self) -> None:
+        """Somebody has the call, or it waits again: nothing is being handed on any more."""
+        if self.transfer is not _T_NONE:
+            self.hand(TransferSignal.SETTLED)
+
+    def hand(self, signal: TransferSignal) -> bool:
+        """Go on with handing the call on; False, and nothing changed, when the table has no such pair."""
+        following = TRANSFER_TRANSITIONS.get((self.transfer, signal))
+        if following is None:
+            return False
+        self.transfer = following
+        if following is TransferState.NONE:
+            self.transfer_to = ""
+            self.transfer_effect = None
         return True
 
     def describe(self, fact: CallQueued) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from acd.core import names
-from acd.core.call import Call, CallSignal, CallState, Leg
+from acd.core.call import Call, CallSignal, CallState
 from acd.core.cards import reason_by_state
 from acd.core.effects import HangUpStrayLeg, MoveToQueue, SendToFallback
 from acd.core.events import (
@@ -22,12 +22,9 @@ from acd.core.events import (
     CallLeftToFallback,
     CallQueued,
     CallRefused,
-    CallTransferred,
     CardFilled,
     EndedBy,
     EndReason,
-    HoldEnded,
-    HoldStarted,
     OfferConfirmed,
     OfferEnded,
     TalkEnded,
@@ -36,6 +33,7 @@ from acd.core.floor import happened
 from acd.core.ids import Ani, Did, EffectId
 from acd.core.late import Late
 from acd.core.offers import GIVEN_UP
+from acd.core.transfers import Transfers
 
 if TYPE_CHECKING:
     from acd.core.cards import Cards
@@ -48,13 +46,14 @@ if TYPE_CHECKING:
 class CallFacts:
     """Handlers of facts about calls."""
 
-    __slots__ = ("cards", "floor", "late", "offers")
+    __slots__ = ("cards", "floor", "late", "offers", "transfers")
 
     def __init__(self, floor: Floor, offers: Offers, cards: Cards) -> None:
         self.floor = floor
         self.offers = offers
         self.cards = cards
         self.late = Late(floor, cards)
+        self.transfers = Transfers(floor, offers, self.late)
 
     # --- the door and the line ------------------------------------------------------------------
 
@@ -117,6 +116,7 @@ class CallFacts:
         call.describe(fact)
         call.final = None
         call.left_at = None
+        call.settle()
         if fact.why is names.WHY_HEAD:
             call.order = -abs(call.order)
         if not moved:
@@ -192,7 +192,7 @@ class CallFacts:
         if leg is not None:
             if leg.agent != agent or leg.outcome != GIVEN_UP:
                 return False
-        elif attempt < call.attempt or call.state is names.CALL_DONE:
+        elif attempt < call.attempt or (call.state is names.CALL_DONE and not _handed_on(call)):
             return False
         if call.leg is not None and call.leg.confirmed_at is not None:
             return False
@@ -226,7 +226,7 @@ class CallFacts:
     def _answer_is_past(self, call: Call, fact: CallAnswered) -> bool:
         """Whether this answer happened before what we already know of the call."""
         if call.state is CallState.TALKING or call.state is CallState.DONE:
-            return fact.attempt < call.attempt or call.state is CallState.DONE
+            return fact.attempt < call.attempt or (call.state is CallState.DONE and not _handed_on(call))
         return fact.at is not None and call.queued_last is not None and fact.at < call.queued_last
 
     def _answered_after_end(self, call: Call, fact: CallAnswered, when: Instant) -> None:
@@ -269,43 +269,6 @@ class CallFacts:
             self.to_head(call, fact.by, when, now)
         else:
             self.offers.talk_over(call, names.CALL_ON_TALK_OVER, fact.by, when, now)
-
-    def hold_started(self, fact: HoldStarted, now: Instant) -> None:
-        """The caller hears music, not the agent."""
-        leg = self._talk_leg(fact.call, fact.agent)
-        if leg is not None and leg.hold_since is None:
-            leg.hold_since = happened(fact, now)
-
-    def hold_ended(self, fact: HoldEnded, now: Instant) -> None:
-        """They speak again."""
-        leg = self._talk_leg(fact.call, fact.agent)
-        if leg is not None:
-            leg.stop_hold(happened(fact, now))
-
-    def _talk_leg(self, call_id: CallId, agent: AgentId) -> Leg | None:
-        call = self._live(call_id)
-        leg = None if call is None else call.leg
-        if leg is None or leg.agent != agent or leg.answered_at is None:
-            self.floor.count("holds_without_talk")
-            return None
-        return leg
-
-    def transferred(self, fact: CallTransferred, now: Instant) -> None:
-        """The agent handed the caller on: from now on no talk is credited to this agent (row 23)."""
-        call = self._known(fact.call)
-        if call is None:
-            return
-        when = happened(fact, now)
-        if call.state is CallState.TALKING and call.leg is not None and call.leg.agent == fact.agent:
-            self.offers.talk_over(call, CallSignal.TALK_OVER, EndedBy.AGENT, when, now)
-        elif call.state is CallState.ENDED:
-            self.late.transferred(call, when, fact.to)
-            return
-        elif call.state is not CallState.DONE or not call.was_answered:
-            self._illegal(call, "transferred")
-            return
-        call.final = EndReason.TRANSFERRED
-        self.floor.note(call, when, f"transferred to {fact.to}")
 
     # --- leaving --------------------------------------------------------------------------------
 
@@ -457,6 +420,8 @@ class CallFacts:
             floor.deadlines.set(("offer", call.leg.agent), sooner)
         elif call.move_effect == effect:
             self.not_moved(call.id, now)
+        else:
+            self.transfers.wish_failed(call, effect)
 
     # --- helpers --------------------------------------------------------------------------------
 
@@ -474,3 +439,8 @@ class CallFacts:
 
     def _illegal(self, call: Call, what: str) -> None:
         self.floor.count(f"illegal_call_{call.state.value}_{what}")
+
+
+def _handed_on(call: Call) -> bool:
+    """Whether the talk ended by a transfer: then the dialplan dials the next agent without our offer."""
+    return call.final is EndReason.TRANSFERRED

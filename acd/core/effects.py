@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from acd.core.card import CallCard
     from acd.core.instant import Duration, Instant
+    from acd.core.transfer_facts import TransferHow
 else:
     from acd.core.record import dataclass
 
@@ -134,6 +135,17 @@ class HangUpStrayLeg:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferCall:
+    """Hand the call on, ask somebody first, or end the asking; `to` as in TransferAsked."""
+
+    effect: EffectId
+    call: CallId
+    agent: AgentId
+    how: TransferHow
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeepAgentStatus:
     """Remember the agent's status durably: it survives our restart."""
 
@@ -177,6 +189,7 @@ Effect: TypeAlias = (
     | Announce
     | OfferCallback
     | HangUpStrayLeg
+    | TransferCall
     | KeepAgentStatus
     | AskForSync
     | WriteCallCard

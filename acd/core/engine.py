@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from acd.core import callback_events, events, invariants
+from acd.core import callback_events, events, invariants, transfer_facts
 from acd.core.agents import AgentFacts
 from acd.core.call import CallState
 from acd.core.callbacks import CallbackFacts
 from acd.core.calls import CallFacts
+from acd.core.capacity import Room, room_for
 from acd.core.cards import Cards
 from acd.core.floor import Floor
-from acd.core.ids import CallId, QueueId
+from acd.core.ids import AgentId, CallId, QueueId
 from acd.core.offers import Offers
 from acd.core.rulebook import Rulebook
 from acd.core.simple_matcher import SimpleMatcher
@@ -71,6 +72,7 @@ class Engine:
     def _dispatch_table(self) -> dict[type, Callable[[Any, Instant], None]]:
         """Which method understands which fact. A fact without an entry is a programmer's error."""
         calls, agents, sync = self._calls, self._agents, self._sync
+        transfers = calls.transfers
         callbacks = self._callbacks
         return {
             events.CallEntered: calls.entered,
@@ -81,9 +83,14 @@ class Engine:
             events.CallAnswered: calls.answered,
             events.OfferEnded: calls.offer_ended,
             events.TalkEnded: calls.talk_ended,
-            events.HoldStarted: calls.hold_started,
-            events.HoldEnded: calls.hold_ended,
-            events.CallTransferred: calls.transferred,
+            events.HoldStarted: transfers.hold_started,
+            events.HoldEnded: transfers.hold_ended,
+            transfer_facts.TransferAsked: transfers.asked,
+            transfer_facts.ConsultStarted: transfers.consult_started,
+            transfer_facts.ConsultAnswered: transfers.consult_answered,
+            transfer_facts.ConsultEnded: transfers.consult_ended,
+            events.CallTransferred: transfers.transferred,
+            transfer_facts.TransferEnded: transfers.ended,
             events.CallLeftToFallback: calls.left_to_fallback,
             events.CallbackChosen: calls.callback_chosen,
             callback_events.CallbackBegun: callbacks.begun,
@@ -98,6 +105,8 @@ class Engine:
             events.WrapUpExtended: agents.wrap_up_extended,
             events.OwnCallStarted: agents.own_call_started,
             events.OwnCallEnded: agents.own_call_ended,
+            events.WorkTaken: agents.work_taken,
+            events.WorkDone: agents.work_done,
             events.DeviceReachable: agents.reachable,
             events.DeviceUnreachable: agents.unreachable,
             events.PolicyChanged: self._policy_changed,
@@ -174,6 +183,17 @@ class Engine:
             return tuple(known.explanation)
         waits = self._floor.matcher.explain(call, now)
         return (*known.explanation, *waits, *self._rulebook.explain(known, now))
+
+    def room_for(self, agent: AgentId, channel: str) -> Room:
+        """Whether this agent may be given one more piece of work of a channel (`calls`, `written`), and why.
+
+        Raises ValueError for an unknown channel.
+        """
+        known = self._floor.agents.get(agent)
+        if known is None:
+            return Room(allowed=False, why="unknown agent")
+        matcher = self._floor.matcher
+        return room_for(known, channel, matcher.demand(agent), self._floor.policy.weights.blend)
 
     def knows(self, call: CallId) -> bool:
         """Whether this call is live, or ended so lately that its card may still change here."""

@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from acd.core.callback_events import CallbackBegun, NumberCalled
 from acd.core.ids import AgentId, Ani, CallId, Did, EffectId, QueueId, SkillId, SubscriberId
 from acd.core.record import Worded
+from acd.core.transfer_facts import (
+    ConsultAnswered,
+    ConsultEnded,
+    ConsultStarted,
+    TransferAsked,
+    TransferEnded,
+)
 
 if TYPE_CHECKING:
     from dataclasses import dataclass
@@ -324,6 +331,24 @@ class DeviceUnreachable:
     at: Instant | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WorkTaken:
+    """The agent has a piece of written work in hand (e-mail, message, case)."""
+
+    agent: AgentId
+    work: str
+    at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkDone:
+    """The piece is finished or given back."""
+
+    agent: AgentId
+    work: str
+    at: Instant | None = None
+
+
 # --- system ------------------------------------------------------------------------------------
 
 
@@ -441,41 +466,15 @@ class WorldSynced:
     at: Instant | None = None
 
 
+# fmt: off
 Fact: TypeAlias = (
-    CallEntered
-    | CallQueued
-    | CallRefused
-    | OfferConfirmed
-    | AgentRinging
-    | CallAnswered
-    | OfferEnded
-    | TalkEnded
-    | HoldStarted
-    | HoldEnded
-    | CallTransferred
-    | CallLeftToFallback
-    | CallbackChosen
-    | CallbackBegun
-    | NumberCalled
-    | CallEnded
-    | CardFilled
-    | AgentLoggedIn
-    | AgentLoggedOut
-    | AgentPaused
-    | AgentResumed
-    | WrapUpDone
-    | WrapUpExtended
-    | OwnCallStarted
-    | OwnCallEnded
-    | DeviceReachable
-    | DeviceUnreachable
-    | PolicyChanged
-    | QueueOpened
-    | QueueClosed
-    | ClockWindow
-    | DeadlinePassed
-    | IntervalStarted
-    | WishFailed
-    | LinkLost
-    | WorldSynced
+      CallEntered | CallQueued | CallRefused | OfferConfirmed | AgentRinging | CallAnswered
+    | OfferEnded | TalkEnded | HoldStarted | HoldEnded | CallTransferred
+    | TransferAsked | ConsultStarted | ConsultAnswered | ConsultEnded | TransferEnded | CallLeftToFallback
+    | CallbackChosen | CallbackBegun | NumberCalled | CallEnded | CardFilled | AgentLoggedIn
+    | AgentLoggedOut | AgentPaused | AgentResumed | WrapUpDone | WrapUpExtended
+    | OwnCallStarted | OwnCallEnded | WorkTaken | WorkDone | DeviceReachable
+    | DeviceUnreachable | PolicyChanged | QueueOpened | QueueClosed | ClockWindow
+    | DeadlinePassed | IntervalStarted | WishFailed | LinkLost | WorldSynced
 )
+# fmt: on

@@ -13,7 +13,9 @@ from acd.core.debt import Debts
 from acd.core.ewt import ArrivalRate, WaitModel
 from acd.core.ids import SubscriberId
 from acd.core.instant import MINUTE_MS
+from acd.core.matcher import Demand
 from acd.core.policy import Policy, QueuePolicy
+from acd.core.reserve import FrontLine, Gate
 from acd.core.scoring import Score
 from acd.core.skills import Group, Line, LineKey, Place, Skills
 
@@ -46,6 +48,12 @@ class Indexes:
         self._woken: dict[Group, None] = {}
         self._held: dict[Line, None] = {}
         self._due: list[tuple[Instant, int, Line]] = []
+        self._open: dict[QueueId, int] = {}
+        self._gates: dict[QueueId, Gate] = {}
+        """Of queues some reserve can serve; they survive a reload."""
+        self._loaded: dict[Line, None] = {}
+        """Queues with a reserve whose front line changed."""
+        self._gates_due: dict[Line, Instant] = {}
         self._dues = 0
         self._entry_s: dict[CallId, float] = {}
         """What the rate of free agents promised each waiting call at its entry."""
@@ -73,10 +81,11 @@ class Indexes:
         self._debts.set_policy(policy.queues, weights)
         self._history.set_agents(tuple(a.id for a in policy.agents))
         self._skills.set_agents(policy.agents)
+        self._open = {q: line.reserve_open for q, line in self._queues.items() if line.reserve_open}
         self._queues = {}
         self._lines = {}
         self._where = {}
-        for index in (self._waiting, self._touched, self._held):
+        for index in (self._waiting, self._touched, self._held, self._loaded, self._gates_due):
             index.clear()
         self._woken.clear()
         self._due = []
@@ -105,7 +114,17 @@ class Indexes:
         line.scale = self._score.scale(queue)
         line.price = self._debts.price(queue.id)
         self._revalue(line)
+        if line.reserves:
+            self._set_gate(line, queue)
         return line
+
+    def _set_gate(self, line: Line, queue: QueuePolicy) -> None:
+        old = self._gates.get(queue.id)
+        gate = self._gates[queue.id] = old or Gate(line.reserves, queue.promise.threshold_ms)
+        gate.reserves, gate.threshold_ms = line.reserves, queue.promise.threshold_ms
+        line.gate = gate
+        line.reserve_open = min(self._open.get(queue.id, 0), line.reserves)
+        self._loaded[line] = None
 
     def _line(self, call: Waiting) -> Line:
         home = self._queues.get(call.queue)
@@ -155,6 +174,8 @@ class Indexes:
         self._where[call.call] = (line, line.add(call))
         self._waiting[line] = None
         self._touched[line] = None
+        if line.home.gate is not None:
+            self._loaded[line.home] = None
         if line.home.arrivals.add(call.entered_at, call.order):
             self._revalue(line.home)
         if not line.home.idle:
@@ -175,6 +196,8 @@ class Indexes:
         self._entry_s.pop(call, None)
         line, place = found
         line.remove(place)
+        if line.home.gate is not None:
+            self._loaded[line.home] = None
         if not line.calls:
             self._waiting.pop(line, None)
             self._held.pop(line, None)
@@ -210,6 +233,8 @@ class Indexes:
         for line in group.queues:
             line.idle += ready
             line.busy += busy
+            if line.gate is not None:
+                self._loaded[line] = None
             if priced:
                 self._revalue(line)
 
@@ -253,17 +278,59 @@ class Indexes:
     def open_reserve(self, queue: QueueId, upto: int, now: Instant) -> None:
         """A rule opens this queue's reserve up to that class; it closes by load like any other."""
         home = self._queues.get(queue)
-        if home is not None and min(upto, home.reserves) > home.reserve_open:
-            home.reserve_open = min(upto, home.reserves)
-            home.reserve_quiet_since = None
-            for line in self._waiting:
-                if line.home is home:
-                    self._look_again(now, line)
+        if home is not None and home.gate is not None and min(upto, home.reserves) > home.reserve_open:
+            home.reserve_open = home.gate.open_by_rule(upto, now)
+            self._loaded[home] = None
+            self._touch(home)
+
+    def _touch(self, home: Line) -> None:
+        """Look at every line of a queue in the next pass."""
+        self._touched.update((line, None) for line in self._waiting if line.home is home)
+
+    def _tend_gates(self, now: Instant) -> None:
+        """Open or close reserves where the front line changed, or time has come."""
+        tended, self._loaded = self._loaded, {}
+        tended.update((home, None) for home, due in self._gates_due.items() if due <= now)
+        for home in tended:
+            gate = home.gate
+            if gate is None:
+                continue
+            opened = gate.step(home.reserve_open, self._front(home, now), self._weights, now)
+            if opened > home.reserve_open:
+                self._touch(home)
+            home.reserve_open = opened
+            if gate.due is None:
+                self._gates_due.pop(home, None)
+            else:
+                self._gates_due[home] = gate.due
+
+    def _front(self, home: Line, now: Instant) -> FrontLine:
+        heads = [now - line.head().entered_at for line in self._waiting if line.home is home]
+        waits = sum(len(line.places) for line in self._waiting if line.home is home)
+        empty = not home.busy and not waits  # nobody at work and nobody calls: no load at all
+        predicted = 0.0 if home.idle or empty else 1000.0 * (waits + 1) / self._free_per_s(home)
+        return FrontLine(home.idle, max(heads, default=None), predicted)
 
     def reserve_open(self, queue: QueueId) -> int:
         """Return the highest reserve class that is open for this queue, 0 none."""
         home = self._queues.get(queue)
         return 0 if home is None else home.reserve_open
+
+    def demand(self, agent: AgentId) -> Demand:
+        """How much the phones need this agent: the prices of his queues, or the queue that calls upon him."""
+        group = self._skills.group_of.get(agent)
+        if group is None:
+            return Demand()
+        if group.reserve:
+            callers = (line.home for line in group.lines if line.home.reserve_open >= group.reserve)
+            home = next(callers, None)
+            return Demand(0.0, None if home is None else home.policy.id)
+        return Demand(self._weights.opportunity * sum(queue.value for queue in group.queues))
+
+    def explain_reserve(self, queue: QueueId) -> str:
+        """Say what opened or closed this queue's reserve last; empty if nothing did."""
+        gate = self._gates.get(queue)
+        return "" if gate is None else gate.why
 
     def expected_wait_ms(self, queue: QueueId, place: int, method: str = "calibrated") -> Duration | None:
         """Return the wait to expect at this place of the queue (1 is next); None for unknown queues.

@@ -45,6 +45,16 @@ class Assignment:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """How much the phones need one agent now."""
+
+    price: float = 0.0
+    """What it would cost the agent's queues to lose him for a while, in missed promises times c_o."""
+    called_by: QueueId | None = None
+    """The queue that calls upon this agent of the reserve."""
+
+
 class Matcher(Protocol):
     """What the engine needs of an assignment pass."""
 
@@ -86,6 +96,12 @@ class Matcher(Protocol):
 
     def reserve_open(self, queue: QueueId) -> int:
         """The highest reserve class that is open for this queue, 0 none."""
+
+    def demand(self, agent: AgentId) -> Demand:
+        """How much the phones need this agent; nothing for unknown ones."""
+
+    def explain_reserve(self, queue: QueueId) -> str:
+        """What opened or closed this queue's reserve last; empty if nothing did."""
 
     def expected_wait_ms(self, queue: QueueId, place: int) -> Duration | None:
         """Time still to wait at this place of the queue, 1 is next; None without an honest estimate."""

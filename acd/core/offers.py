@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from acd.core import names
 from acd.core.agent import AgentSignal, AgentState, AgentStatus
-from acd.core.call import CallSignal, CallState, Leg
+from acd.core.call import CallSignal, CallState, Leg, TransferState
 from acd.core.effects import AskForSync, CloseWrapUp, ConfirmPop, OfferCall, OpenWrapUp, ShowPop, WithdrawPop
 from acd.core.errors import InvariantBroken
 from acd.core.events import EndedBy, OfferOutcome
@@ -146,6 +146,7 @@ class Offers:
         agent.apply(names.AGENT_ON_ANSWERED, now)
         agent.rna_streak = 0
         call.final = None
+        call.settle()
         if call.answered_at is None:
             call.answered_at = when
         floor.note(call, when, agent.id)
@@ -185,6 +186,11 @@ class Offers:
             call.apply(names.CALL_ON_GONE_SOON)
             call.left_at = when
             floor.note(call, when, "caller gone")
+        elif call.transfer is TransferState.HANDED:
+            # not to the line: the dialplan now rings whoever handed the call on
+            call.settle()
+            call.apply(CallSignal.GONE_SOON)
+            floor.note(call, when, f"{agent.id} {outcome.value}, back to who handed it on")
         else:
             call.skip = (*[a for a in call.skip if a != agent.id], agent.id)
             self._wait_again(call, f"{agent.id} {outcome.word}", when, now)
@@ -305,6 +311,7 @@ class Offers:
         leg.outcome = "answered"
         call.leg = None
         call.by = by
+        call.settle()
         call.apply(signal)
         floor.note(call, when, f"talk with {leg.agent} over, by {by.word}")
         agent = floor.agents[leg.agent]

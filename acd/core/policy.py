@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from acd.core.capacity import Capacity
 from acd.core.ids import AgentId, QueueId, SkillId, SubscriberId
 from acd.core.instant import HOUR_MS, MINUTE_MS, SECOND_MS, Duration
 from acd.core.rules import Rule
@@ -72,6 +73,8 @@ class AgentPolicy:
     """After so many unanswered offers in a row: paused, reason RNA."""
     reserve: int = 0
     """0 front line; 1, 2: opened only by load (001-08)."""
+    capacity: Capacity = Capacity()
+    """How much written work beside the calls; a call itself is exclusive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +128,13 @@ class RoutingWeights:
     """What an agent of an opened reserve costs more than one of the front line."""
     reserve_open_at: float = 0.5
     """A reserve opens when a call nobody is ready for has waited this share of its threshold (001-08)."""
+    reserve_open_wait: float = 1.5
+    """It opens too when the wait predicted for whoever came now is so many thresholds ..."""
+    reserve_open_ms: Duration = 15 * SECOND_MS
+    """... for this long on end."""
     reserve_close_idle: int = 2
     """It closes when so many front-line agents were ready without a pause ..."""
-    reserve_close_ms: Duration = 1 * MINUTE_MS
+    reserve_close_ms: Duration = 3 * MINUTE_MS
     """... for this long."""
     opportunity: float = 8.9
     """c_o"""
@@ -135,6 +142,8 @@ class RoutingWeights:
     """d: each further ready agent makes the next one this much cheaper."""
     opportunity_allowance: float = 0.16
     """Exponent: how much a scarce allowance raises the price of the agents that serve it."""
+    blend: float = 0.2
+    """theta_b: an agent gets written work only while his opportunity cost for the phones is below this."""
     hold_back: float = 0.016
     """theta; 0 never holds an agent back."""
     hold_check_ms: Duration = 2 * SECOND_MS
@@ -143,7 +152,7 @@ class RoutingWeights:
     """recommended, fifo, level_first, strict_tier, delay_ratio, earliest_deadline, or a strategy
     of app_queue: leastrecent, fewestcalls, rrmemory, random, linear, ringall, wrandom."""
     auto: bool = False
-    """Fit the weights to this centre's own scenario with the simulator before using them."""
+    """Use the weights that `bin/simulate fit` found for this centre's own scenario (routing.weights_file)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from acd.core.deadlines import Deadlines
 from acd.core.ids import CallId
-from acd.core.matcher import Assignment, Waiting
+from acd.core.matcher import Assignment, Demand, Waiting
 
 if TYPE_CHECKING:
     from acd.core.ids import AgentId, QueueId, SkillId
@@ -200,6 +200,14 @@ class SimpleMatcher:
     def reserve_open(self, queue: QueueId) -> int:  # noqa: ARG002
         """No class is closed here."""
         return 0
+
+    def demand(self, agent: AgentId) -> Demand:  # noqa: ARG002
+        """This matcher prices nobody."""
+        return Demand()
+
+    def explain_reserve(self, queue: QueueId) -> str:  # noqa: ARG002
+        """Nothing opens or closes here."""
+        return ""
 
     def expected_wait_ms(self, queue: QueueId, place: int) -> Duration | None:  # noqa: ARG002
         """None: this matcher keeps no rates to estimate from."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from acd.core.instant import Duration, Instant
     from acd.core.matcher import Waiting
     from acd.core.policy import AgentPolicy, QueuePolicy
+    from acd.core.reserve import Gate
 
 TOP_LEVEL = 3
 """The level of a pair without any requirement, and the level from which the score counts down."""
@@ -126,6 +127,7 @@ class Line:
         "arrivals",
         "busy",
         "calls",
+        "gate",
         "groups",
         "home",
         "idle",
@@ -136,9 +138,7 @@ class Line:
         "price",
         "priority",
         "pull",
-        "reserve_due",
         "reserve_open",
-        "reserve_quiet_since",
         "reserves",
         "scale",
         "serial",
@@ -172,8 +172,8 @@ class Line:
         self.reserves = 0
         """The highest reserve class among agents who fit."""
         self.reserve_open = 0
-        self.reserve_due: Instant | None = None
-        self.reserve_quiet_since: Instant | None = None
+        """The class that is open for this queue (acd.core.reserve)."""
+        self.gate: Gate | None = None
 
     def fit(self, groups: Iterable[Group]) -> None:
         """Work out which of these groups fit at which stage, and tell those that do."""

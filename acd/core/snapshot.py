@@ -53,10 +53,20 @@ class AgentView:
     handled: int
     rna: int
     wrap_up_until: Instant | None = None
+    reserve: int = 0
+    """0 front line; 1, 2 reserve or back office, called upon by load (001-08)."""
+    written: int = 0
+    """Pieces of written work in hand."""
+    called: bool = False
+    """Of the reserve: a queue calls upon this agent now."""
     ready_ms: Duration = 0
     """Available and idle in the interval."""
     busy_ms: Duration = 0
     """Ring, talk, hold and wrap-up in the interval; occupancy = busy / (busy + ready)."""
+    transfer: str = ""
+    """How far handing on the call in talk is: asked, consulting, consult_talk; empty: not at all."""
+    transfer_to: str = ""
+    """agent_<id>, queue_<id> or out_<number>."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,10 @@ class QueueView:
     target_threshold_ms: Duration
     expected_wait_ms: Duration | None = None
     sum_hold_ms: Duration = 0
+    reserve_open: int = 0
+    """The reserve class called upon for this queue now, 0 none."""
+    reserve_why: str = ""
+    """What opened or closed the reserve last."""
     left_otherwise: int = 0
     """Overflowed, callback, refused after queueing or lost with the PBX: with answered, abandoned,
     fallback and those still in the line this adds up to offered."""

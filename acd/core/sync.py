@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from acd.core.agent import AgentSignal, AgentState, AgentStatus
-from acd.core.call import Call, CallSignal, CallState
+from acd.core.call import Call, CallSignal, CallState, TransferSignal, TransferState
 from acd.core.callbacks import mark_outbound
 from acd.core.effects import AskForSync
 from acd.core.events import CallEnded, EndedBy, EndReason, LinkLost, LiveAgent, LiveCall, WorldSynced
@@ -160,6 +160,15 @@ class Sync:
         self.offers.adopt(call, live.agent, live.attempt, now, now)
         return True
 
+    def _consult(self, call: Call, live: LiveCall, now: Instant) -> bool:
+        changed = self._talk(call, live, now)
+        if call.transfer is not TransferState.NONE or call.leg is None:
+            return changed
+        call.hand(TransferSignal.CONSULT)
+        if call.leg.hold_since is None:
+            call.leg.hold_since = now
+        return True
+
     def _talk(self, call: Call, live: LiveCall, now: Instant) -> bool:
         if live.agent is None:
             return False
@@ -232,6 +241,8 @@ _STAGES = {
     "wait": Sync._wait,  # noqa: SLF001
     "dial": Sync._dial,  # noqa: SLF001
     "talk": Sync._talk,  # noqa: SLF001
+    "consult": Sync._consult,  # noqa: SLF001
+    "handed": Sync._done,  # noqa: SLF001
     "fallback": Sync._fallback,  # noqa: SLF001
     "done": Sync._done,  # noqa: SLF001
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from acd.core.agent import AgentState
 from acd.core.call import CallState
 from acd.core.snapshot import AgentView, CallView, QueueView, Snapshot
 from acd.core.tally import Way
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from acd.core.floor import Floor, Line
     from acd.core.ids import QueueId
     from acd.core.instant import Duration, Instant
+    from acd.core.matcher import Matcher
 
 _IN_LINE = (CallState.WAITING, CallState.OFFERING)
 _OTHERWISE = (Way.OVERFLOWED, Way.CALLBACK, Way.REFUSED, Way.PBX_FAILED)
@@ -39,7 +41,7 @@ def take_snapshot(floor: Floor, now: Instant) -> Snapshot:
         now=now,
         synced=floor.synced,
         calls=tuple(call_view(floor, call, now) for call in floor.calls.values()),
-        agents=tuple(_agent_view(agent, now) for agent in floor.agents.values()),
+        agents=tuple(_agent_view(floor, agent, now) for agent in floor.agents.values()),
         queues=tuple(
             _queue_view(
                 id_,
@@ -49,6 +51,7 @@ def take_snapshot(floor: Floor, now: Instant) -> Snapshot:
                 talking.get(id_, 0),
                 # for whoever came now: behind those without an agent; an offered caller has his
                 floor.matcher.expected_wait_ms(id_, without_agent.get(id_, 0) + 1),
+                floor.matcher,
             )
             for id_, line in floor.lines.items()
         ),
@@ -90,7 +93,9 @@ def call_view(floor: Floor, call: Call, now: Instant) -> CallView:
     )
 
 
-def _agent_view(agent: Agent, now: Instant) -> AgentView:
+def _agent_view(floor: Floor, agent: Agent, now: Instant) -> AgentView:
+    call = floor.calls.get(agent.call) if agent.call is not None else None
+    talk = call if call is not None and call.leg is agent.leg and agent.state is AgentState.TALKING else None
     ready_ms, busy_ms = agent.accounted(now)
     return AgentView(
         agent=agent.id,
@@ -105,11 +110,27 @@ def _agent_view(agent: Agent, now: Instant) -> AgentView:
         wrap_up_until=agent.wrap_up_until,
         ready_ms=ready_ms,
         busy_ms=busy_ms,
+        transfer="" if talk is None else talk.transfer.value,
+        transfer_to="" if talk is None else _without_number(talk.transfer_to),
+        reserve=agent.policy.reserve,
+        written=len(agent.written),
+        called=agent.policy.reserve > 0 and floor.matcher.demand(agent.id).called_by is not None,
     )
 
 
+def _without_number(target: str) -> str:
+    """An outside person's number is nobody's business but the switch's: the state is retained by brokers."""
+    return "out" if target.startswith("out_") else target
+
+
 def _queue_view(
-    id_: QueueId, line: Line, waiting: int, longest: Duration, talking: int, expected: Duration | None
+    id_: QueueId,
+    line: Line,
+    waiting: int,
+    longest: Duration,
+    talking: int,
+    expected: Duration | None,
+    matcher: Matcher,
 ) -> QueueView:
     tally = line.tally
     return QueueView(
@@ -132,6 +153,8 @@ def _queue_view(
         target_share=line.policy.promise.share,
         target_threshold_ms=line.policy.promise.threshold_ms,
         expected_wait_ms=expected,
+        reserve_open=matcher.reserve_open(id_),
+        reserve_why=matcher.explain_reserve(id_),
         sum_hold_ms=tally.sum_hold_ms,
         left_otherwise=sum(tally.ways[way] for way in _OTHERWISE),
     )

@@ -52,8 +52,10 @@ class WeightedMatcher(Indexes):
 
     # --- the pass ---------------------------------------------------------------------------------
 
-    def assign(self, now: Instant) -> tuple[Assignment, ...]:
+    def assign(self, now: Instant) -> tuple[Assignment, ...]:  # noqa: C901 -- the pass stays in one piece
         """Decide. The assigned calls and agents are removed from the indexes."""
+        if self._loaded or self._gates_due:
+            self._tend_gates(now)
         due = self._due
         if not (self._touched or self._woken or self._held or (due and due[0][0] <= now)):
             self._retest_at = None
@@ -173,8 +175,6 @@ class WeightedMatcher(Indexes):
             return self._pick_by_rule(line, call, now)
         waited = now - call.entered_at
         home, score = line.home, self._score
-        if home.reserves:
-            self._move_reserve(home, waited, now)
         fair = waited >= self._weights.fair_wait_ms or call.order < 0
         cost = self._cost(line, waited)
         kept = score.hold_back and not fair and waited < self._weights.hold_most_ms
@@ -277,40 +277,21 @@ class WeightedMatcher(Indexes):
         remaining = max(expected - (now - since), expected // 10)
         return left > 0 and remaining <= self._weights.sticky_share * left
 
-    def _move_reserve(self, home: Line, waited: Duration, now: Instant) -> None:
-        """Open or close this queue's reserve, with hysteresis (001-08)."""
-        weights = self._weights
-        opens_at = int(weights.reserve_open_at * home.policy.promise.threshold_ms)
-        if home.idle == 0:
-            home.reserve_quiet_since = None
-            wanted = min(home.reserves, waited // opens_at if opens_at else home.reserves)
-            if wanted > home.reserve_open:
-                home.reserve_open = wanted
-            elif home.reserve_open < home.reserves:
-                due = now - waited + (home.reserve_open + 1) * opens_at
-                if due != home.reserve_due:
-                    home.reserve_due = due
-                    self._look_again(due, home)
-        elif home.idle >= weights.reserve_close_idle:
-            if home.reserve_quiet_since is None:
-                home.reserve_quiet_since = now
-            elif now - home.reserve_quiet_since >= weights.reserve_close_ms:
-                home.reserve_open = 0
-        else:
-            home.reserve_quiet_since = None
-
     # --- questions --------------------------------------------------------------------------------
 
     def next_check(self, now: Instant) -> Instant | None:
         """When a call held back, or a requirement about to relax, wants to be tested again."""
         due = self._due
-        if not due and not self._held:
+        if not due and not self._held and not self._gates_due:
             return None
         while due and (due[0][0] <= now or not due[0][2].calls):
             heappop(due)
         first = due[0][0] if due else None
         if self._held and self._retest_at is not None and (first is None or self._retest_at < first):
-            return max(self._retest_at, now)
+            first = max(self._retest_at, now)
+        if self._gates_due:
+            gates = min(self._gates_due.values())
+            first = gates if first is None or gates < first else first
         return first
 
     def position(self, call: CallId) -> int:
@@ -344,6 +325,9 @@ class WeightedMatcher(Indexes):
         ]
         if self._waits_for_sticky(line, waiting, now):
             lines.append(f"kept for {waiting.sticky}, who should be free within the promise")
+        if home.gate is not None:
+            state = f"reserve {home.reserve_open} is open" if home.reserve_open else "reserve is closed"
+            lines.append(f"{state}; last {home.gate.why}" if home.gate.why else state)
         levels = line.levels[line.stage(waited)]
         for agent, group in self._skills.group_of.items():
             if len(lines) >= _MAX_EXPLAINED:

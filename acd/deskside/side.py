@@ -20,6 +20,7 @@ from acd.desk.forms import Form, FormError, default_form, from_data
 from acd.desk.message import About, Message, compose
 from acd.deskside import messages as desk_messages
 from acd.deskside.dossier import form_data
+from acd.ports import PortError
 
 if TYPE_CHECKING:
     from acd.adapters.http.services import CardQueries
@@ -141,6 +142,14 @@ class DeskSide:
         if stored is None:
             return False
         await self._store.write_card(replace(stored.card, fields=fields))
+        return True
+
+    async def keep_draft(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:
+        """Make accepted fields durable before the card is; False when the store refuses for the moment."""
+        try:
+            await self._store.keep_draft(call, fields)
+        except PortError:
+            return False
         return True
 
     # --- inside ----------------------------------------------------------------------------------

@@ -224,6 +224,8 @@ def agent_line(row: AgentRow, columns: int, language: str) -> Line:
         shown = row.pause_reason if reason.startswith("reason_") else reason
         status = f"{status}: {shown}"
     state_key = "talking_state" if row.state == "talking" else row.state
+    if row.reserve:
+        status = word(row.reserve, language)
     quiet = row.state == "idle" and row.status != "available"
     cells = {
         "status": Span(status, "dim" if off else "notice" if row.status == "paused" else "text"),

@@ -83,6 +83,8 @@ class AgentRow:
     """Name of the line the call came from."""
     handled: int
     alarm: Alarm
+    reserve: str = ""
+    """A word for an available agent of the reserve: back_office or called; empty for the front line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +242,8 @@ def _queue_alarm(queue: QueueView, level: Severity, wait: Severity) -> Alarm:
         return Alarm("past_promise", wait)
     if not queue.open:
         return Alarm("closed", Severity.NOTICE)
+    if queue.reserve_open:
+        return Alarm("reserve_open", Severity.NOTICE)
     if level is Severity.ALARM:
         return Alarm("below_target", level)
     return Alarm("near_target", level) if level is Severity.NOTICE else NO_ALARM
@@ -264,7 +268,15 @@ def _agent_row(
         queue=queue_names.get(call.queue, call.queue) if call else "",
         handled=agent.handled,
         alarm=_agent_alarm(agent, now),
+        reserve=_reserve(agent),
     )
+
+
+def _reserve(agent: AgentView) -> str:
+    """What an available agent of the reserve is for now: the back office, or the phones."""
+    if not agent.reserve or agent.status != "available":
+        return ""
+    return "called" if agent.called else "back_office"
 
 
 def _agent_alarm(agent: AgentView, now: int) -> Alarm:
@@ -292,7 +304,10 @@ def _totals(snapshot: Snapshot, rows: tuple[QueueRow, ...]) -> Totals:
         waiting=sum(row.waiting for row in rows),
         longest_ms=max((row.longest_ms for row in rows if row.waiting), default=0),
         talking=sum(call.state == "talking" for call in snapshot.calls),
-        ready=sum(a.status == "available" and a.state == "idle" and a.reachable for a in on_duty),
+        ready=sum(
+            a.status == "available" and a.state == "idle" and a.reachable and (a.called or not a.reserve)
+            for a in on_duty
+        ),
         on_duty=len(on_duty),
         offered=offered,
         service_level=share,

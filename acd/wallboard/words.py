@@ -43,6 +43,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     # --- status and state ---
     "logged_out": ("не в смене", "logged out"),
     "available": ("на линии", "available"),
+    "back_office": ("бэк-офис", "back office"),
+    "called": ("вызван", "called in"),
     "paused": ("пауза", "paused"),
     "idle": ("свободен", "idle"),
     "reserved": ("назначен", "reserved"),
@@ -57,6 +59,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "below_target": ("НИЖЕ ЦЕЛИ", "BELOW TARGET"),
     "near_target": ("у цели", "near target"),
     "closed": ("закрыто", "closed"),
+    "reserve_open": ("ПОМОГАЕТ РЕЗЕРВ", "RESERVE HELPS"),
     "unreachable": ("НЕТ СВЯЗИ", "PHONE LOST"),
     "paused_rna": ("НЕ ОТВЕЧАЕТ", "NO ANSWER"),
     "wrap_up_over": ("СРОК ВЫШЕЛ", "WRAP-UP OVER"),

@@ -51,6 +51,7 @@ class CentreSpec:
     callback_secret: str = ""
     """Of the originate user; not empty: the daemon calls back, at once and quickly."""
     webhook: str = ""
+    ballast_mib: int = 0
     extra: dict[str, Any] = field(default_factory=dict)
     """Laid over everything, as conf.d/99-extra.yaml."""
 
@@ -138,6 +139,7 @@ def _system(spec: CentreSpec) -> dict[str, Any]:
         "centre": {"name": "Demo centre", "time_zone": "Europe/Moscow", "language": "ru", "region": "RU"},
         "asterisk": asterisk,
         "mqtt": {"port": spec.mqtt_port, "password": {"file": "secrets/mqtt"}},
+        "store": {"ballast_mib": spec.ballast_mib},
         "http": {"port": spec.http_port, "token": {"file": "secrets/http-token"}},
     }
     if spec.webhook:

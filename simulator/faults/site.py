@@ -86,7 +86,12 @@ class Site:
     async def open(self) -> None:
         """Start switch, proxies, tickets, broker, daemon; log every agent in."""
         self.spec = spec = CentreSpec(
-            self.folder, agents=self.agents, wrap_up_s=0.3, ring_timeout_s=4.0, max_wait_s=300.0
+            self.folder,
+            agents=self.agents,
+            wrap_up_s=0.3,
+            ring_timeout_s=4.0,
+            max_wait_s=300.0,
+            ballast_mib=16,
         )
         if self.mixed:
             self.disk = SmallDisk.make(spec.state_dir, self.calls)

@@ -12,6 +12,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from simulator.standin import transfers
 from simulator.standin.agi import ask
 
 if TYPE_CHECKING:
@@ -57,7 +58,11 @@ class CallTask:
         self._target: tuple[str, str] | None = None
         self._hung_up_by = ""
         self._leg: Channel | None = None
-        self._leg_gone = False
+        self.leg_gone = False
+        self._asked: Channel | None = None
+        self._asked_gone = False
+        self._in_hand: tuple[Phone, Channel, str] | None = None
+        """Agent's phone, leg and attempt of a talk that becomes a consultation."""
         self._wake = asyncio.Event()
         self._patience: asyncio.TimerHandle | None = None
 
@@ -78,12 +83,26 @@ class CallTask:
     def agent_leg_gone(self, channel: Channel) -> None:
         """The agent's leg died (network, AMI Hangup) while the caller stays."""
         if self._leg is channel:
-            self._leg_gone = True
+            self.leg_gone = True
+            self._wake.set()
+        elif self._asked is not None and self._asked is channel:
+            self._asked_gone = True
             self._wake.set()
 
-    async def _sleep(self, seconds: float | None) -> bool:
+    @property
+    def gone(self) -> bool:
+        """Whether the caller's leg has ended."""
+        return bool(self._hung_up_by)
+
+    def note(self, kind: str, channel: Channel | None = None, **fields: str) -> None:
+        """Write a note of this call in the words of its variables."""
+        variables = self.channel.variables
+        queue, agent = variables.get("ACD_QUEUE", ""), variables.get("ACD_AGENT", "")
+        self.world.note(kind, channel or self.channel, queue, agent, fields)
+
+    async def sleep(self, seconds: float | None) -> bool:
         """Sleep until something happens; return whether it did."""
-        if not (self._hung_up_by or self._target or self._leg_gone):
+        if not (self._hung_up_by or self._target or self.leg_gone or self._asked_gone):
             self._wake.clear()
             try:
                 async with asyncio.timeout(seconds):
@@ -109,6 +128,8 @@ class CallTask:
             return await (self._unasked() if exten == "unasked" else self._wait())
         if context == "acd-dial":
             return await self._dial(exten)
+        if context in {"acd-transfer", "acd-consult"}:
+            return await self._hand_on(context, exten)
         if context == "acd-fallback":
             return await self._fallback(exten)
         if context == "acd-overflow":
@@ -116,6 +137,12 @@ class CallTask:
             return "acd-wait", "s"
         self._hung_up_by = "system"  # a Redirect to a context that does not exist hangs up
         return "", ""
+
+    async def _hand_on(self, context: str, exten: str) -> tuple[str, str]:
+        in_hand, self._in_hand = self._in_hand, None
+        if context == "acd-consult":  # without a talk in hand it is a stale command
+            return await transfers.consult(self, exten, *in_hand) if in_hand else ("acd-wait", "s")
+        return transfers.back(self) if exten == "back" else transfers.blind(self, exten)
 
     async def _enter(self) -> tuple[str, str]:
         variables = self.channel.variables
@@ -154,7 +181,7 @@ class CallTask:
         self.channel.variables["ACD_STAGE"] = "wait"
         seen, misses = self.world.globals.get("ACD_HEARTBEAT", ""), 0
         while True:
-            if await self._sleep(self.world.wait_turn_s):
+            if await self.sleep(self.world.wait_turn_s):
                 return self._next()
             self._unasked_turns += 1
             if self.world.globals.get("ACD_HEARTBEAT", "") != seen:
@@ -181,7 +208,7 @@ class CallTask:
         self.world.note("AcdQueued", self.channel, variables.get("ACD_QUEUE", ""), "", fields)
         seen, misses, turn = self.world.globals.get("ACD_HEARTBEAT", ""), 0, 0
         while True:
-            if await self._sleep(self.world.wait_turn_s):
+            if await self.sleep(self.world.wait_turn_s):
                 return self._next()
             beat = self.world.globals.get("ACD_HEARTBEAT", "")
             misses = misses + 1 if beat == seen else 0
@@ -202,7 +229,8 @@ class CallTask:
             return target
         return "acd-wait", "s"
 
-    def _back(self, why: str) -> tuple[str, str]:
+    def waits_again(self, why: str) -> tuple[str, str]:
+        """Back to the waiting loop, unless something else has happened."""
         if self._hung_up_by or self._target is not None:
             return self._next()
         self.channel.variables["ACD_WHY"] = why
@@ -215,37 +243,42 @@ class CallTask:
         queue = variables.get("ACD_QUEUE", "")
         if phone is None or not attempt.isdigit():
             self._dial_end(agent if phone else "", attempt if attempt.isdigit() else "0", "UNKNOWN_AGENT")
-            return self._back("returned")
+            return self.waits_again("returned")
         if phone.in_use:  # GROUP_COUNT(agent) > 1
             self._dial_end(agent, attempt, "DOUBLE")
-            return self._back("returned")
+            return self._untaken()
         variables.update(ACD_AGENT=agent, ACD_ATTEMPT=attempt, ACD_STAGE="dial")
         self.world.note("AcdDial", self.channel, queue, agent, {"attempt": attempt})
         if not phone.registered or phone.dial_status:
             self._dial_end(agent, attempt, phone.dial_status or "CHANUNAVAIL")
-            return self._back("returned")
+            return self._untaken()
         leg = self._ring(phone)
         status = await self._until_answer(phone)
         if status == "ANSWER":
-            return await self._talk(phone, leg, attempt)
-        self._drop_leg(phone, leg)
+            return await self.talk(phone, leg, attempt)
+        self.drop_leg(phone, leg)
         if not self._hung_up_by:
             self._dial_end(agent, attempt, status)
-        return self._back("returned")
+        return self._untaken()
 
-    def _ring(self, phone: Phone) -> Channel:
+    def _untaken(self) -> tuple[str, str]:
+        """Nobody took the offer: the line, or whoever handed the call on."""
+        if self.channel.variables.get("ACD_BACK") and not self._hung_up_by and self._target is None:
+            return "acd-transfer", "back"
+        return self.waits_again("returned")
+
+    def _ring(self, phone: Phone, parent: Channel | None = None) -> Channel:
         world = self.world
+        dials = (parent or self.channel).headers()
         leg = world.new_channel(phone.endpoint, linked=self.channel.linkedid)
         leg.variables["ACD_CALL"] = self.call
         leg.state = "Ringing"
-        self._leg, self._leg_gone = leg, False
+        self._leg, self.leg_gone = leg, False
         phone.in_use += 1
         self.ring_s.append((phone.agent, time.time()))
         world.emit("Newchannel", leg.headers())
-        world.emit(
-            "DialBegin", [*self.channel.headers(), *leg.headers("Dest"), ("DialString", phone.endpoint)]
-        )
-        world.emit("DialState", [*self.channel.headers(), *leg.headers("Dest"), ("DialStatus", "RINGING")])
+        world.emit("DialBegin", [*dials, *leg.headers("Dest"), ("DialString", phone.endpoint)])
+        world.emit("DialState", [*dials, *leg.headers("Dest"), ("DialStatus", "RINGING")])
         world.emit("Newstate", leg.headers())
         world.device_changed(phone)
         return leg
@@ -253,32 +286,45 @@ class CallTask:
     async def _until_answer(self, phone: Phone) -> str:
         ring_s = float(self.channel.variables.get("ACD_RING_S") or self.world.ring_s)
         answers = phone.answer_after_s is not None and phone.answer_after_s <= ring_s
-        if await self._sleep(phone.answer_after_s if answers else ring_s):
-            return "CANCEL" if not self._leg_gone else "CHANUNAVAIL"
+        if await self.sleep(phone.answer_after_s if answers else ring_s):
+            return "CANCEL" if not self.leg_gone else "CHANUNAVAIL"
         return "ANSWER" if answers else "NOANSWER"
 
-    async def _talk(self, phone: Phone, leg: Channel, attempt: str) -> tuple[str, str]:
+    def ring_asked(self, phone: Phone, parent: Channel) -> Channel:
+        """An agent's leg dials a colleague: the caller's call, but not his offer."""
+        kept, self._asked_gone = self._leg, False
+        self._asked = self._ring(phone, parent)
+        self._leg = kept
+        return self._asked
+
+    def adopt_leg(self, leg: Channel) -> None:
+        """This leg is the one that talks with the caller."""
+        self._leg, self.leg_gone, self._asked, self._asked_gone = leg, False, None, False
+
+    async def talk(
+        self, phone: Phone, leg: Channel, attempt: str, *, goes_on: bool = False
+    ) -> tuple[str, str]:
+        """Agent and caller are joined until one leg ends or the call is taken elsewhere."""
         world, variables = self.world, self.channel.variables
         if self._patience is not None:
             self._patience.cancel()
-        variables["ACD_STAGE"] = "talk"
-        variables["ACD_ANSWER_MS"] = str(time.time_ns() // 1_000_000)
+        if not goes_on:
+            self._joined(phone, leg, attempt)
         queue = variables.get("ACD_QUEUE", "")
-        leg.state = "Up"
-        world.note("AcdAnswer", self.channel, queue, phone.agent, {"attempt": attempt})
-        world.emit("DialEnd", [*self.channel.headers(), *leg.headers("Dest"), ("DialStatus", "ANSWER")])
-        for one in (self.channel, leg):
-            world.emit("BridgeEnter", [("BridgeUniqueid", self.call), *one.headers()])
-        self.answered.append((phone.agent, time.time()))
-        self.outcome = "answered"
         phone_s = phone.talk_s if phone.talk_s is not None else float("inf")
         caller_s = self.caller.talk_s if self.caller.talk_s is not None else float("inf")
-        woken = await self._sleep(min(phone_s, caller_s) if min(phone_s, caller_s) < float("inf") else None)
+        woken = await self.sleep(min(phone_s, caller_s) if min(phone_s, caller_s) < float("inf") else None)
         if not woken:
             self._hung_up_by = "agent" if phone_s <= caller_s else "caller"
-        stays = self._leg_gone and not self._hung_up_by
+        if self._target is not None and not self._hung_up_by:
+            if self._target[0] == "acd-consult":
+                self._in_hand = (phone, leg, attempt)
+            else:
+                self.drop_leg(phone, leg)
+            return self._next()
+        stays = self.leg_gone and not self._hung_up_by
         by = self._hung_up_by if self._hung_up_by in ("caller", "agent") else "agent"
-        self._drop_leg(phone, leg)
+        self.drop_leg(phone, leg)
         world.note(
             "AcdTalkEnd",
             self.channel,
@@ -287,11 +333,29 @@ class CallTask:
             {"attempt": attempt, "by": by, "stays": str(int(stays))},
         )
         variables["ACD_ANSWER_MS"] = ""
-        return self._back("head")
+        return self.waits_again("head")
 
-    def _drop_leg(self, phone: Phone, leg: Channel) -> None:
+    def _joined(self, phone: Phone, leg: Channel, attempt: str) -> None:
+        world, variables = self.world, self.channel.variables
+        queue = variables.get("ACD_QUEUE", "")
+        variables["ACD_BACK"] = ""
+        variables["ACD_STAGE"] = "talk"
+        variables["ACD_ANSWER_MS"] = str(time.time_ns() // 1_000_000)
+        leg.state = "Up"
+        world.note("AcdAnswer", self.channel, queue, phone.agent, {"attempt": attempt})
+        world.emit("DialEnd", [*self.channel.headers(), *leg.headers("Dest"), ("DialStatus", "ANSWER")])
+        for one in (self.channel, leg):
+            world.emit("BridgeEnter", [("BridgeUniqueid", self.call), *one.headers()])
+        self.answered.append((phone.agent, time.time()))
+        self.outcome = "answered"
+
+    def drop_leg(self, phone: Phone, leg: Channel) -> None:
+        """A phone's leg ends."""
         phone.in_use -= 1
-        self._leg, self._leg_gone = None, False
+        if leg is self._asked:
+            self._asked, self._asked_gone = None, False
+        else:
+            self._leg, self.leg_gone = None, False
         self.world.drop_channel(leg, NORMAL_CLEARING)
         self.world.device_changed(phone)
 
@@ -310,14 +374,14 @@ class CallTask:
             phone = next((p for p in world.phones.values() if p.registered and not p.in_use), None)
             if phone is not None and phone.answer_after_s is not None and not phone.dial_status:
                 leg = self._ring(phone)
-                if not await self._sleep(phone.answer_after_s):
+                if not await self.sleep(phone.answer_after_s):
                     world.note("AcdFallbackAnswer", self.channel, queue, phone.agent, {})
                     talks = [s for s in (phone.talk_s, self.caller.talk_s) if s is not None]
-                    if not await self._sleep(min(talks, default=None)):
+                    if not await self.sleep(min(talks, default=None)):
                         self._hung_up_by = "agent" if phone.talk_s in talks[:1] else "caller"
-                self._drop_leg(phone, leg)
+                self.drop_leg(phone, leg)
                 return self._next()
-            if await self._sleep(1.0):
+            if await self.sleep(1.0):
                 return self._next()
         world.note("AcdVoicemail", self.channel, queue, "", {"file": self.call})
         self._hung_up_by = "system"

@@ -1,5 +1,6 @@
 """Sections of acd.yaml on their own: secrets from odd places, loopback, pairs that belong together."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from pydantic import ValidationError
 
 from acd.config.system import (
     MAX_SECRET_BYTES,
+    WEIGHT_LIMITS,
     Centre,
     Http,
     Mqtt,
@@ -14,6 +16,8 @@ from acd.config.system import (
     SecretUnavailableError,
     is_loopback,
 )
+from acd.core.policy import RoutingWeights
+from tests.config_help import refused
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost"])
@@ -72,3 +76,28 @@ def test_a_certificate_needs_its_key():
 def test_a_broker_address_has_no_password_and_the_right_scheme(url):
     with pytest.raises(ValidationError):
         Mqtt(url=url)
+
+
+def test_every_number_among_the_weights_has_limits_that_hold_its_default():
+    for item in dataclasses.fields(RoutingWeights):
+        if isinstance(item.default, (bool, str)):
+            continue
+        limit = WEIGHT_LIMITS[item.name]
+        assert limit.low <= item.default <= limit.high, item.name
+        assert limit.beyond
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ("sticky_share: 1.5", "between 0 and 1: beyond that a call would be kept for its agent beyond its promise"),
+        ("opportunity_decay: 1.0", "between 0 and 0.99: beyond that many ready agents would be as dear as the last"),
+        ("debt_step: -0.1", "between 0 and 5: beyond that one missed call would turn the order over"),
+        ("reserve_close_ms: 100", "between 5000 and 3.6e+06: beyond that the reserve would flap"),
+    ],
+)
+def test_a_weight_out_of_range_says_what_would_happen(tmp_path, weights, said):
+    """Issue 4, bad input."""
+    (problem,) = refused(tmp_path, acd=f"routing: {{weights: {{{weights}}}}}\n")
+    assert problem.startswith("acd.yaml:1:")
+    assert said in problem

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from acd.core import events as ev
+from acd.core import transfer_facts as handed
 from acd.core.callback_events import CallbackBegun, NumberCalled, NumberResult
 from acd.core.effects import OfferCall, WriteCallCard
 from acd.core.engine import Engine
@@ -59,7 +60,7 @@ def any_fact() -> st.SearchStrategy[ev.Fact]:
     live_call = st.builds(
         ev.LiveCall,
         calls,
-        st.sampled_from(["enter", "wait", "dial", "talk", "fallback", "done", "odd"]),
+        st.sampled_from(["enter", "wait", "dial", "talk", "consult", "handed", "fallback", "done", "odd"]),
         queues,
         st.just("s"),
         st.just("100"),
@@ -70,6 +71,7 @@ def any_fact() -> st.SearchStrategy[ev.Fact]:
         answered_at=st.one_of(st.none(), st.integers(-30_000, 0)),
         missed=st.one_of(st.none(), st.none(), st.just("m1")),
     )
+    targets = st.sampled_from(["agent_boris", "agent_anna", "agent_x", "queue_law", "out_+7495", ""])
     live_agent = st.builds(
         ev.LiveAgent,
         agents,
@@ -98,6 +100,13 @@ def any_fact() -> st.SearchStrategy[ev.Fact]:
         st.builds(ev.HoldStarted, calls, hand, at=at),
         st.builds(ev.HoldEnded, calls, hand, at=at),
         st.builds(ev.CallTransferred, calls, hand, st.just("outside"), at=at),
+        st.builds(
+            handed.TransferAsked, calls, hand, st.sampled_from(list(handed.TransferHow)), targets, at=at
+        ),
+        st.builds(handed.ConsultStarted, calls, hand, targets, at=at),
+        st.builds(handed.ConsultAnswered, calls, hand, targets, at=at),
+        st.builds(handed.ConsultEnded, calls, hand, targets, st.just("BUSY"), at=at),
+        st.builds(handed.TransferEnded, calls, targets, st.just("OVER"), at=at),
         st.builds(ev.CallLeftToFallback, calls, st.just("wish"), at=at),
         st.builds(ev.CallbackChosen, calls, st.just("200"), at=at),
         st.builds(CallbackBegun, calls, st.sampled_from(["", "m1"]), at=at),

@@ -172,7 +172,7 @@ def test_opening_hours_and_windows_of_the_clock_are_facts():
     t.queued(0)
     t.tell(1, ev.QueueClosed("desk"))
     assert t.state() == "waiting"
-    wishes = t.tell(1_000, ev.ClockWindow("mon-fri 12:00-13:00", True))
+    wishes = t.tell(1_000, ev.ClockWindow("mon-fri 12:00-13:00", inside=True))
     assert [w.reason for w in wishes] == ["rule"]
 
 

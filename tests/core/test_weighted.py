@@ -299,7 +299,8 @@ def test_the_reserve_opens_at_half_the_threshold_when_the_front_line_is_busy():
 
 
 def test_an_open_reserve_closes_only_after_a_quiet_minute():
-    m = matcher((queue("x"),), (*(agent(f"f{i}", x=3) for i in range(3)), agent("back", reserve=1, x=3)))
+    people = (*(agent(f"f{i}", x=3) for i in range(3)), agent("back", reserve=1, x=3))
+    m = matcher((queue("x"),), people, reserve_close_ms=60_000)
     m.add_agent(AgentId("back"), 0)
     m.add_call(waiting("c", "x", 0))
     assert pairs(m.assign(10_000)) == [("c", "back")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +12,7 @@ from acd.core.ids import CallId
 from acd.desk.project import Form, FormField
 from acd.deskside.side import DeskSide
 from acd.pops import PopBook
+from acd.ports import PortError
 from tests.adapters.edges_help import ANI, ANN, BOB, CALL, show, snapshot
 from tests.adapters.http.http_help import FakeCards, Stored, card
 
@@ -22,12 +23,19 @@ NOW = 1_700_000_000_000
 class FakeStore:
     card: Any = None
     written: Any = None
+    broken: bool = False
+    drafts: list[Any] = field(default_factory=list)
 
     async def get(self, *, call: str = "") -> Any:
         return self.card
 
     async def write_card(self, card: Any) -> None:
         self.written = card
+
+    async def keep_draft(self, call: str, fields: Any) -> None:
+        if self.broken:
+            raise PortError("the disk is full", retryable=True)
+        self.drafts.append((call, fields))
 
 
 def config(language: str = "ru") -> Any:
@@ -133,6 +141,15 @@ async def test_a_projects_form_and_template_write_the_message():
     )
     wrong, _ = await desk.message(ANN, CALL, {"mail": "x", "disposition": "message"})
     assert [(p.field, p.code) for p in wrong.problems] == [("note", "required"), ("mail", "not_an_email")]
+
+
+async def test_accepted_fields_are_durable_before_the_card_or_it_is_said_that_they_are_not():
+    store = FakeStore()
+    desk, _ = side(store=store)
+    assert await desk.keep_draft(CALL, (("note", "x"),))
+    assert store.drafts == [(CALL, (("note", "x"),))]
+    store.broken = True
+    assert not await desk.keep_draft(CALL, (("note", "y"),))
 
 
 async def test_late_fields_reach_the_stored_card():

@@ -10,7 +10,7 @@ import pytest
 from simulator.lab import Lab
 from simulator.lab.sipp import Agents, Answer, Callers, CallPlan, OfferPlan, double_booked, wait_ms
 
-from tests.dialplan.driver import Event, as_journal, daemon, journal
+from tests.dialplan.driver import Ami, Event, as_journal, daemon, journal
 from tests.lab_fixture import agents_port, lab  # noqa: F401 - the fixture is used by name
 
 pytestmark = pytest.mark.e2e
@@ -133,6 +133,30 @@ def test_redirect_to_nowhere_leads_back_to_waiting(lab: Lab, tmp_path: Path, ext
         acd.redirect(queued, "acd-dial", exten)
         acd.ami.wait_for("AcdQueued", Call=queued["Call"], count=2)
         assert not acd.ami.notes(queued["Call"], "AcdEnd")
+
+
+def test_a_rule_plays_a_file_moves_the_caller_and_ends_in_a_message(lab: Lab, tmp_path: Path):
+    """Announce, MoveToQueue and voice mail as the dialplan carries them out; place and card stay the caller's."""
+    with daemon(lab) as acd, one_caller(lab, tmp_path):
+        first = acd.ami.wait_for("AcdQueued")
+        channel = first["Uniqueid"]
+        acd.ami.action(Action="Setvar", Channel=channel, Variable="ACD_SAY_FILE", Value="vm-goodbye")
+        wait_until(lambda: not variable(acd.ami, channel, "ACD_SAY_FILE"))
+        acd.ami.action(
+            Action="Redirect", Channel=channel, Context="acd-overflow", Exten="night-desk_2", Priority="1"
+        )
+        moved = acd.ami.wait_for("AcdQueued", Call=first["Call"], Why="returned")
+        assert moved["Queue"] == "night-desk_2"
+        assert (moved["Enter_ms"], moved["Card"]) == (first["Enter_ms"], first["Card"])
+        acd.ami.action(
+            Action="Redirect", Channel=channel, Context="acd-fallback", Exten="voicemail", Priority="1"
+        )
+        assert acd.ami.wait_for("AcdFallback", Call=first["Call"])["Why"] == "voicemail"
+        assert acd.ami.wait_for("AcdVoicemail", Call=first["Call"])["Queue"] == "night-desk_2"
+
+
+def variable(ami: Ami, channel: str, name: str) -> str:
+    return ami.action(Action="Getvar", Channel=channel, Variable=name).get("Value", "")
 
 
 def test_every_context_takes_a_lost_call_back(lab: Lab, tmp_path: Path):

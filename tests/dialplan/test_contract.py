@@ -36,7 +36,7 @@ def test_constants_are_spelled_like_their_values():
 
 def test_every_context_is_in_the_contract_and_the_reverse():
     defined = set(CONTEXT_LINE.findall(TEXT)) - {"globals", "general"}
-    generated = {"acd-agents"}
+    generated = {"acd-agents", "acd-outside"}
     assert defined | generated == set(dialplan_vars.CONTEXTS)
     named = set(re.findall(r"\bacd-[a-z-]+[a-z](?=[,)^])", TEXT))
     assert named <= set(dialplan_vars.CONTEXTS) | {"acd-voicemail"}
@@ -102,7 +102,11 @@ def test_an_agent_is_counted_before_dialled_and_let_go_after():
     assert "Set(GROUP(agent)=${a})" in leg, "a member of the fallback queue counts"
     assert "> 1]?SoftHangup" in leg, "and is let alone while an offer of ours rings"
     assert "Queue(acd-fallback,cb(acd-agent-leg^fallback^1)" in TEXT
-    assert "Set(GROUP(agent)=${acd_to})" in TEXT.split("[acd-transfer]", 1)[1], "a transfer counts too"
+    handed = TEXT.split("[acd-transfer]", 1)[1]
+    assert "Goto(acd-dial,${acd_to}_$[0${ACD_ATTEMPT} + 1],1)" in handed, "a transfer is an offer, and counts"
+    assert "GROUP_COUNT(${acd_to}@agent)} > 0]?busy" in handed
+    asked = TEXT.split("exten => consult,1", 1)[1].split("exten => fallback", 1)[0]
+    assert "Set(GROUP(agent)=${ACD_CONSULTED:6})" in asked, "who is asked counts too"
 
 
 def test_each_question_has_a_dead_man():
@@ -113,7 +117,7 @@ def test_each_question_has_a_dead_man():
             talk = "deliver_message" in line  # prompts and keys: longer than a question
             assert f"TIMEOUT(absolute)={90 if talk else 1.5}" in lines[number - 1]
     for first in ("exten => _[0-9A-Za-z].,1,MSet(TIMEOUT(absolute)=0",):
-        assert TEXT.count(first) == 3, "acd-dial, acd-transfer and acd-fallback disarm it first of all"
+        assert TEXT.count(first) == 5, "acd-dial, the transfers and acd-fallback disarm it first of all"
 
 
 def test_recording_and_messages_are_named_by_our_own_id_only():

@@ -32,6 +32,9 @@ class ScriptedDesk:
     async def amend(self, call: CallId, fields: Any) -> bool:
         return False
 
+    async def keep_draft(self, call: CallId, fields: Any) -> bool:
+        return False
+
 
 @dataclass
 class DeskWorld(World):

@@ -33,7 +33,9 @@ class FakeSwitch:
             raise self.defect
         self.sent.append(wish)
 
-    offer = send_to_fallback = move_to_queue = announce = offer_callback = hang_up_stray_leg = _take
+    offer = send_to_fallback = move_to_queue = announce = offer_callback = hang_up_stray_leg = transfer = (
+        _take
+    )
 
 
 class FakePops:

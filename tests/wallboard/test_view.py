@@ -30,6 +30,8 @@ def agent_row(**changed: Any):
         ({"waiting": 1, "longest_wait_ms": 40_001, "open": False}, "over_limit", Severity.ALARM),
         ({"longest_wait_ms": 99_000}, "", Severity.NONE),
         ({"open": False, "answered_in_target": 0}, "closed", Severity.NOTICE),
+        ({"reserve_open": 1}, "reserve_open", Severity.NOTICE),
+        ({"reserve_open": 1, "waiting": 1, "longest_wait_ms": 40_001}, "over_limit", Severity.ALARM),
     ],
 )
 def test_a_subscriber_alarms_by_its_promise_and_by_the_hard_limit(changed, code, severity):
@@ -67,8 +69,23 @@ def test_every_alarm_code_has_words():
         "closed",
         "unreachable",
         "paused_rna",
+        "reserve_open",
     ]
     assert {*codes, "wrap_up_over", "wrap_up_ending", "nobody_ready", "nobody_on_duty"} <= set(_WORDS)
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [
+        ({}, ""),
+        ({"reserve": 1}, "back_office"),
+        ({"reserve": 1, "called": True}, "called"),
+        ({"reserve": 1, "status": "paused"}, ""),
+    ],
+)
+def test_an_agent_of_the_reserve_shows_what_he_is_for_now(changed, word):
+    """001-08: who may be called upon, and who is."""
+    assert agent_row(**changed).reserve == word
 
 
 def test_totals_measure_each_line_against_its_own_promise():

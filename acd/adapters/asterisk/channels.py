@@ -74,6 +74,8 @@ class Translator:
         self._offers: dict[CallId, tuple[AgentId, int]] = {}
         self._legs: dict[str, Leg] = {}
         self._own: dict[AgentId, set[str]] = {}
+        self._asked: dict[CallId, str] = {}
+        """The channel an agent asks while his caller hears music."""
         self._reachable: dict[AgentId, bool] = {}
         self._table: dict[str, Callable[[AmiFrame], tuple[Fact, ...]]] = {
             "UserEvent": self._user_event,
@@ -120,9 +122,22 @@ class Translator:
             if leg.agent == agent and not leg.own and leg.call in (call, None)
         ]
 
+    def talk_leg(self, call: CallId, agent: AgentId) -> str | None:
+        """Return the agent's leg of this call, None when it is gone or unknown."""
+        found = (leg for leg in self._legs.values() if leg.agent == agent and leg.call == call)
+        return next(
+            (leg.uniqueid for leg in found if not leg.own and leg.uniqueid != self._asked.get(call)), None
+        )
+
+    def asked_leg(self, call: CallId) -> str | None:
+        """Return the channel of whom the agent asks while the caller hears music."""
+        return self._asked.get(call)
+
     def forget_channels(self) -> None:
         """The link was lost: nothing known about channels is sure any more."""
-        for memory in (self._callers, self._call_of, self._offers, self._legs, self._own, self._reachable):
+        for memory in (
+            self._callers, self._call_of, self._offers, self._legs, self._own, self._asked, self._reachable,
+        ):  # fmt: skip
             memory.clear()
 
     def adopt(
@@ -131,6 +146,7 @@ class Translator:
         offers: Mapping[CallId, tuple[AgentId, int]],
         legs: Iterable[Leg],
         reachable: Mapping[AgentId, bool],
+        asked: Mapping[CallId, str] | None = None,
     ) -> None:
         """Replace everything by what a snapshot showed."""
         self.forget_channels()
@@ -142,6 +158,7 @@ class Translator:
             if leg.own:
                 self._own.setdefault(leg.agent, set()).add(leg.uniqueid)
         self._reachable.update(reachable)
+        self._asked.update(asked or {})
 
     def event(self, frame: AmiFrame) -> tuple[Fact, ...]:
         """Translate one event. Never raises for what Asterisk says; nonsense is counted."""
@@ -160,7 +177,20 @@ class Translator:
             return ()
         for one in facts:
             self._learn(one, frame)
-        return facts
+        return (*facts, *(more for one in facts for more in self._taken_over(one)))
+
+    def _taken_over(self, one: Fact) -> tuple[Fact, ...]:
+        """A colleague who was asked now has the caller: his leg is no call of his own any more."""
+        if not isinstance(one, fact.OfferConfirmed):
+            return ()
+        leg = self._legs.get(self._asked.get(one.call, ""))
+        if leg is None or leg.agent != one.agent or not leg.own:
+            return ()
+        del self._asked[one.call]
+        leg.own, leg.call, leg.attempt = False, one.call, one.attempt
+        own = self._own.get(leg.agent, set())
+        own.discard(leg.uniqueid)
+        return () if own else (fact.OwnCallEnded(leg.agent, at=one.at),)
 
     def _learn(self, one: Fact, frame: AmiFrame) -> None:
         # Only notes written on the caller's own channel tell where the caller is; AcdAnswer, for
@@ -199,6 +229,7 @@ class Translator:
         if uniqueid is not None:
             self._call_of.pop(uniqueid, None)
         self._offers.pop(call, None)
+        self._asked.pop(call, None)
 
     # --- channels ------------------------------------------------------------------------------
 
@@ -237,6 +268,11 @@ class Translator:
         if not uniqueid or uniqueid in self._call_of:
             return ()
         agent = self._agents.get(device_of(frame.get("DestChannel")))
+        parent = self._legs.get(frame.get("Uniqueid"))
+        if parent is not None and parent.call is not None and not parent.own:
+            self._asked[parent.call] = (
+                uniqueid  # the agent asks somebody; a colleague's phone is busy with it
+            )
         if call is not None and call in self._offers:
             # Our Dial. The offer names the agent even when the leg goes through a trunk.
             offered, attempt = self._offers[call]

@@ -30,7 +30,7 @@ from agi_scripts import dialplan_vars as var
 VARIABLES: Final = (
     var.ACD_CALL, var.ACD_STAGE, var.ACD_QUEUE, var.ACD_SUBSCRIBER, var.ACD_ENTER_MS, var.ACD_AGENT,
     var.ACD_ATTEMPT, var.ACD_ANSWER_MS, var.ACD_CARD, var.ACD_PRIORITY, var.ACD_NEEDS, var.ACD_STICKY,
-    var.ACD_DID, var.ACD_ANI, var.ACD_BACK_OF,
+    var.ACD_DID, var.ACD_ANI, var.ACD_CONSULTED, var.ACD_BACK_OF,
 )  # fmt: skip
 AUDIT_EVERY_S: Final = 60.0
 KEPT_EVENTS: Final = 50_000
@@ -58,6 +58,8 @@ class Snapshot:
     offers: Mapping[CallId, tuple[AgentId, int]] = field(default_factory=dict)
     legs: tuple[Leg, ...] = ()
     reachable: Mapping[AgentId, bool] = field(default_factory=dict)
+    asked: Mapping[CallId, str] = field(default_factory=dict)
+    """Whom an agent asks while the caller hears music: the channel."""
 
 
 def variables_of(frame: AmiFrame) -> dict[str, str]:
@@ -85,7 +87,7 @@ def build_snapshot(
     for values in owners.values():
         call = _live_call(values[1], now)
         calls.append(call)
-        if call.agent is not None and call.stage in ("dial", "talk"):
+        if call.agent is not None and call.stage in ("dial", "talk", "consult"):
             offers[call.call] = (call.agent, call.attempt)
     owner_ids = {frame.get("Uniqueid") for frame, _ in owners.values()}
     legs = [
@@ -105,6 +107,11 @@ def build_snapshot(
         offers,
         tuple(legs),
         reachable,
+        {
+            CallId(values[var.ACD_CALL]): frame.get("Uniqueid")
+            for frame, values in rows
+            if values.get(var.ACD_CONSULTED) and CallId(values.get(var.ACD_CALL, "")) in owners
+        },
     )
 
 
@@ -160,7 +167,7 @@ def _live_call(values: Mapping[str, str], now: Instant) -> LiveCall:
     stage = values[var.ACD_STAGE]
     if stage == "wait" and not values.get(var.ACD_QUEUE, ""):
         stage = "enter"  # the door's question was not answered yet: it will be asked again
-    offered = bool(agent) and stage in ("dial", "talk")
+    offered = bool(agent) and stage in ("dial", "talk", "consult")
     return LiveCall(
         call=CallId(values[var.ACD_CALL]),
         stage=stage,
@@ -171,7 +178,7 @@ def _live_call(values: Mapping[str, str], now: Instant) -> LiveCall:
         entered_at=_whole(values.get(var.ACD_ENTER_MS, "")) or now,
         agent=AgentId(agent) if offered else None,
         attempt=(_whole(values.get(var.ACD_ATTEMPT, "")) or 0) if offered else 0,
-        answered_at=_whole(values.get(var.ACD_ANSWER_MS, "")) if stage == "talk" else None,
+        answered_at=_whole(values.get(var.ACD_ANSWER_MS, "")) if stage in ("talk", "consult") else None,
         card_number=values.get(var.ACD_CARD, ""),
         priority=translate.parse_priority(values.get(var.ACD_PRIORITY, "")),
         needs=translate.parse_needs(values.get(var.ACD_NEEDS, "")),
@@ -191,6 +198,8 @@ def _leg(
     call = CallId(values.get(var.ACD_CALL, ""))
     uniqueid = frame.get("Uniqueid")
     device_agent = agent_of(device_of(frame.get("Channel")))
+    if values.get(var.ACD_CONSULTED) and (call not in offers or device_agent != offers[call][0]):
+        return None if device_agent is None else Leg(uniqueid, device_agent, own=True)
     if call in offers and device_agent in (None, offers[call][0]):
         agent, attempt = offers[call]
         return Leg(uniqueid, agent, call, attempt, ringing=frame.get("ChannelStateDesc") == "Ringing")
@@ -371,7 +380,9 @@ class Synchroniser:
             await self._read_calls()
             if self._wanted.is_set() or link.state != UP:
                 return
-        self._translator.adopt(snapshot.callers, snapshot.offers, snapshot.legs, snapshot.reachable)
+        self._translator.adopt(
+            snapshot.callers, snapshot.offers, snapshot.legs, snapshot.reachable, snapshot.asked
+        )
         self._inbox(snapshot.world)
         self._told_lost = False
         self._replay()

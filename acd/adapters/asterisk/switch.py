@@ -25,8 +25,10 @@ from acd.core.effects import (
     OfferCall,
     OfferCallback,
     SendToFallback,
+    TransferCall,
 )
 from acd.core.ids import AgentId, CallId
+from acd.core.transfer_facts import TransferHow
 from acd.ports import PortError
 from acd.wire.ami import AmiFrame, Headers
 from agi_scripts import dialplan_vars as var
@@ -44,6 +46,7 @@ SURE_REFUSALS: Final = (
 for a Redirect that was executed as well is a misleading "channel not up"."""
 
 _AGENT = re.compile(r"[0-9A-Za-z]{1,40}\Z", re.ASCII)
+_TARGET = re.compile(r"(agent_[0-9A-Za-z]{1,40}|queue_[0-9A-Za-z_-]{1,32}|out_\+?[0-9]{3,20})\Z", re.ASCII)
 _REASON = re.compile(r"[0-9A-Za-z][0-9A-Za-z_]{1,39}\Z", re.ASCII)
 _QUEUE = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,31}\Z", re.ASCII)
 _SOUND = re.compile(r"[0-9A-Za-z_/-][0-9A-Za-z_/.-]{0,119}\Z", re.ASCII)
@@ -69,6 +72,12 @@ class Channels(Protocol):
 
     def legs_of(self, call: CallId, agent: AgentId) -> list[str]:
         """Return an agent's legs."""
+
+    def talk_leg(self, call: CallId, agent: AgentId) -> str | None:
+        """Return the agent's leg of this call."""
+
+    def asked_leg(self, call: CallId) -> str | None:
+        """Return the channel of whom the agent asks."""
 
 
 class AsteriskSwitch:
@@ -182,15 +191,61 @@ class AsteriskSwitch:
         for uniqueid in self._channels.legs_of(wish.call, wish.agent):
             await self._command("Hangup", {"Channel": uniqueid})
 
+    async def transfer(self, wish: TransferCall) -> None:
+        """Carry out what the agent at the desk asked for; each is one command of the `call` class.
+
+        Handing on and asking are Redirects into the dialplan, which has a way back of its own. The end of asking
+        is the end of one leg: the agent's (the target takes the caller) or the target's (the agent has him back).
+
+        Raises:
+            PortError: surely nothing was done.
+        """
+        if wish.call in self._flying:
+            raise PortError(f"a command for call {wish.call} is still under way", retryable=True)
+        if wish.to and not _TARGET.match(wish.to):
+            raise PortError(f"target {wish.to[:40]!r} cannot be an extension", retryable=False)
+        done = self._flying[wish.call] = asyncio.Event()
+        try:
+            if wish.how is TransferHow.BLIND:
+                await self._redirect(wish.call, var_context("acd-transfer"), wish.to)
+            elif wish.how is TransferHow.CONSULT:
+                extra = {
+                    "ExtraChannel": self._leg(
+                        self._channels.talk_leg(wish.call, wish.agent), "the agent's leg"
+                    ),
+                    "ExtraContext": var_context("acd-consult-agent"),
+                    "ExtraExten": wish.to,
+                    "ExtraPriority": "1",
+                }
+                await self._redirect(wish.call, var_context("acd-consult"), wish.to, extra)
+            elif wish.how is TransferHow.COMPLETE:
+                leg = self._leg(self._channels.talk_leg(wish.call, wish.agent), "the agent's leg")
+                await self._command("Hangup", {"Channel": leg})
+            else:
+                await self._command(
+                    "Hangup", {"Channel": self._leg(self._channels.asked_leg(wish.call), "the target")}
+                )
+        finally:
+            del self._flying[wish.call]
+            done.set()
+
+    @staticmethod
+    def _leg(uniqueid: str | None, what: str) -> str:
+        if uniqueid is None:
+            raise PortError(f"{what} is gone", retryable=False)
+        return uniqueid
+
     def _caller(self, call: CallId) -> str:
         uniqueid = self._channels.uniqueid_of(call)
         if uniqueid is None:
             raise PortError(f"the caller of {call} is gone", retryable=False)
         return uniqueid
 
-    async def _redirect(self, call: CallId, context: str, extension: str) -> None:
+    async def _redirect(
+        self, call: CallId, context: str, extension: str, extra: dict[str, str] | None = None
+    ) -> None:
         headers = {"Channel": self._caller(call), "Context": context, "Exten": extension, "Priority": "1"}
-        await self._command("Redirect", headers)
+        await self._command("Redirect", headers | (extra or {}))
 
     async def _until_released(self, name: str) -> None:
         try:

@@ -27,6 +27,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from acd.core import events as fact
+from acd.core import transfer_facts as handed
 from acd.core.callback_events import CallbackBegun, NumberCalled, NumberResult
 from acd.core.events import EndedBy, EndReason, Fact, OfferOutcome, QueuedWhy
 from acd.core.ids import AgentId, Ani, CallId, Did, QueueId, SkillId, SubscriberId
@@ -248,6 +249,14 @@ _NOTES: Final[Mapping[str, Callable[[Fields], tuple[Fact, ...]]]] = {
     "AcdDialEnd": _dial_ended,
     "AcdTalkEnd": _talk_ended,
     "AcdTransfer": lambda f: (fact.CallTransferred(_call(f), _agent(f), f.get("to", ""), at=_at(f)),),
+    "AcdConsult": lambda f: (handed.ConsultStarted(_call(f), _agent(f), f.get("to", ""), at=_at(f)),),
+    "AcdConsultAnswer": lambda f: (handed.ConsultAnswered(_call(f), _agent(f), f.get("to", ""), at=_at(f)),),
+    "AcdConsultEnd": lambda f: (
+        handed.ConsultEnded(_call(f), _agent(f), f.get("to", ""), f.get("status", ""), at=_at(f)),
+    ),
+    "AcdTransferEnd": lambda f: (
+        handed.TransferEnded(_call(f), f.get("to", ""), f.get("status", ""), at=_at(f)),
+    ),
     "AcdFallback": lambda f: (fact.CallLeftToFallback(_call(f), f.get("why", ""), at=_at(f)),),
     "AcdFallbackAnswer": _card_field("fallback_member", "agent"),
     "AcdCallback": lambda f: (fact.CallbackChosen(_call(f), Ani(_number(f, "number")), at=_at(f)),),

@@ -11,7 +11,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 from starlette.routing import WebSocketRoute
 
-from acd.adapters.http import callback_routes, desk_routes, firm_routes, message_routes, pipe, views
+from acd.adapters.http import (
+    callback_routes,
+    desk_routes,
+    firm_routes,
+    message_routes,
+    pipe,
+    transfer_routes,
+    views,
+)
 from acd.adapters.http.auth import Doorkeeper
 from acd.adapters.http.guard import Guard, HttpCounters
 from acd.adapters.http.metrics import CONTENT_TYPE, Metrics
@@ -35,6 +43,7 @@ def create_app(services: HttpServices, settings: HttpSettings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.include_router(router)
     app.include_router(message_routes.router)
+    app.include_router(transfer_routes.router)
     app.include_router(callback_routes.router)
     app.include_router(desk_routes.router)
     app.include_router(desk_routes.cases)

@@ -70,8 +70,8 @@ async def save(request: Request, call: CallPath, body: MessageFields, who: Agent
     if not message.ready:
         return views.answer(views.message(message) | {"detail": "the message is not complete"}, 422)
     kept = (*message.fields, ("form", form), ("message", message.text))
-    await fill(services, CallId(call), agent, kept)
-    return views.answer(views.message(message) | {"accepted": True}, 202)
+    durable = await fill(services, CallId(call), agent, kept)
+    return views.answer(views.message(message) | {"accepted": True, "kept": durable}, 202)
 
 
 @router.post("/calls/{call}/identity")

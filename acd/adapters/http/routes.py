@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Annotated
 
@@ -26,6 +27,11 @@ NumberPath = Annotated[str, Path(pattern=r"^[0-9A-Za-z-]{1,32}$")]
 TokenPath = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{16,64}$")]
 Word = Annotated[str, Query(pattern=r"^[0-9A-Za-z_.-]{0,64}$")]
 Moment = Annotated[int | None, Query(ge=0, le=10**14)]
+
+RESERVED_FIELDS = frozenset({"message", "form", "identity_confirmed"})
+"""Written by the desk alone: what was agreed and sent, and that somebody made sure who calls."""
+
+log = logging.getLogger("acd.http")
 
 _FIELD_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
 _BAD_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -189,8 +195,17 @@ async def fill_card(request: Request, call: CallPath, body: CardFields, who: Age
     """Set fields of a call's card, during the talk, in wrap-up, or within the hour after it."""
     services = services_of(request)
     agent = await own_call(services, who, CallId(call))
-    await fill(services, CallId(call), agent, tuple(body.fields.items()))
-    return views.answer({"accepted": True}, 202)
+    reserved = sorted(RESERVED_FIELDS & body.fields.keys())
+    if reserved and who.role is Role.AGENT:
+        # what was sent and that somebody was identified is written by the desk, which checks it
+        _refused(who, call, f"reserved fields {', '.join(reserved)}")
+        raise HTTPException(403, f"{', '.join(reserved)}: written by the desk only, save the message instead")
+    kept = await fill(services, CallId(call), agent, tuple(body.fields.items()))
+    return views.answer({"accepted": True, "kept": kept}, 202)
+
+
+def _refused(who: Principal, call: str, what: str) -> None:
+    log.warning("refused to %s (%s): %s of call %s", who.name, who.role.value, what, call)
 
 
 async def own_call(services: HttpServices, who: Principal, call: CallId) -> AgentId | None:
@@ -212,26 +227,45 @@ async def own_call(services: HttpServices, who: Principal, call: CallId) -> Agen
         raise HTTPException(404, "nobody knows this call; after a restart try again in a few seconds")
     if stored is not None and stored.card.agent == agent and now - stored.card.ended_at <= CARD_LIFE_MS:
         return agent
+    _refused(who, call, "not the agent's call")
     raise HTTPException(403, "not your call")
 
 
 async def fill(
     services: HttpServices, call: CallId, agent: AgentId | None, fields: tuple[tuple[str, str], ...]
-) -> None:
-    """Put fields on the card: through the core, or into the store when the core has forgotten the call."""
+) -> bool:
+    """Put fields on the card: through the core, or into the store when the core has forgotten the call.
+
+    They are kept as a draft first, so that our death between this answer and the card loses nothing. Returns
+    whether they are durable: while the store refuses, only our memory has them.
+    """
     if services.explain(call) is None:
         try:
             if await services.desk.amend(call, fields):
-                return
+                return True
         except PortError:
             raise HTTPException(503, "the card store does not answer") from None
+    kept = await services.desk.keep_draft(call, fields)
     services.inbox(CardFilled(call, agent, fields, at=services.clock.now()))
+    return kept
 
 
 @router.get("/calls/{call}/card")
-async def card_of_call(request: Request, call: CallPath, _who: AgentOrSupervisor) -> Response:
-    """The stored card of a finished call."""
-    return _card_answer(await _get(services_of(request), call=call))
+async def card_of_call(request: Request, call: CallPath, who: AgentOrSupervisor) -> Response:
+    """The stored card of a finished call: a supervisor any, an agent those in which it had a part.
+
+    A colleague's card is read by the number its client quotes (`/cards/{number}`), not by a guessed id.
+    """
+    services = services_of(request)
+    stored = await _get(services, call=call)
+    if who.role is Role.AGENT and stored is not None:
+        mine = stored.card.agent == who.name or any(leg.agent == who.name for leg in stored.card.segments)
+        if not mine and not services.pops.may_write_card(
+            AgentId(who.name), CallId(call), services.clock.now()
+        ):
+            _refused(who, call, "card")
+            raise HTTPException(403, "not your call")
+    return _card_answer(stored)
 
 
 @router.get("/cards/{number}")

@@ -89,6 +89,9 @@ class DeskAnswers(Protocol):
     async def amend(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:
         """Write fields into a stored card the core no longer knows. Raises PortError."""
 
+    async def keep_draft(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:
+        """Make fields durable before the card is; False when the store refuses for the moment."""
+
 
 class _NoDesk:
     """The default form, nothing remembered."""
@@ -106,6 +109,19 @@ class _NoDesk:
 
     async def amend(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:  # noqa: ARG002
         return False
+
+    async def keep_draft(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:  # noqa: ARG002
+        return False
+
+
+class TransferAnswers(Protocol):
+    """To whom a call may be handed. Both raise ValueError with a reason for the agent."""
+
+    def choices(self, agent: AgentId, call: CallId) -> Sequence[Mapping[str, object]]:
+        """Return kind, id, label, free and note of each target."""
+
+    def target(self, agent: AgentId, call: CallId, kind: str, name: str) -> str:
+        """Return what the switch calls this target."""
 
 
 class PublicPage(Protocol):
@@ -219,6 +235,8 @@ class HttpServices:
     desk: DeskAnswers = field(default_factory=_NoDesk)
     public_desk: PublicDesk | None = None
     """Pages behind links in messages; None: no such pages."""
+    transfers: TransferAnswers | None = None
+    """Handing calls on; None: not here."""
     firm_desk: FirmDesk | None = None
     """Subscribers' own pages; None: no such pages."""
     open_broker: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] | None = None

@@ -26,11 +26,13 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 # (sqlite.org/wal.html, "the WAL reset bug"). We keep to one writer, so this is a warning, not a refusal.
 _FIXED_IN = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 
+DISK_FULL = "the disk is full"
+
 _WORDS = {
     sqlite3.SQLITE_BUSY: "the database is locked by another program",
     sqlite3.SQLITE_LOCKED: "the database is locked by another program",
     sqlite3.SQLITE_READONLY: "the database is read-only",
-    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_FULL: DISK_FULL,
     sqlite3.SQLITE_IOERR: "the disk reports an error",
     sqlite3.SQLITE_CANTOPEN: "the database file cannot be opened",
     sqlite3.SQLITE_PERM: "access to the database file is denied",

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from acd.adapters.store import audit, cards, desk_store, ledger_store, outbox
+from acd.adapters.store import audit, cards, desk_store, drafts, ledger_store, outbox
 from acd.cards import card_json as cardjson
 from acd.core.ids import Ani
 from acd.core.instant import HOUR_MS
@@ -96,6 +96,13 @@ async def expire(db: aiosqlite.Connection, rules: RetentionRules, now: Instant) 
             ),
             (before(rules.intents_days), 10 * BATCH),
         ),
+        (  # their cards have taken them in within the hour
+            (
+                "DELETE FROM card_drafts WHERE (call, name) IN"
+                " (SELECT call, name FROM card_drafts WHERE at < ? LIMIT ?)"
+            ),
+            (before(rules.intents_days), 10 * BATCH),
+        ),
     )
     removed = 0
     for sql, values in jobs:
@@ -131,6 +138,7 @@ async def calls_about(db: aiosqlite.Connection, number: str) -> list[str]:
     rows = await db.execute_fetchall(
         "SELECT call FROM cards WHERE ani LIKE :like OR caller LIKE :like OR explanation LIKE :like"
         " UNION SELECT call FROM card_fields WHERE value LIKE :like OR name LIKE :like"
+        " UNION SELECT call FROM card_drafts WHERE value LIKE :like OR name LIKE :like"
         " UNION SELECT call FROM card_history WHERE detail LIKE :like"
         " UNION SELECT call FROM journal_rows WHERE call <> '' AND fields LIKE :like"
         " UNION SELECT call FROM outbox WHERE payload LIKE :like"
@@ -170,6 +178,7 @@ async def erase(db: aiosqlite.Connection, number: str, now: Instant, who: str) -
 async def _erase_card(db: aiosqlite.Connection, call: str, now: Instant) -> None:
     stored = await cards.get(db, call=call)
     await db.execute("DELETE FROM card_fields WHERE call = ?", (call,))
+    await drafts.forget(db, call)
     if stored is not None:
         bare = replace(
             stored.card,

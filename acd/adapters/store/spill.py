@@ -118,7 +118,12 @@ class Ballast:
         self._size = size
 
     def inflate(self) -> bool:
-        """Reserve the room unless the disk is already tight; return whether the ballast is there."""
+        """Reserve the room unless the disk is already tight; return whether the ballast is there.
+
+        A size of 0 is no ballast: a file of another setting is removed.
+        """
+        if not self._size:
+            return self.release()
         if self.is_inflated:
             return True
         free = os.statvfs(self._path.parent)

@@ -10,9 +10,9 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from acd.adapters.store import cards, journal_store, ledger_store, numbers, outbox, rebuild
+from acd.adapters.store import cards, drafts, journal_store, ledger_store, numbers, outbox, rebuild
 from acd.adapters.store.connection import as_port_error, wal_reset_warning
-from acd.adapters.store.spill import SPILL_BYTES, SpillFile
+from acd.adapters.store.spill import SPILL_BYTES, Ballast, SpillFile
 from acd.adapters.store.writer import Writer
 from acd.cards import card_json as cardjson
 from acd.cards import fold as cardfold
@@ -40,6 +40,8 @@ INTENT_LIMIT_S = 0.25
 """On a disk slower than this the row is given up: it explains a decision, and nothing waits for it."""
 CARD_LIMIT_S = 3.0
 PROBE_EVERY_S = 1.0
+BALLAST_EVERY_S = 60.0
+"""So often room for a ballast that was given up is looked for again."""
 REFILL_BELOW = numbers.BLOCK // 2
 
 
@@ -62,6 +64,7 @@ class SqliteStore:
 
     `destinations`: who gets an outbox message for every stored card; empty = nobody.
     `normalise` brings a caller's number into the one form by which it is found again.
+    `ballast_bytes`: room kept for cards when somebody else has filled the disk (failure mode 31).
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class SqliteStore:
         ledger_rules: LedgerRules | None = None,
         normalise: Callable[[str], str] = str,
         spill_bytes: int = SPILL_BYTES,
+        ballast_bytes: int = 0,
         locking: bool = True,
     ) -> None:
         self.path = path
@@ -90,6 +94,11 @@ class SqliteStore:
         self._ledger_rules = ledger_rules or LedgerRules()
         self._normalise = normalise
         self._spill = SpillFile(path.with_name(path.name + ".spill"), spill_bytes)
+        self._ballast = Ballast(path.with_name(path.name + ".ballast"), ballast_bytes)
+        self._ballast_sought_at = 0.0
+        self._disk_full_seen = 0
+        self.ballast_given_up = False
+        """The disk was full and the room of the ballast went to the cards; not yet reserved again."""
         self._spilled = 0
         self._memory: deque[CallCard] = deque()
         self._spill_lock = asyncio.Lock()
@@ -107,6 +116,7 @@ class SqliteStore:
         try:
             with contextlib.suppress(OSError):  # without a spill file the memory backlog remains
                 self._spilled = len(await asyncio.to_thread(self._spill.open))
+            await self._inflate_ballast()
             await self._reserve_numbers()
             with contextlib.suppress(
                 PortError
@@ -158,6 +168,11 @@ class SqliteStore:
             if not error.retryable:
                 raise
             await self._keep_for_later(card)
+
+    async def keep_draft(self, call: str, fields: Sequence[tuple[str, str]]) -> None:
+        """Keep accepted fields of a card that is not written yet: the card takes them in. Raises PortError."""
+        now = self._clock.now()
+        await self._do(lambda db: drafts.put(db, call, fields, now), CARD_LIMIT_S)
 
     async def keep_agent(self, wish: KeepAgentStatus) -> None:
         """Remember the agent's status over restarts. Raises PortError."""
@@ -355,7 +370,7 @@ class SqliteStore:
         if folded is not None:
             card = cardfold.completed(folded, card)
         given = cardfold.number_in(await journal_store.rows_of(db, card.call))
-        card = replace(card, number=given or card.number)
+        card = await drafts.completed(db, replace(card, number=given or card.number))
         written = await cards.write(db, card, self._tidy(card.ani), now)
         self.renumbered += written.renumbered
         if not written.changed:
@@ -433,6 +448,20 @@ class SqliteStore:
         with contextlib.suppress(PortError):
             self._numbers.add(await self.writer.do(numbers.reserve))
 
+    async def _give_up_ballast(self) -> None:
+        """Recordings and others have filled the disk: the cards get the room that was kept for them."""
+        with contextlib.suppress(OSError):
+            self.ballast_given_up |= await asyncio.to_thread(self._ballast.release)
+
+    async def _inflate_ballast(self) -> None:
+        """Reserve the ballast when it is wanted, not there, and the disk has room again."""
+        now = asyncio.get_running_loop().time()
+        if now < self._ballast_sought_at + BALLAST_EVERY_S and self._ballast_sought_at:
+            return
+        self._ballast_sought_at = now
+        with contextlib.suppress(OSError):
+            self.ballast_given_up &= not await asyncio.to_thread(self._ballast.inflate)
+
     async def _care(self) -> None:
         """Refill numbers when asked; probe a refusing database and replay, once a second."""
         while True:
@@ -443,6 +472,11 @@ class SqliteStore:
             self._wake.clear()
             if self.writer.trouble:
                 await asyncio.sleep(PROBE_EVERY_S)
+            if self.writer.disk_full > self._disk_full_seen:
+                self._disk_full_seen = self.writer.disk_full
+                await self._give_up_ballast()
+            elif not self.writer.trouble:
+                await self._inflate_ballast()
             if self._numbers.left <= REFILL_BELOW or self.writer.trouble:
                 await self._reserve_numbers()  # a real write, so it is the probe as well
             if (self._spilled or self._memory) and not self.writer.trouble:

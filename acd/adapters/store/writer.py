@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from acd.adapters.store.connection import WriterLock, as_port_error, open_writer
+from acd.adapters.store.connection import DISK_FULL, WriterLock, as_port_error, open_writer
 from acd.ports import PortError
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class Writer:
         self.commits = 0
         self.jobs = 0
         self.refused = 0
+        self.disk_full = 0
+        """Batches that a full disk refused."""
 
     async def open(self) -> None:
         """Start. A database that refuses for the moment is retried at every job; a hopeless one raises."""
@@ -228,6 +230,7 @@ class Writer:
     async def _refuse(self, batch: list[_Item], error: PortError) -> None:
         self.trouble = str(error)
         self.refused += len(batch)
+        self.disk_full += self.trouble == DISK_FULL
         for item in batch:
             if not item.done.done():
                 item.done.set_exception(PortError(str(error), retryable=error.retryable))

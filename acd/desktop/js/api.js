@@ -49,5 +49,7 @@ export class Api {
   preview(call, fields) { return this.post(`/calls/${encodeURIComponent(call)}/message/preview`, { fields }); }
   save(call, fields) { return this.put(`/calls/${encodeURIComponent(call)}/message`, { fields }); }
   identify(call, how) { return this.post(`/calls/${encodeURIComponent(call)}/identity`, { how }); }
+  targets(call) { return this.get(`/calls/${encodeURIComponent(call)}/targets`); }
+  transfer(call, how, kind, id) { return this.post(`/calls/${encodeURIComponent(call)}/transfer`, { how, kind, id }); }
   card(call) { return this.get(`/calls/${encodeURIComponent(call)}/card`); }
 }

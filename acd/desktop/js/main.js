@@ -8,6 +8,7 @@ import { CardForm } from "./form.js";
 import { listenToKeys, showKeys } from "./keys.js";
 import { Link } from "./link.js";
 import { Keeper } from "./keeper.js";
+import { Transfer } from "./transfer.js";
 import * as status from "./status.js";
 import * as words from "./words.js";
 import { word } from "./words.js";
@@ -22,6 +23,9 @@ const desk = { api: null, link: null, me: null, skew: 0, name: "", call: null, m
 
 const card = new CardForm(onTyped);
 const keeper = new Keeper({ onSent, onStored, onChange: drawDrafts, api: () => desk.api });
+const handOn = new Transfer({
+  api: () => desk.api, call: () => desk.call?.call, told: (text, kind) => toast(text, kind), askNow: () => desk.link?.askNow(),
+});
 export const now = () => Date.now() + desk.skew;
 
 // --- in and out ----------------------------------------------------------------------------------
@@ -448,7 +452,9 @@ function drawLink() {
 }
 
 function drawStatus() {
-  if (desk.api) status.draw(desk);
+  if (!desk.api) return;
+  status.draw(desk);
+  handOn.show(desk.call && !desk.call.past && desk.me?.call === desk.call.call ? desk.me : null);
 }
 
 function drawDrafts() {
@@ -521,7 +527,8 @@ function wire() {
   });
   listenToKeys({
     save: () => save(false), saveReady: () => save(!desk.call?.past), message: () => card.focusNext(desk.problems),
-    outcome: () => card.focusOutcome(), ready: toggleReady, identity, moreTime, phrase: (n) => card.phrase(n),
+    outcome: () => card.focusOutcome(), ready: toggleReady, identity,
+    transfer: () => handOn.key(), back: () => handOn.back(), moreTime, phrase: (n) => card.phrase(n),
     draft: () => {
       const [next] = drafts.all(desk.api.agent);
       if (next && !desk.call) openDraft(next);

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from acd.adapters.asterisk import channels as subject
 from acd.adapters.asterisk.channels import EVENTS, Leg, Translator, device_of, event_time
 from acd.core import events as fact
+from acd.core import transfer_facts as handed
 from acd.core.events import EndedBy, OfferOutcome
 from acd.wire.ami import AmiFrame
 
@@ -293,3 +294,49 @@ def test_no_order_of_events_raises_or_breaks_the_two_way_map(frames):
     for name, headers in frames:
         translator.event(event(name, **headers))
         assert {u: c for c, u in translator._callers.items()} == translator._call_of
+
+
+def consult(told, target="PJSIP/two-05"):
+    ring(told)
+    told(note("AcdAnswer", uniqueid="a.1", Agent="anna", Attempt="4"))
+    return told(
+        note("AcdConsult", Agent="anna", To="agent_two"),
+        event("Newchannel", Channel=target, Uniqueid="t.1", Linkedid="c.1"),
+        event("DialBegin", Uniqueid="a.1", DestChannel=target, DestUniqueid="t.1"),
+    )
+
+
+def test_a_colleague_who_is_asked_is_busy_and_his_leg_is_known(told):
+    """The agent's own leg dials: no offer of ours, but the phone is not free (row 23)."""
+    facts = consult(told)
+    assert facts == [
+        handed.ConsultStarted(CALL, "anna", "agent_two", at=5),
+        fact.OwnCallStarted("two", at=1_700_000_000_123),
+    ]
+    translator = told.translator
+    assert (translator.talk_leg(CALL, "anna"), translator.asked_leg(CALL)) == ("a.1", "t.1")
+
+
+def test_a_colleague_who_takes_the_caller_over_has_a_talk_of_ours(told):
+    consult(told)
+    facts = told(
+        note("AcdTransfer", Agent="anna", To="agent_two"),
+        event("Hangup", Channel="PJSIP/anna-01", Uniqueid="a.1"),
+        note("AcdDial", Agent="two", Attempt="5"),
+        note("AcdAnswer", Agent="two", Attempt="5"),
+    )
+    assert [type(f) for f in facts] == [
+        fact.CallTransferred, fact.OfferConfirmed, fact.OwnCallEnded, fact.CallAnswered,
+    ]  # fmt: skip
+    translator = told.translator
+    assert (translator.talk_leg(CALL, "two"), translator.asked_leg(CALL)) == ("t.1", None)
+    assert told(event("Hold", Uniqueid="t.1")) == [fact.HoldStarted(CALL, "two", at=1_700_000_000_123)]
+    assert told(event("Hangup", Channel="PJSIP/two-05", Uniqueid="t.1")) == []
+
+
+def test_an_outside_person_who_is_asked_is_known_by_the_leg_alone(told):
+    facts = consult(told, "PJSIP/trunk-09")
+    assert [type(f) for f in facts] == [handed.ConsultStarted]
+    assert (told.translator.talk_leg(CALL, "anna"), told.translator.asked_leg(CALL)) == ("a.1", "t.1")
+    told(note("AcdEnd", Agent="anna", Stage="consult", By="caller", Cause="16"))
+    assert told.translator.asked_leg(CALL) is None

@@ -9,7 +9,16 @@ import pytest
 from acd.adapters.asterisk import switch as subject
 from acd.adapters.asterisk.link import NoAnswer, NotSent
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat, var_context
-from acd.core.effects import Announce, HangUpStrayLeg, MoveToQueue, OfferCall, OfferCallback, SendToFallback
+from acd.core.effects import (
+    Announce,
+    HangUpStrayLeg,
+    MoveToQueue,
+    OfferCall,
+    OfferCallback,
+    SendToFallback,
+    TransferCall,
+)
+from acd.core.transfer_facts import TransferHow
 from acd.ports import PortError
 from acd.wire.ami import AmiFrame
 
@@ -51,6 +60,12 @@ class FakeChannels:
 
     def legs_of(self, call, agent):
         return ["9.1", "9.2"] if agent == "anna" else []
+
+    def talk_leg(self, call, agent):
+        return "9.1" if (call, agent) == ("c1", "anna") else None
+
+    def asked_leg(self, call):
+        return "9.3" if call == "c1" else None
 
 
 @pytest.fixture
@@ -206,6 +221,51 @@ async def test_a_callback_is_offered_by_a_variable_and_a_stray_leg_hung_up(switc
         ("Hangup", {"Channel": "9.1"}),
         ("Hangup", {"Channel": "9.2"}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("how", "to", "sent"),
+    [
+        ("blind", "queue_law-1", ("Redirect", {"Channel": "1.1", "Context": "acd-transfer", "Exten": "queue_law-1"})),
+        (
+            "consult",
+            "out_+74951234567",
+            (
+                "Redirect",
+                {
+                    "Channel": "1.1", "Context": "acd-consult", "Exten": "out_+74951234567",
+                    "ExtraChannel": "9.1", "ExtraContext": "acd-consult-agent",
+                    "ExtraExten": "out_+74951234567", "ExtraPriority": "1",
+                },
+            ),
+        ),
+        ("complete", "", ("Hangup", {"Channel": "9.1"})),
+        ("back", "", ("Hangup", {"Channel": "9.3"})),
+    ],
+)  # fmt: skip
+async def test_a_transfer_is_one_command_of_the_call_class(switch, manager, how, to, sent):
+    """No Originate, no Bridge: security row 2, failure mode 8."""
+    await switch.transfer(TransferCall(1, "c1", "anna", TransferHow(how), to))
+    name, headers = sent
+    assert manager.sent == [(name, headers | ({"Priority": "1"} if name == "Redirect" else {}))]
+
+
+@pytest.mark.parametrize(
+    "to", ["agent_a&b", "out_12/../", "shell_x", "agent_", "queue_a b", "out_+7\r\nAction: X"]
+)
+async def test_a_target_that_is_none_is_not_sent(switch, manager, to):
+    with pytest.raises(PortError):
+        await switch.transfer(TransferCall(1, "c1", "anna", TransferHow.BLIND, to))
+    assert manager.sent == []
+
+
+async def test_a_leg_that_is_gone_is_told_and_nothing_is_sent(switch, manager):
+    for how, call in (("complete", "c2"), ("back", "c2"), ("consult", "c2")):
+        with pytest.raises(PortError, match="gone"):
+            await switch.transfer(
+                TransferCall(1, call, "anna", TransferHow(how), "agent_b" if how == "consult" else "")
+            )
+    assert manager.sent == []
 
 
 async def test_a_rule_moves_a_caller_by_one_redirect_and_plays_a_file_by_a_variable(switch, manager):

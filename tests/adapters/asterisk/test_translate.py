@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from acd.adapters.asterisk import translate
 from acd.adapters.asterisk.translate import note_of_user_event, note_to_facts
 from acd.core import events as fact
+from acd.core import transfer_facts as handed
 from acd.core.events import EndedBy, EndReason, OfferOutcome, QueuedWhy
 from acd.wire import ami
 from acd.wire.queue_log import parse_line
@@ -116,6 +117,18 @@ def test_an_answered_dial_has_notes_of_its_own():
             fact.TalkEnded(CALL, "anna", 2, EndedBy.UNKNOWN, at=AT),
         ),
         ("AcdTransfer", {"to": "boris"}, fact.CallTransferred(CALL, "anna", "boris", at=AT)),
+        ("AcdConsult", {"to": "agent_b"}, handed.ConsultStarted(CALL, "anna", "agent_b", at=AT)),
+        ("AcdConsultAnswer", {"to": "agent_b"}, handed.ConsultAnswered(CALL, "anna", "agent_b", at=AT)),
+        (
+            "AcdConsultEnd",
+            {"to": "out_7495", "status": "BUSY"},
+            handed.ConsultEnded(CALL, "anna", "out_7495", "BUSY", at=AT),
+        ),
+        (
+            "AcdTransferEnd",
+            {"to": "out_7495", "status": "OVER"},
+            handed.TransferEnded(CALL, "out_7495", "OVER", at=AT),
+        ),
         ("AcdFallback", {"why": "heartbeat"}, fact.CallLeftToFallback(CALL, "heartbeat", at=AT)),
         (
             "AcdFallbackAnswer",

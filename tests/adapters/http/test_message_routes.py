@@ -28,6 +28,7 @@ class FakeDesk:
     """What the composition root answers."""
 
     amended: list[Any] = field(default_factory=list)
+    drafts: list[Any] = field(default_factory=list)
     broken: bool = False
     stored: bool = True
 
@@ -42,6 +43,10 @@ class FakeDesk:
     async def amend(self, call: CallId, fields: Any) -> bool:
         self.amended.append((call, fields))
         return self.stored
+
+    async def keep_draft(self, call: CallId, fields: Any) -> bool:
+        self.drafts.append((call, fields))
+        return not self.broken
 
 
 class DeskWorld(World):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from acd import topics
 from acd.adapters.http.app import create_app
 from acd.adapters.http.services import HttpSettings
+from acd.core.card import Segment
 from acd.core.events import (
     AgentLoggedIn,
     AgentLoggedOut,
@@ -26,7 +27,7 @@ from acd.core.ids import CallId
 from acd.credentials import Principal, Role, hash_password
 from acd.snapshot_json import decode
 from tests.adapters.edges_help import ANI, ANN, BOB, CALL, DID, confirm, show, snapshot, users
-from tests.adapters.http.http_help import FakeCards, World, auth, basic, caller
+from tests.adapters.http.http_help import FakeCards, Stored, World, auth, basic, caller, card
 
 NOW = 1_700_000_000_000
 
@@ -249,3 +250,33 @@ async def test_no_request_ends_in_500(method, parts, query, body):
             headers=auth("boss") | {"content-type": "application/json"},
         )  # fmt: skip
     assert answer.status_code < 500
+
+
+@pytest.mark.parametrize("name", ["message", "form", "identity_confirmed"])
+async def test_an_agent_does_not_write_what_the_desk_vouches_for(name, caplog):
+    """The message as agreed, its form and the identity check are written by the desk's own routes."""
+    world = World()
+    body = {"fields": {name: "forged", "subject": "x"}}
+    async with caller(world) as http:
+        answer = await http.put(f"/api/v1/calls/{CALL}/card", json=body, headers=auth("ann"))
+        assert (answer.status_code, world.facts) == (403, [])
+        assert name in answer.json()["detail"]
+        assert "refused to ann" in caplog.text
+        assert "forged" not in caplog.text
+        boss = await http.put(f"/api/v1/calls/{CALL}/card", json=body, headers=auth("boss"))
+        assert boss.status_code == 202, "a supervisor's correction stands in the card's versions"
+
+
+async def test_an_agent_reads_by_call_id_only_cards_it_has_a_part_in(caplog):
+    """A guessed or seen call id opens nobody else's card; the number a client quotes does (003-05)."""
+    world = World()
+    async with caller(world) as http:
+        assert (await http.get(f"/api/v1/calls/{CALL}/card", headers=auth("ann"))).status_code == 200
+        refused = await http.get(f"/api/v1/calls/{CALL}/card", headers=auth("bob"))
+        assert refused.status_code == 403
+        assert "refused to bob" in caplog.text
+        assert (await http.get("/api/v1/cards/1042-7", headers=auth("bob"))).status_code == 200
+        assert (await http.get(f"/api/v1/calls/{CALL}/card", headers=auth("boss"))).status_code == 200
+        part = Segment(BOB, 1, NOW, None, NOW, "no_answer")
+        world.cards.stored = [Stored(card(segments=(part,)))]
+        assert (await http.get(f"/api/v1/calls/{CALL}/card", headers=auth("bob"))).status_code == 200

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from acd.adapters.store import cards, connection
+from acd.adapters.store.spill import Ballast
 from acd.adapters.store.sqlite import SqliteStore
 from acd.cards import card_json as cardjson
 from acd.cards import number as cardnumber
@@ -371,6 +372,30 @@ async def test_a_full_disk_costs_no_card_and_writing_goes_on_when_there_is_room(
             card.call for card in full
         }
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+async def test_a_full_disk_gets_the_ballast_and_the_ballast_comes_back_with_the_room(
+    tmp_path, impatient, monkeypatch
+):
+    """Failure mode 31: the room kept for cards is theirs when it is needed, and is kept again afterwards."""
+    monkeypatch.setattr("acd.adapters.store.sqlite.BALLAST_EVERY_S", 0.02)
+    path, ballast = tmp_path / "acd.db", tmp_path / "acd.db.ballast"
+    released = []
+    release = Ballast.release
+    monkeypatch.setattr(Ballast, "release", lambda self: released.append(self) or release(self))
+    async with opened(path, ballast_bytes=1 << 20) as store:
+        assert ballast.stat().st_size == 1 << 20
+        pages = (await store.writer.do(lambda db: db.execute_fetchall("PRAGMA page_count")))[0][0]
+        await store.writer.do(lambda db: db.execute(f"PRAGMA max_page_count = {pages}"))
+        with monkeypatch.context() as without_room:
+            without_room.setattr(Ballast, "inflate", lambda self: False)
+            for _ in range(5):
+                await store.write_card(make_card(fields=(("note", "x" * 20_000),)))
+            await until(lambda: store.ballast_given_up)
+            assert not ballast.exists()
+        await until(lambda: store.status.ok and not store.ballast_given_up)
+        assert ballast.stat().st_size == 1 << 20
+    assert len(released) == 1
 
 
 async def test_closing_ends_also_when_there_is_news_in_the_same_moment(tmp_path):

@@ -1,0 +1,67 @@
+"""Handing the call in hand on: whom it may go to, and the agent's wish. A wish is a fact; the core decides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from acd.adapters.http import views
+from acd.adapters.http.auth import OnlyAgent
+from acd.adapters.http.routes import CallPath, services_of
+from acd.core.ids import AgentId, CallId
+from acd.core.transfer_facts import TransferAsked, TransferHow
+
+if TYPE_CHECKING:
+    from acd.adapters.http.services import TransferAnswers
+
+router = APIRouter(prefix="/api/v1")
+
+
+class Wish(BaseModel):
+    """Body of a transfer. `kind` and `id` name the target; complete and back need none."""
+
+    model_config = ConfigDict(extra="forbid")
+    how: Literal["blind", "consult", "complete", "back"]
+    kind: Literal["agent", "queue", "person", "number", ""] = ""
+    id: str = Field(default="", max_length=64)
+
+
+def _transfers(request: Request) -> TransferAnswers:
+    found: TransferAnswers | None = services_of(request).transfers
+    if found is None:
+        raise HTTPException(404, "no transfers here")
+    return found
+
+
+@router.get("/calls/{call}/targets")
+async def targets(request: Request, call: CallPath, who: OnlyAgent) -> Response:
+    """Whom the agent's call may be handed to now; 409 when it is not in talk with this agent."""
+    try:
+        found = _transfers(request).choices(AgentId(who.name), CallId(call))
+    except ValueError as refused:
+        raise HTTPException(409, str(refused)) from None
+    return views.answer({"v": 1, "targets": found})
+
+
+@router.post("/calls/{call}/transfer")
+async def transfer(request: Request, call: CallPath, body: Wish, who: OnlyAgent) -> Response:
+    """Hand on (blind), ask first (consult), let the target have the caller (complete), or take him back.
+
+    409 with a reason when it is not allowed now; 202: seen in the agent's state.
+    """
+    services, agent = services_of(request), AgentId(who.name)
+    how = TransferHow(body.how)
+    begins = how in {TransferHow.BLIND, TransferHow.CONSULT}
+    if how is TransferHow.CONSULT and body.kind == "queue":
+        raise HTTPException(409, "a waiting line cannot be asked: hand the call on at once")
+    desk = _transfers(request)
+    try:
+        to = desk.target(agent, CallId(call), body.kind, body.id) if begins else ""
+        if not begins:
+            desk.choices(agent, CallId(call))  # refuses whoever is not in this talk
+    except ValueError as refused:
+        raise HTTPException(409, str(refused)) from None
+    services.inbox(TransferAsked(CallId(call), agent, how, to, at=services.clock.now()))
+    return views.answer({"accepted": True}, 202)

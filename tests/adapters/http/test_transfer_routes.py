@@ -1,0 +1,84 @@
+"""The agent's wish to hand a call on, over HTTP: a fact for the core, or a reason why not (002-08, security 8)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from acd.adapters.http.app import create_app
+from acd.adapters.http.services import HttpSettings
+from acd.core.transfer_facts import TransferAsked, TransferHow
+from tests.adapters.edges_help import ANN, CALL, users
+from tests.adapters.http.http_help import World, auth, caller
+
+
+class Transfers:
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, ...]] = []
+
+    def choices(self, agent, call):
+        self._own(agent)
+        return [{"kind": "agent", "id": "bob", "label": "Bob", "free": True, "note": ""}]
+
+    def target(self, agent, call, kind, name):
+        self._own(agent)
+        self.asked.append((agent, call, kind, name))
+        if name == "busy":
+            raise ValueError("this colleague is not free")
+        return f"{kind}_{name}"
+
+    def _own(self, agent):
+        if agent != "ann":
+            raise ValueError("you are not in a talk with this caller")
+
+
+def serving(world: World, transfers: Transfers | None) -> httpx.AsyncClient:
+    services = replace(world.services(), transfers=transfers)
+    app = create_app(services, HttpSettings(principals=users("ann", "bob")))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://acd/api/v1")
+
+
+async def test_each_verb_becomes_one_fact():
+    world, transfers = World(), Transfers()
+    async with serving(world, transfers) as http:
+        shown = await http.get(f"/calls/{CALL}/targets", headers=auth("ann"))
+        assert [t["id"] for t in shown.json()["targets"]] == ["bob"]
+        for body in (
+            {"how": "blind", "kind": "queue", "id": "tax"}, {"how": "consult", "kind": "agent", "id": "bob"},
+            {"how": "complete"}, {"how": "back"},
+        ):  # fmt: skip
+            answer = await http.post(f"/calls/{CALL}/transfer", json=body, headers=auth("ann"))
+            assert answer.status_code == 202
+    assert [(f.call, f.agent, f.how, f.to) for f in world.facts if isinstance(f, TransferAsked)] == [
+        (CALL, ANN, TransferHow.BLIND, "queue_tax"), (CALL, ANN, TransferHow.CONSULT, "agent_bob"),
+        (CALL, ANN, TransferHow.COMPLETE, ""), (CALL, ANN, TransferHow.BACK, ""),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("who", "body", "status"),
+    [
+        ("ann", {"how": "blind", "kind": "agent", "id": "busy"}, 409),
+        ("ann", {"how": "consult", "kind": "queue", "id": "tax"}, 409),
+        ("bob", {"how": "blind", "kind": "queue", "id": "tax"}, 409),
+        ("bob", {"how": "back"}, 409),
+        ("boss", {"how": "back"}, 403),
+        ("ann", {"how": "originate"}, 422),
+        ("ann", {"how": "blind", "kind": "shell", "id": "x"}, 422),
+        ("ann", {"how": "blind", "kind": "agent", "id": "x" * 65}, 422),
+        ("ann", {"how": "blind", "kind": "agent", "id": "bob", "exten": "x"}, 422),
+    ],
+)
+async def test_what_is_not_allowed_changes_nothing(who, body, status):
+    world = World()
+    async with serving(world, Transfers()) as http:
+        answer = await http.post(f"/calls/{CALL}/transfer", json=body, headers=auth(who))
+    assert (answer.status_code, world.facts) == (status, [])
+
+
+async def test_without_a_transfer_desk_there_is_no_such_page():
+    world = World()
+    async with caller(world) as http:
+        assert (await http.get(f"/api/v1/calls/{CALL}/targets", headers=auth("ann"))).status_code == 404

@@ -1,0 +1,113 @@
+"""Whom a call may be handed to: the pool, the subscriber's own lines and people, allowed numbers (security 8)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from acd.core.ids import AgentId, CallId
+from acd.core.snapshot import AgentView, CallView, Snapshot
+from acd.desk.oncall import Person
+from acd.desk.project import Project
+from acd.deskside.transfers import TransferDesk, TransferError
+
+NOW = 1_700_000_000_000
+ANN, CALL = AgentId("ann"), CallId("c1")
+
+
+def agent(name: str, status: str = "available", state: str = "idle", reachable: bool = True) -> AgentView:
+    return AgentView(name, status, "", state, NOW, reachable, None, 0, 0)
+
+
+def world(**transfers: object) -> tuple[TransferDesk, SimpleNamespace]:
+    call = CallView(CALL, "talking", "law", "firm", "100", "+79161234567", "1042-7", NOW, 0, ANN, 1, 0)
+    state = SimpleNamespace(
+        view=Snapshot(
+            NOW, True, (call,),
+            (agent("ann", state="talking"), agent("bob"), agent("eve", state="talking"), agent("out", "logged_out")),
+            (),
+        )
+    )  # fmt: skip
+    queue = SimpleNamespace
+    tree = SimpleNamespace(
+        agents={name: SimpleNamespace(name=name.title()) for name in ("ann", "bob", "eve")},
+        queues={
+            "law": queue(subscriber="firm", display_name="Law"),
+            "tax": queue(subscriber="firm", display_name="Tax"),
+            "bank": queue(subscriber="other", display_name="Bank"),
+        },
+        transfers=SimpleNamespace(**{"outside_prefixes": ("+7495",), "outside_per_hour": 2, **transfers}),
+    )
+    people = {
+        "ivan": Person("ivan", "Иван", phone="+7 (495) 123-45-67"),
+        "far": Person("far", "Far", phone="+1900555"),
+        "mute": Person("mute", "Mute"),
+    }
+    project = Project("firm", "Firm", "law", "firm", people=people)
+    desk = TransferDesk(
+        lambda: SimpleNamespace(tree=tree), lambda: state.view, lambda q: project if q == "law" else None
+    )
+    return desk, state
+
+
+def test_the_page_is_shown_names_and_never_a_number():
+    desk, _ = world()
+    found = desk.choices(ANN, CALL)
+    assert [(c["kind"], c["id"], c["free"]) for c in found] == [
+        ("agent", "bob", True), ("queue", "tax", True), ("person", "ivan", True), ("agent", "eve", False),
+    ]  # fmt: skip
+    assert "495" not in str(found)
+
+
+def test_a_choice_becomes_what_the_switch_knows():
+    desk, _ = world()
+    assert desk.target(ANN, CALL, "agent", "bob") == "agent_bob"
+    assert desk.target(ANN, CALL, "queue", "tax") == "queue_tax"
+    assert desk.target(ANN, CALL, "person", "ivan") == "out_+74951234567"
+    assert desk.target(ANN, CALL, "number", "+7 495 765-43-21") == "out_+74957654321"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("agent", "eve"), ("agent", "out"), ("agent", "nobody"), ("agent", "ann"), ("queue", "bank"), ("queue", "law"),
+        ("person", "far"), ("person", "mute"), ("person", "x"), ("number", "+190055512"), ("number", "88005553535"),
+        ("number", "+7495&PJSIP/trunk/900"), ("number", ""), ("agent", "bob&x"), ("shell", "id"),
+    ],
+)  # fmt: skip
+def test_everything_else_is_refused(kind: str, name: str):
+    desk, _ = world()
+    if "&" in name and kind == "number":
+        assert desk.target(ANN, CALL, kind, name) == "out_+7495900", "what is not a digit is dropped"
+        return
+    with pytest.raises(TransferError):
+        desk.target(ANN, CALL, kind, name)
+
+
+def test_only_the_agent_in_the_talk_hands_it_on():
+    desk, state = world()
+    with pytest.raises(TransferError, match="not in a talk"):
+        desk.target(AgentId("bob"), CALL, "queue", "tax")
+    state.view = replace(state.view, calls=(replace(state.view.calls[0], state="offering"),))
+    with pytest.raises(TransferError, match="not in a talk"):
+        desk.choices(ANN, CALL)
+
+
+def test_outside_calls_are_counted_by_the_hour():
+    """A stolen password does not become a telephone bill (row 8)."""
+    desk, state = world()
+    for _ in range(2):
+        desk.target(ANN, CALL, "person", "ivan")
+    with pytest.raises(TransferError, match="too many"):
+        desk.target(ANN, CALL, "person", "ivan")
+    state.view = replace(state.view, now=NOW + 3_600_000)
+    assert desk.target(ANN, CALL, "person", "ivan")
+
+
+def test_without_prefixes_nobody_outside_is_reached():
+    desk, _ = world(outside_prefixes=())
+    assert not [c for c in desk.choices(ANN, CALL) if c["kind"] == "person"]
+    with pytest.raises(TransferError, match="outside_prefixes"):
+        desk.target(ANN, CALL, "person", "ivan")
