@@ -305,6 +305,7 @@ def project_of(name: str, file: ProjectFile, zone: ZoneInfo) -> Project:
         ),
         deliver=tuple(_rules(file)),
         routing=tuple(_routing(file)),
+        always_taken=file.calls == "always",
         sources=tuple(Source(s.kind, s.url, s.token_file, s.mapping, s.matter) for s in file.dossier),
         cases=CasePolicy(
             frozenset(file.cases.dispositions), file.cases.owner, file.cases.helpdesk, file.cases.tell_client
@@ -405,7 +406,9 @@ def overlay(loaded: Loaded) -> Document:
             entry[key] = source.data[key]
     if file.greeting_sound:
         entry["greeting"] = file.greeting_sound
-    if "opening" in file.model_fields_set:
+    if file.calls == "always":
+        entry["opening"] = "always"  # the firm's hours still steer instructions, routing and delivery
+    elif "opening" in file.model_fields_set:
         special = {day: hours for day, (hours, _) in special_days(file).items()}
         entry["opening"] = (
             {"week": dict(file.opening.week), "except": special} if file.opening.week

@@ -349,6 +349,9 @@ class ProjectFile(Section):
     )
     max_wait_s: Seconds = Field(default=600.0, description="Then the call goes to fallback")
     opening: ProjectHours = Field(default=ProjectHours(), description="When the firm works")
+    calls: Literal["open", "always"] = Field(
+        default="open", description="When its calls are taken: while the firm works, or around the clock"
+    )
     people: dict[Identifier, PersonEntry] = Field(default_factory=dict, description="Key people by id")
     on_call: dict[Identifier, RotationEntry] = Field(default_factory=dict, description="Rotations by id")
     instructions: tuple[InstructionEntry, ...] = Field(default=(), description="What agents are told")
