@@ -41,6 +41,7 @@ from acd.deskside import house as desk_house
 from acd.deskside.callback_line import RouterLine
 from acd.deskside.callbacks import CallbackDialler
 from acd.deskside.house import DeskHouse
+from acd.deskside.phones import WebPhones
 from acd.deskside.side import DeskSide
 from acd.deskside.transfers import TransferDesk
 from acd.door import Door, LastTalks
@@ -68,7 +69,7 @@ CLOSE_S = 5.0
 STORE_CLOSE_S = 15.0
 """The store writes or spills what waits; see Writer.close."""
 
-MINOR = frozenset({"webhook", "door", "disk", "clock", "callbacks"}) | desk_house.TROUBLES
+MINOR = frozenset({"store", "journal", "webhook", "door", "disk", "clock", "callbacks"}) | desk_house.TROUBLES
 """Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
 
 
@@ -150,6 +151,7 @@ class House:
             dossier=self.page.dossier,
             ask_sync=self.sync.ask_audit,
         )
+        self.ami.after_events = self.runner.drain
 
     def _make_edges(self) -> None:
         """Everything that is neither core nor switch."""
@@ -239,9 +241,11 @@ class House:
             labels=lambda: labels_of(self.config, self.troubles().values(), self.callbacks.owed),
             callbacks=self.callbacks,
             explain=self.explain,
+            call_of_channel=self.translator.call_of,
             pops=self.book,
             cards=Cards(self.store),
             desk=self.page,
+            phones=WebPhones(lambda: self.config),
             transfers=TransferDesk(lambda: self.config, self.snapshot, self._project),
             public_desk=self.desk.public if self.desk else None,
             firm_desk=self.desk.firm if self.desk else None,

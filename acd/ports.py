@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
 
     from acd.core.card import CallCard
     from acd.core.effects import (
@@ -55,8 +55,8 @@ class Inbox(Protocol):
 class Switch(Protocol):
     """The telephone switch: carries out wishes about calls. Outcomes come back as facts."""
 
-    async def offer(self, wish: OfferCall) -> None:
-        """Send the one Redirect. Raises PortError when it surely was not sent or was refused."""
+    def offer(self, wish: OfferCall) -> Coroutine[Any, Any, None]:
+        """Send the one Redirect, at once if that can be. Awaited: PortError when it surely was not sent or was refused."""
 
     async def send_to_fallback(self, wish: SendToFallback) -> None:
         """Redirect the caller to acd-fallback."""

@@ -148,6 +148,11 @@ class Runner:
         """Let telemetry see every fact with the wishes it caused. The watcher must not raise or wait."""
         self._observers.append(watcher)
 
+    def drain(self) -> None:
+        """Step what is in the inbox now instead of at the loop's next turn; not from inside a step."""
+        if self._scheduled:
+            self._drain()
+
     def _drain(self) -> None:
         self._scheduled = False
         if self._broken is not None:

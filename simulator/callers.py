@@ -6,6 +6,7 @@ for some (a second offer, a second retry) comes from a stream named after the ca
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,7 +96,12 @@ class Caller:
         self.answered_at = at
 
 
-OUTSIDE, WAITING, RINGING, TALKING, LEAVING, GONE = range(6)
+OUTSIDE = 0
+WAITING = 1
+RINGING = 2
+TALKING = 3
+LEAVING = 4
+GONE = 5
 """Stages of a caller as the world knows them."""
 
 
@@ -133,7 +139,7 @@ def draw_day(scenario: Scenario, streams: Streams, day: int) -> list[Caller]:
     callers: list[Caller] = []
     for number, queue in enumerate(scenario.queues):
         callers += _draw_queue(scenario, streams, day, number, queue, factor)
-    callers.sort(key=lambda caller: (caller.first_at, caller.number))
+    callers.sort(key=attrgetter("first_at", "number"))
     return callers
 
 
@@ -158,8 +164,8 @@ def _draw_queue(
         times.tolist(), periods.tolist(), _whole_ms(patience), _whole_ms(talk), _whole_ms(wrap), strict=True
     )
     callers = [
-        Caller(f"{prefix}{serial}", number, midnight + at, period, *durations)
-        for serial, (at, period, *durations) in enumerate(rows)
+        Caller(f"{prefix}{serial}", number, midnight + at, period, patient, talks, wraps)
+        for serial, (at, period, patient, talks, wraps) in enumerate(rows)
     ]
     _draw_rarer(scenario, queue, streams, day, callers)
     return callers

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from simulator.scenario import Queue, Scenario
     from simulator.world import World
 
-NO_DID, NO_ANI = Did(""), Ani("")
+NO_DID = Did("")
+NO_ANI = Ani("")
+CALLER = EndedBy.CALLER
 
 
 class Crowd:
@@ -122,11 +124,7 @@ class Crowd:
         caller.stage = WAITING
         self.waiting[number] += 1
         queue_id, subscriber = self._queue_ids[number], self._subscribers[number]
-        self._world.tell(
-            CallQueued(
-                caller.id, queue_id, subscriber, NO_DID, NO_ANI, self._world.now, priority=queue.priority
-            )
-        )
+        self._world.tell(CallQueued(caller.id, queue_id, subscriber, NO_DID, NO_ANI, self._world.now))
         if caller.stage != RINGING or not self._world.switch.is_answered_now(caller):
             self._world.at(self._world.now + caller.patience_ms, self._give_up, (caller, caller.tries))
         if queue.callback is not None and not caller.dials_ms:
@@ -136,12 +134,12 @@ class Crowd:
 
     def _give_up(self, what: tuple[Caller, int]) -> None:
         caller, tries = what
-        if caller.tries != tries or caller.stage not in {WAITING, RINGING}:
+        if caller.tries != tries or caller.stage not in (WAITING, RINGING):
             return
         if caller.stage == RINGING:
             self._world.switch.hang_up_ringing(caller)
         self.left(caller, "abandoned")
-        self._world.tell(CallEnded(caller.id, by=EndedBy.CALLER))
+        self._world.tell(CallEnded(caller.id, by=CALLER))
         retry = self._scenario.queues[caller.queue].retry
         if retry is None or caller.retry_left <= 0:
             return
@@ -170,7 +168,7 @@ class Crowd:
             return
         self.left(caller, "callbacks")
         self._world.tell(CallbackChosen(caller.id, NO_ANI))
-        self._world.tell(CallEnded(caller.id, by=EndedBy.CALLER))
+        self._world.tell(CallEnded(caller.id, by=CALLER))
         self._outside += 1
         caller.dials_ms = max(1, self._world.draws.one(callback.dial, "callback dial", caller))
         caller.patience_ms = 365 * DAY_MS
@@ -199,7 +197,6 @@ class Crowd:
         self._world.ledger.count(caller, "overflowed", self._world.now - caller.entered_at)
         caller.queue = number = self._numbers[to]
         self.waiting[number] += 1
-        queue = self._scenario.queues[number]
         self._world.tell(
             CallQueued(
                 caller.id,
@@ -209,7 +206,6 @@ class Crowd:
                 NO_ANI,
                 caller.entered_at,
                 QueuedWhy.RETURNED,
-                priority=queue.priority,
             )
         )
 
@@ -242,10 +238,10 @@ class Crowd:
         self._world.staffing.finish_call(person, wrap)
         goes_on = self._transfer_of(caller)
         if goes_on is None:
-            self._world.tell(TalkEnded(caller.id, person.id, caller.attempt, EndedBy.CALLER))
+            self._world.tell(TalkEnded(caller.id, person.id, caller.attempt, CALLER))
             self.live.pop(caller.id, None)
             caller.stage = GONE
-            self._world.tell(CallEnded(caller.id, by=EndedBy.CALLER))
+            self._world.tell(CallEnded(caller.id, by=CALLER))
         else:
             self._world.tell(CallTransferred(caller.id, person.id, goes_on))
             self._hand_on(caller, goes_on)

@@ -18,7 +18,7 @@ from acd.core.events import (
     OfferEnded,
     OfferOutcome,
 )
-from acd.core.ids import AgentId, CallId
+from acd.core.ids import AgentId
 from simulator.callers import LEAVING, OUTSIDE, RINGING, WAITING
 
 if TYPE_CHECKING:
@@ -71,12 +71,12 @@ class SimulatedSwitch:
     def _dial(self, what: tuple[Caller, Person, int, int]) -> None:
         caller, person, attempt, timeout = what
         world = self._world
-        world.tell(OfferConfirmed(CallId(caller.id), person.id, attempt))
+        world.tell(OfferConfirmed(caller.id, person.id, attempt))
         ring, outcome = world.draws.ring(caller, person, attempt)
         if ring <= 0 and outcome is None:
             self._answer((caller, person, attempt))
             return
-        world.tell(AgentRinging(CallId(caller.id), person.id, attempt))
+        world.tell(AgentRinging(caller.id, person.id, attempt))
         if outcome is None and ring <= timeout:
             world.at(world.now + ring, self._answer, (caller, person, attempt))
             return
@@ -150,7 +150,7 @@ class SimulatedSwitch:
     def hang_up_ringing(self, caller: Caller) -> None:
         """The caller gave up while the phone rang."""
         world = self._world
-        person = world.people[AgentId(caller.agent)]
+        person = world.people[caller.agent]
         caller.stage = OUTSIDE
         world.staffing.release(person)
         world.tell(OfferEnded(caller.id, person.id, caller.attempt, OfferOutcome.CALLER_GONE))

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import heapq
 from collections import deque
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from acd.core.effects import (
@@ -121,7 +121,7 @@ class World:
     def at(self, due: Instant, act: Act, what: Any) -> None:
         """Plan something."""
         self._serial += 1
-        heapq.heappush(self._heap, (due, self._serial, act, what))
+        heappush(self._heap, (due, self._serial, act, what))
 
     def soon(self, act: Act, what: Any) -> None:
         """Do something at this same instant, after what is going on now."""
@@ -176,7 +176,7 @@ class World:
                 self.tell(DeadlinePassed())
                 continue
             stuck = 0
-            _, _, act, what = heapq.heappop(heap)
+            _, _, act, what = heappop(heap)
             self._jump(due)
             act(what)
 

@@ -221,7 +221,7 @@ def agents(
 
 @app.command()
 def explain(
-    call: Annotated[str, typer.Argument(help="Call id, as `acd calls` shows it")],
+    call: Annotated[str, typer.Argument(help="Call id as `acd calls` shows it, channel, or card number")],
     config: ConfigOption = DEFAULT_CONFIG,
     url: UrlOption = None,
     token_file: TokenOption = None,

@@ -79,9 +79,22 @@ def status(frame: Frame, out: Console) -> None:
         out.print("counters: " + ", ".join(f"{clean(name)} {number}" for name, number in snapshot.counters))
 
 
+def short_ids(ids: Iterable[str]) -> dict[str, str]:
+    """Return each id's shortest beginning, from eight characters on, that no other one has: `acd explain` takes it."""
+    whole = set(ids)
+    told = {}
+    for one in whole:
+        length = 8
+        while length < len(one) and any(other != one and other.startswith(one[:length]) for other in whole):
+            length += 1
+        told[one] = one[:length]
+    return told
+
+
 def calls(frame: Frame, out: Console) -> None:
     """Print the live calls."""
     labels = frame.labels
+    short = short_ids(call.call for call in frame.snapshot.calls)
     rows = [
         (
             call.card_number or "–",
@@ -91,7 +104,7 @@ def calls(frame: Frame, out: Console) -> None:
             duration(call.waited_ms),
             call.position or "",
             labels.agents.get(call.agent, call.agent) if call.agent else "",
-            call.call,
+            short[call.call],
         )
         for call in frame.snapshot.calls
     ]
@@ -103,6 +116,7 @@ def calls(frame: Frame, out: Console) -> None:
 def agents(frame: Frame, out: Console) -> None:
     """Print the agents."""
     snapshot, labels = frame.snapshot, frame.labels
+    short = short_ids(call for agent in snapshot.agents if (call := agent.call))
     rows = [
         (
             agent.agent,
@@ -112,7 +126,7 @@ def agents(frame: Frame, out: Console) -> None:
             duration(snapshot.now - agent.state_since) if agent.state_since > 0 else "–",
             "yes" if agent.reachable else "NO",
             agent.handled,
-            agent.call or "",
+            short[agent.call] if agent.call else "",
         )
         for agent in snapshot.agents
     ]

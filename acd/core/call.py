@@ -63,6 +63,10 @@ class CallSignal(Enum):
     ENDED = "caller's channel gone"
 
 
+_NO_QUEUE = QueueId("")
+_NO_SUBSCRIBER = SubscriberId("")
+_NEW: Final = CallState.NEW
+_UNKNOWN: Final = EndedBy.UNKNOWN
 _S, _E = CallState, CallSignal
 
 CALL_TRANSITIONS: dict[tuple[CallState, CallSignal], CallState] = {
@@ -286,9 +290,9 @@ class Call:
         self.entered_at = self.place_at = entered_at
         """Its place in line is its moment of entry; that of a call-back may be the entry of the caller who asked."""
         self.order = order
-        self.state = CallState.NEW
-        self.queue = QueueId("")
-        self.subscriber = SubscriberId("")
+        self.state: CallState = _NEW
+        self.queue = _NO_QUEUE
+        self.subscriber = _NO_SUBSCRIBER
         self.card_number = ""
         self.priority = 1.0
         self.needs: tuple[tuple[SkillId, int], ...] = ()
@@ -329,7 +333,7 @@ class Call:
         """Ended while the dialplan's fallback had it."""
         self.reason: EndReason | None = None
         self.reason_given = False
-        self.by = EndedBy.UNKNOWN
+        self.by: EndedBy = _UNKNOWN
         self.cause = 0
         self.ended_at: Instant | None = None
         self.wrapping = 0

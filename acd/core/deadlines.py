@@ -5,7 +5,7 @@ Ties are served in the order in which they were set, so a replay pops the same k
 
 from __future__ import annotations
 
-import heapq
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ class Deadlines:
         """Ask to be woken for `key` at `due`; an earlier wish for the same key is forgotten."""
         self._serial += 1
         self._due[key] = (due, self._serial)
-        heapq.heappush(self._heap, (due, self._serial, key))
+        heappush(self._heap, (due, self._serial, key))
         if len(self._heap) > 2 * len(self._due) + SLACK:
             self._heap = [(due, serial, key) for key, (due, serial) in self._due.items()]
-            heapq.heapify(self._heap)
+            heapify(self._heap)
 
     def cancel(self, key: Key) -> None:
         """Forget `key`; unknown keys are harmless."""
@@ -58,7 +58,7 @@ class Deadlines:
             when, serial, key = heap[0]
             if due.get(key) == (when, serial):
                 return when
-            heapq.heappop(heap)
+            heappop(heap)
         return None
 
     def pop_due(self, now: Instant) -> Iterator[Key]:
@@ -67,6 +67,6 @@ class Deadlines:
         Keys set while iterating are yielded too if they are due.
         """
         while (when := self.next()) is not None and when <= now:
-            _, _, key = heapq.heappop(self._heap)
+            _, _, key = heappop(self._heap)
             del self._due[key]
             yield key

@@ -18,6 +18,7 @@ from acd.core.policy import Policy, QueuePolicy
 from acd.core.reserve import FrontLine, Gate
 from acd.core.scoring import Score
 from acd.core.skills import Group, Line, LineKey, Place, Skills
+from acd.core.waitlog import WaitLog
 
 if TYPE_CHECKING:
     from acd.core.ids import AgentId, CallId, QueueId
@@ -57,6 +58,7 @@ class Indexes:
         self._dues = 0
         self._entry_s: dict[CallId, float] = {}
         """What the rate of free agents promised each waiting call at its entry."""
+        self._wait_log = WaitLog()
         self._retest_at: Instant | None = None
         self._served = 0
         self._decisions = 0
@@ -176,12 +178,13 @@ class Indexes:
         self._touched[line] = None
         if line.home.gate is not None:
             self._loaded[line.home] = None
-        if line.home.arrivals.add(call.entered_at, call.order):
+        if line.home.arrivals.add(call.entered_at, call.order) and self._rule is None:
             self._revalue(line.home)
         if not line.home.idle:
             self._entry_s[call.call] = len(line.places) / self._free_per_s(line.home)
-        for after, _ in line.stages[1:]:
-            self._look_again(call.entered_at + after, line)
+        if len(line.stages) > 1:
+            for after, _ in line.stages[1:]:
+                self._look_again(call.entered_at + after, line)
 
     def _look_again(self, due: Instant, line: Line) -> None:
         """Look at this line's head at that instant."""
@@ -325,6 +328,9 @@ class Indexes:
             callers = (line.home for line in group.lines if line.home.reserve_open >= group.reserve)
             home = next(callers, None)
             return Demand(0.0, None if home is None else home.policy.id)
+        if self._rule is not None:
+            for queue in group.queues:
+                self._revalue(queue)  # the rules of others look at no prices, so nobody kept them
         return Demand(self._weights.opportunity * sum(queue.value for queue in group.queues))
 
     def explain_reserve(self, queue: QueueId) -> str:

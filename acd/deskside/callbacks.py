@@ -19,7 +19,7 @@ import datetime as dt
 import uuid
 from collections import Counter
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import structlog
 
@@ -36,7 +36,7 @@ from acd.desk.ledger import Dial, MissedTask, TaskState
 from acd.ports import PortError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     import aiosqlite
 
@@ -137,7 +137,7 @@ class CallbackDialler:
         tree = self._config().tree
         return ledger_rules(tree.callbacks, tree.centre.region), tree.callbacks
 
-    async def _do(self, job: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+    async def _do(self, job: Callable[[aiosqlite.Connection], Coroutine[Any, Any, T]]) -> T:
         return await self._store.writer.do(job)
 
     # --- what is under way -----------------------------------------------------------------------

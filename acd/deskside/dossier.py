@@ -169,15 +169,13 @@ class Dossiers:
         if source.kind == "http":
             token = await asyncio.to_thread(self._token, source.token_file) if source.token_file else ""
             return dossier.part(verified(await self._http.find(source, number, token)))
-        data = await self._store.writer.do(
-            lambda db: directory_store.client(db, owner.id, number), urgent=True
-        )
+        data = await self._store.read(lambda db: directory_store.client(db, owner.id, number))
         if source.kind == "local":
             return dossier.part(verified(data))
         held = str(data.get("taxpayer_number") or "")
         if not held:
             return Dossier()
-        licences = await self._store.writer.do(lambda db: directory_store.licences_of(db, held), urgent=True)
+        licences = await self._store.read(lambda db: directory_store.licences_of(db, held))
         first = next((one for one in licences if one["project"] in {"", owner.id}), {})
         return dossier.part({name: first.get(name) for name in ("product", "region")})
 
@@ -201,7 +199,7 @@ class Dossiers:
                 held = [named, *(one for one in held if one.number != named.number)]
             return held
 
-        cases = await self._store.writer.do(job, urgent=True)
+        cases = await self._store.read(job)
         wanted = CardFilter(subscriber=owner.subscriber, ani=number, limit=LAST_CALLS)
         cards = await self._store.find(wanted) if number else []
         calls = []

@@ -81,7 +81,7 @@ class DeskPublic:
 
     async def case_of(self, number: str) -> dict[str, object] | None:
         """Return the case a number leads to: its own, or that of any card that hangs on it (003-05)."""
-        found = await self._store.writer.do(lambda db: case_store.case(db, number), urgent=True)
+        found = await self._store.read(lambda db: case_store.case(db, number))
         return case_data(found) if found else None
 
     async def change_case(

@@ -41,9 +41,9 @@ class _ReadOnly:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.writer = self
 
-    async def do(self, job: Callable[[aiosqlite.Connection], Awaitable[Any]], *, urgent: bool = False) -> Any:  # noqa: ARG002 - the writer's shape
+    async def read(self, job: Callable[[aiosqlite.Connection], Awaitable[Any]]) -> Any:
+        """As SqliteStore.read."""
         async with reader(self._path) as connection:
             return await job(connection)
 

@@ -120,11 +120,15 @@ async def _show(
             calls[len(calls) // 2].start_s, _kill_and_start, daemon, console
         )
     if not options.headless and sys.stdout.isatty():
-        return await _with_wallboard(spec, driver, calls)
-    columns = (TextColumn("calls"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+        return await _with_wallboard(spec, driver, calls, console)
+    with _progress(console) as progress:
         bar = progress.add_task("calls", total=len(calls))
         return await driver.make(calls, lambda: progress.advance(bar))
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("calls"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console)
 
 
 def _kill_and_start(daemon: DaemonProcess, console: Console) -> None:
@@ -133,16 +137,25 @@ def _kill_and_start(daemon: DaemonProcess, console: Console) -> None:
     daemon.start()
 
 
-async def _with_wallboard(spec: CentreSpec, driver: Driver, calls: Sequence[PlannedCall]) -> list[Truth]:
+async def _with_wallboard(
+    spec: CentreSpec, driver: Driver, calls: Sequence[PlannedCall], console: Console
+) -> list[Truth]:
+    """Show the wallboard while the calls last; who closes it earlier sees a bar for the rest, and may end that too."""
     from acd.wallboard.app import WallboardApp
     from acd.wallboard.source import HttpSource
 
     source = HttpSource(f"http://127.0.0.1:{spec.http_port}", spec.state_dir / "secrets" / "http-token")
     app = WallboardApp(source)
-    making = asyncio.create_task(driver.make(calls, lambda: None))
-    making.add_done_callback(lambda _task: app.exit())
-    await app.run_async()
-    return await making
+    with _progress(console) as progress:
+        progress.stop()  # the wallboard has the screen first
+        bar = progress.add_task("calls", total=len(calls))
+        making = asyncio.create_task(driver.make(calls, lambda: progress.advance(bar)))
+        making.add_done_callback(lambda _task: app.exit())
+        await app.run_async()
+        if not making.done():
+            console.print("The wallboard is closed; the calls go on to their end. Ctrl-C ends the demo now.")
+            progress.start()
+        return await making
 
 
 async def _settle(spec: CentreSpec, wanted: int) -> None:

@@ -221,3 +221,11 @@ def test_the_token_of_the_configuration_is_sent(daemon, tmp_path):
     seen = daemon(lambda _: httpx.Response(200, json=encode(SNAPSHOT)))
     assert invoke("status", "--config", str(directory)).exit_code == 0
     assert seen[0].headers["authorization"] == "Bearer s3cret"
+
+
+def test_ids_are_cut_to_what_tells_them_apart_and_explain_takes_what_is_shown():
+    from acd.cli.tables import short_ids
+
+    one, two, odd = "0f8c2b1e-aaaa-4444", "0f8c2b1e-bbbb-4444", "77aa0000-cccc-4444"
+    assert short_ids([one, two, odd, one]) == {one: "0f8c2b1e-a", two: "0f8c2b1e-b", odd: "77aa0000"}
+    assert short_ids(["short"]) == {"short": "short"}

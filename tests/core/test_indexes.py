@@ -89,3 +89,13 @@ def test_expected_wait_is_zero_with_a_ready_agent_and_grows_with_the_place():
     assert second is not None
     assert second == pytest.approx(2 * first, abs=2)
     assert first > 0
+
+
+def test_demand_is_priced_under_every_rule():
+    """Rules that look at no prices keep none; who asks for the demand gets it all the same."""
+    prices = []
+    for rule in ("recommended", "fifo"):
+        m = matcher((queue("x"),), (agent("a", x=3),), policy=rule)
+        m.add_agent(AgentId("a"), 0)
+        prices.append(m.demand(AgentId("a")).price)
+    assert prices[0] == prices[1] > 0

@@ -21,6 +21,13 @@ else:
     from dataclasses import field
 
 KEPT = 1  # comments and lines outside of records stay as they are
+TABLE: dict[str, int] = {
+    "a": KEPT,
+}
+TWICE = 1
+TWICE = 2
+FIRST, SECOND = 1, 2
+small = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +89,13 @@ def test_a_factory_makes_a_new_thing_each_time(written):
         hash(one)
 
 
-def test_lines_outside_of_records_stay_as_they_are():
-    assert "KEPT = 1  # comments and lines outside of records stay as they are\n" in expand(SOURCE)
-    assert "acd.core.record" not in expand(SOURCE)
+def test_constants_are_marked_and_nothing_else_is_touched(written):
+    text = expand(SOURCE)
+    assert "KEPT: Final = 1  # comments and lines outside of records stay as they are\n" in text
+    assert "TABLE: Final[dict[str, int]] = {\n" in text
+    assert "\nTWICE = 2\nFIRST, SECOND = 1, 2\nsmall = 3\n" in text
+    assert "acd.core.record" not in text
+    assert (written["KEPT"], written["TABLE"], written["TWICE"]) == (1, {"a": 1}, 2)
 
 
 @pytest.mark.parametrize(

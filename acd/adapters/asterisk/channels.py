@@ -14,6 +14,7 @@ from typing import Final
 
 from acd.adapters.asterisk import translate
 from acd.core import events as fact
+from acd.core import transfer_facts as handed
 from acd.core.events import EndedBy, Fact
 from acd.core.ids import AgentId, CallId
 from acd.wire.ami import AmiFrame
@@ -114,6 +115,11 @@ class Translator:
         """Return the caller's channel (its Uniqueid), None when it is gone or unknown."""
         return self._callers.get(call)
 
+    def call_of(self, uniqueid: str) -> CallId | None:
+        """Return the call of a caller's channel, or of an agent's leg."""
+        leg = self._legs.get(uniqueid)
+        return self._call_of.get(uniqueid) or (leg.call if leg is not None else None)
+
     def legs_of(self, call: CallId, agent: AgentId) -> list[str]:
         """Return the Uniqueids of this agent's legs that belong to this call or to nobody."""
         return [
@@ -193,15 +199,12 @@ class Translator:
         return () if own else (fact.OwnCallEnded(leg.agent, at=one.at),)
 
     def _learn(self, one: Fact, frame: AmiFrame) -> None:
+        self._learn_talk(one, frame)
         # Only notes written on the caller's own channel tell where the caller is; AcdAnswer, for
         # example, is written on the agent's.
         if isinstance(one, (fact.CallEntered, fact.CallQueued, fact.OfferConfirmed, fact.CallLeftToFallback)):
             if uniqueid := frame.get("Uniqueid"):
                 self._know_caller(one.call, uniqueid)
-        elif isinstance(one, fact.CallAnswered):
-            leg = self._our_leg(frame.get("Uniqueid"))  # AcdAnswer is written on the agent's leg
-            if leg is not None and leg.call == one.call:
-                leg.attempt, leg.talking = one.attempt, True
         elif isinstance(one, fact.CallEnded):
             self._forget_call(one.call)
         if isinstance(one, fact.OfferConfirmed):
@@ -211,6 +214,17 @@ class Translator:
             and self._offers.get(one.call, (None, 0))[1] == one.attempt
         ):
             self._offers.pop(one.call, None)
+
+    def _learn_talk(self, one: Fact, frame: AmiFrame) -> None:
+        """Note whose phone, by hanging up, ends a talk."""
+        if isinstance(one, fact.CallAnswered):
+            leg = self._our_leg(frame.get("Uniqueid"))  # AcdAnswer is written on the agent's leg
+            if leg is not None and leg.call == one.call:
+                leg.attempt, leg.talking = one.attempt, True
+        elif isinstance(one, (fact.CallTransferred, handed.ConsultStarted)):
+            # from now on the phone's hang-up may mean something else: the note says what
+            for leg in self._legs.values():
+                leg.talking = leg.talking and leg.call != one.call
 
     def _know_caller(self, call: CallId, uniqueid: str) -> None:
         before = self._callers.get(call)

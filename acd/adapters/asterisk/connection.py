@@ -14,7 +14,7 @@ import logging
 import random
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -32,6 +32,8 @@ secret or version, somebody must act. `stalled`: our own loop slept, what we kno
 OURS: Final = frozenset({"FullyBooted", "Shutdown"})
 EVENTS_PER_TURN: Final = 500
 LOOP_GAP_S: Final = 2.0
+SETTLED_S: Final = 5.0
+"""A link that dies sooner after coming up is no success: the pause before the next one goes on growing."""
 
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 log = logging.getLogger("acd.asterisk")
@@ -66,6 +68,8 @@ class AmiConnection:
         self._on_state = on_state
         self._link: Link | None = None
         self._booted = asyncio.Event()
+        self.after_events: Callable[[], None] = lambda: None
+        """Called when the events of one read were taken: what they set going goes on at once."""
         self._delivering = False
         self._random = random.Random()  # noqa: S311 - jitter only
         self._closed = False
@@ -93,9 +97,9 @@ class AmiConnection:
         attempt = refusals = 0
         try:
             while not self._closed:
-                was_up = False
+                stayed = False
                 try:
-                    was_up = await self._one_link()
+                    stayed = await self._one_link() >= SETTLED_S
                 except Refused as refused:
                     refusals += 1
                     self._tell(REFUSED, str(refused))
@@ -103,7 +107,7 @@ class AmiConnection:
                     delay = self._delay(self.settings.refused_first_s, self.settings.refused_max_s, refusals)
                 else:
                     refusals = 0
-                    attempt = 1 if was_up else attempt + 1
+                    attempt = 1 if stayed else attempt + 1
                     delay = self._delay(self.settings.retry_first_s, self.settings.retry_max_s, attempt)
                 if not self._closed:
                     await asyncio.sleep(delay)
@@ -135,8 +139,8 @@ class AmiConnection:
             log.log(level, "ami %s %s", state, detail)
             self._on_state(state)
 
-    async def _one_link(self) -> bool:
-        """Open, log in, wait for the boot, check the version, stay until it is lost."""
+    async def _one_link(self) -> float:
+        """Open, log in, wait for the boot, check the version, stay until it is lost; return the seconds it was up."""
         settings = self.settings
         self._tell(CONNECTING, f"{settings.host}:{settings.port}")
         self._booted.clear()
@@ -149,14 +153,14 @@ class AmiConnection:
         opening = link.connect()
         watch = asyncio.create_task(self._watch(link))
         greet = asyncio.create_task(self._greet(link))
-        was_up = False
+        up_since: float | None = None
         try:
             either: list[asyncio.Future[Any]] = [greet, link.lost]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if greet.done():
                 greet.result()  # raises Refused
             if not link.lost.done():
-                was_up = True
+                up_since = link.loop.time()
                 self._tell(UP, f"Asterisk {self.asterisk_version}")
             await link.lost
             self._tell(DOWN, link.lost.result())
@@ -169,7 +173,7 @@ class AmiConnection:
             link.wake = lambda: None
             if self._link is link:
                 self._link = None
-        return was_up
+        return 0.0 if up_since is None else link.loop.time() - up_since
 
     async def _greet(self, link: Link) -> None:
         settings = self.settings
@@ -227,9 +231,13 @@ class AmiConnection:
     # --- events --------------------------------------------------------------------------------
 
     def _wake(self) -> None:
+        """Deliver what one read brought, at once; a flood goes on in the loop's next turns."""
         if not self._delivering:
-            self._delivering = True
-            asyncio.get_running_loop().call_soon(self._deliver, EVENTS_PER_TURN)
+            self._deliver(EVENTS_PER_TURN)
+
+    def _deliver_later(self) -> None:
+        self._delivering = True
+        asyncio.get_running_loop().call_soon(self._deliver, EVENTS_PER_TURN)
 
     def flush_events(self) -> None:
         """Deliver everything heard so far; a snapshot must not overtake events that preceded it."""
@@ -256,7 +264,8 @@ class AmiConnection:
                 self.counters["event_errors"] += 1
                 log.exception("an AMI event could not be taken: %s", event.name)
         if events:
-            self._wake()
+            self._deliver_later()
+        self.after_events()
 
     def _is_forged(self, event: AmiFrame) -> bool:
         """Whether a caller wrote this event: Asterisk prints a caller's number unescaped.
@@ -278,6 +287,20 @@ class AmiConnection:
         """
         return (await self._act(name, headers, as_list=False, timeout_s=timeout_s))[0]
 
+    def begin(self, name: str, headers: Headers = ()) -> Coroutine[Any, Any, AmiFrame]:
+        """Send one action now, in this turn of the loop; the result, to be awaited, is its response.
+
+        Raises NotSent at once; what is awaited raises NoAnswer.
+        """
+        timeout_s = self.settings.action_timeout_s
+        future = self._submit(self._up_link(name), name, headers, as_list=False)
+        return self._first_of(future, name, timeout_s)
+
+    async def _first_of(
+        self, future: asyncio.Future[list[AmiFrame]], name: str, timeout_s: float
+    ) -> AmiFrame:
+        return (await self._answer_of(future, name, timeout_s))[0]
+
     async def list_action(
         self, name: str, headers: Headers = (), timeout_s: float | None = None
     ) -> list[AmiFrame]:
@@ -297,23 +320,34 @@ class AmiConnection:
     async def _act(
         self, name: str, headers: Headers, *, as_list: bool, timeout_s: float | None
     ) -> list[AmiFrame]:
-        link = self._link
-        if link is None or self.state != UP:
-            raise NotSent(f"{name}: the AMI link is {self.state}", retryable=True)
+        link = self._up_link(name)
         return await self._ask(
             link, name, headers, as_list=as_list, timeout_s=timeout_s or self.settings.action_timeout_s
         )
 
+    def _up_link(self, name: str) -> Link:
+        if self._link is None or self.state != UP:
+            raise NotSent(f"{name}: the AMI link is {self.state}", retryable=True)
+        return self._link
+
     async def _ask(
         self, link: Link, name: str, headers: Headers, *, as_list: bool, timeout_s: float
     ) -> list[AmiFrame]:
+        return await self._answer_of(self._submit(link, name, headers, as_list=as_list), name, timeout_s)
+
+    @staticmethod
+    def _submit(link: Link, name: str, headers: Headers, *, as_list: bool) -> asyncio.Future[list[AmiFrame]]:
         try:
-            future = link.protocol.submit(name, headers, as_list=as_list)
+            return link.protocol.submit(name, headers, as_list=as_list)  # type: ignore[no-any-return]
         except LocalProtocolError as refused:
             raise NotSent(f"{name}: {refused}", retryable=False) from refused
+
+    async def _answer_of(
+        self, future: asyncio.Future[list[AmiFrame]], name: str, timeout_s: float
+    ) -> list[AmiFrame]:
         try:
             async with asyncio.timeout(timeout_s):
-                return await future  # type: ignore[no-any-return]
+                return await future
         except TimeoutError:
             self.counters["action_timeouts"] += 1
             raise NoAnswer(f"{name}: no answer within {timeout_s:g} s") from None

@@ -100,7 +100,7 @@ class LinkProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no ty
             )
 
     def data_received(self, data: bytes) -> None:
-        """Called by asyncio: parse, answer who waits, enqueue events; nothing else happens here."""
+        """Called by asyncio: parse, answer who waits, enqueue the events, then have them taken in order."""
         self.link.heard()
         try:
             frames = self.parser.feed(data)
@@ -115,6 +115,8 @@ class LinkProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no ty
                 self.link.dispatch(frame)
             else:
                 self.link.counters["orphan_responses"] += 1
+        if self.link.events:
+            self.link.wake()
 
     def _answer(self, action_id: str, frame: AmiFrame) -> None:
         pending = self.pending[action_id]
@@ -256,7 +258,6 @@ class Link(Manager):  # type: ignore[misc]
             self.fail("more events than we can take")
             return
         self.events.append(event)
-        self.wake()
 
     def close(self) -> None:
         """Stop everything of this link; safe to call again."""

@@ -13,8 +13,8 @@ import logging
 import re
 import secrets
 from collections import Counter
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol
 
 from acd.adapters.asterisk.connection import LOOP_GAP_S
 from acd.adapters.asterisk.link import NoAnswer
@@ -59,6 +59,9 @@ class Manager(Protocol):
     async def action(self, name: str, headers: Headers = ..., timeout_s: float | None = None) -> AmiFrame:
         """Send one action, return its response."""
 
+    def begin(self, name: str, headers: Headers = ...) -> Coroutine[Any, Any, AmiFrame]:
+        """Send one action now; its response is to be awaited."""
+
     @property
     def read_age_s(self) -> float:
         """Seconds since the last byte from Asterisk."""
@@ -102,28 +105,51 @@ class AsteriskSwitch:
         self._doubt = doubt
         self._flying: dict[CallId, asyncio.Event] = {}
 
-    async def offer(self, wish: OfferCall) -> None:
+    def offer(self, wish: OfferCall) -> Coroutine[Any, Any, None]:
         """Send the caller to acd-dial with the whole decision in the extension.
 
-        Before any but the first offer of a call Asterisk is asked whether the caller waits: when the notes of the
-        offer before were lost, he may be in a talk, and a Redirect would tear him out of it.
+        The first offer of a call has left when this returns: an agent is free and a caller waits, so nothing else the
+        loop has to do comes before. The outcome is to be awaited. Before a later offer Asterisk is asked whether the
+        caller waits: when the notes of the offer before were lost, he may be in a talk, and a Redirect would tear him
+        out of it.
 
-        Raises:
+        Raises, when awaited:
             PortError: surely not carried out; a second try is the core's decision.
         """
+        if wish.attempt > 1 or not self._released.is_set():
+            return self._offer(wish, None)
+        try:
+            self._check(wish)
+            answer = self._manager.begin("Redirect", self._dial(wish))
+        except PortError as failed:
+            return _raised(failed)
+        self._flying[wish.call] = asyncio.Event()
+        return self._offer(wish, answer)
+
+    def _check(self, wish: OfferCall) -> None:
         if not _AGENT.match(wish.agent) or wish.attempt < 0:
             raise PortError(f"agent id {wish.agent!r} cannot be an extension", retryable=False)
         if wish.call in self._flying:
             # Two commands at once for one call: one of them is refused, sometimes both are executed.
             raise PortError(f"a command for call {wish.call} is still under way", retryable=True)
-        done = self._flying[wish.call] = asyncio.Event()
+
+    def _dial(self, wish: OfferCall) -> dict[str, str]:
+        return self._to(wish.call, var_context("acd-dial"), f"{wish.agent}_{wish.attempt}")
+
+    async def _offer(self, wish: OfferCall, answer: Coroutine[Any, Any, AmiFrame] | None) -> None:
+        """Wait for the outcome of the Redirect that left already, or ask, send and wait."""
+        if answer is None:
+            self._check(wish)
+            self._flying[wish.call] = asyncio.Event()
         try:
-            if wish.attempt > 1:
-                await self._require_waiting(wish.call)
-            await self._redirect(wish.call, var_context("acd-dial"), f"{wish.agent}_{wish.attempt}")
+            if answer is None:
+                if wish.attempt > 1:
+                    await self._require_waiting(wish.call)
+                await self._until_released("Redirect")
+                answer = self._manager.begin("Redirect", self._dial(wish))
+            await self._outcome("Redirect", answer)
         finally:
-            del self._flying[wish.call]
-            done.set()
+            self._flying.pop(wish.call).set()
 
     async def _require_waiting(self, call: CallId) -> None:
         """Raise PortError unless the caller is in the waiting loop; on his way back he gets a moment."""
@@ -244,8 +270,10 @@ class AsteriskSwitch:
     async def _redirect(
         self, call: CallId, context: str, extension: str, extra: dict[str, str] | None = None
     ) -> None:
-        headers = {"Channel": self._caller(call), "Context": context, "Exten": extension, "Priority": "1"}
-        await self._command("Redirect", headers | (extra or {}))
+        await self._command("Redirect", self._to(call, context, extension) | (extra or {}))
+
+    def _to(self, call: CallId, context: str, extension: str) -> dict[str, str]:
+        return {"Channel": self._caller(call), "Context": context, "Exten": extension, "Priority": "1"}
 
     async def _until_released(self, name: str) -> None:
         try:
@@ -256,8 +284,11 @@ class AsteriskSwitch:
 
     async def _command(self, name: str, headers: dict[str, str]) -> None:
         await self._until_released(name)
+        await self._outcome(name, self._manager.action(name, headers))
+
+    async def _outcome(self, name: str, response: Coroutine[Any, Any, AmiFrame]) -> None:
         try:
-            answer = await self._manager.action(name, headers)
+            answer = await response
         except NoAnswer as doubt:
             self.counters["commands_unanswered"] += 1
             log.warning("%s: %s", name, doubt)
@@ -271,6 +302,10 @@ class AsteriskSwitch:
             raise PortError(f"{name}: {message}", retryable=False)
         self.counters["commands_doubtful"] += 1
         log.warning("%s: doubtful answer %r", name, message)
+
+
+async def _raised(failed: PortError) -> None:
+    raise failed
 
 
 def var_context(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
@@ -13,6 +14,7 @@ from acd import topics
 from acd.adapters.http import views
 from acd.adapters.http.auth import AgentOrSupervisor, Anyone, OnlyAgent, require_self
 from acd.adapters.http.services import HttpServices, StoredCard
+from acd.cards import number as numbers
 from acd.core.events import CardFilled, WrapUpExtended
 from acd.core.ids import AgentId, CallId
 from acd.credentials import Principal, Role
@@ -22,6 +24,7 @@ from acd.ports import PortError
 router = APIRouter(prefix="/api/v1")
 
 AgentPath = Annotated[str, Path(pattern=r"^[0-9A-Za-z]{1,64}$")]
+SHORTEST_PREFIX = 4
 CallPath = Annotated[str, Path(pattern=r"^[0-9A-Za-z_.:-]{1,64}$")]
 NumberPath = Annotated[str, Path(pattern=r"^[0-9A-Za-z-]{1,32}$")]
 TokenPath = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{16,64}$")]
@@ -107,11 +110,35 @@ async def get_agents(request: Request, who: Anyone) -> Response:
 
 @router.get("/calls/{call}/explain")
 async def explain(request: Request, call: CallPath, _who: AgentOrSupervisor) -> Response:
-    """Why this agent, why it waits."""
-    lines = services_of(request).explain(call)
+    """Why this agent, why it waits.
+
+    `call`: the id or a beginning of it that is unique among live calls, a channel's Uniqueid, or the card's number.
+    """
+    services = services_of(request)
+    lines = services.explain(call)
     if lines is None:
-        raise HTTPException(404, "no such call")
+        call, lines = await _explained(services, call)
     return views.answer({"v": 1, "call": call, "lines": list(lines)})
+
+
+async def _explained(services: HttpServices, said: str) -> tuple[str, Sequence[str]]:
+    """Find the call somebody means, live or finished. Raises HTTPException with what to do."""
+    live = services.snapshot().calls
+    found = services.call_of_channel(said)
+    number = numbers.parse(said) if numbers.is_card_number(said) else ""
+    meant = [found] if found else [c.call for c in live if number and c.card_number == number]
+    meant = meant or [c.call for c in live if len(said) >= SHORTEST_PREFIX and c.call.startswith(said)]
+    if len(meant) > 1:
+        raise HTTPException(409, f"{len(meant)} calls begin with {said}: say more of the id")
+    lines = services.explain(meant[0]) if meant else None
+    if lines is not None:
+        return meant[0], lines
+    stored = await _get(services, number=number) if number else await _get(services, call=said)
+    if stored is None:
+        raise HTTPException(
+            404, "no such call: give its id (or how it begins), its channel or its card number"
+        )
+    return stored.card.call, stored.card.explanation
 
 
 @router.get("/whoami")

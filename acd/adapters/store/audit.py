@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from acd.core.instant import Instant
 
 GENESIS = "0" * 64
+ROWS_AT_ONCE = 1_000
 LENGTH_LIMIT = 200
 
 
@@ -52,13 +53,19 @@ async def append(db: aiosqlite.Connection, at: Instant, who: str, what: str, obj
 
 async def verify(db: aiosqlite.Connection) -> AuditReport:
     """Check every row against the one before."""
-    before, expected, count = GENESIS, 1, 0
-    async with db.execute("SELECT id, at, who, what, object, digest FROM audit ORDER BY id") as cursor:
-        async for row in cursor:
+    before, expected, count, last = GENESIS, 1, 0, -1
+    while rows := list(
+        await db.execute_fetchall(
+            "SELECT id, at, who, what, object, digest FROM audit WHERE id > ? ORDER BY id LIMIT ?",
+            (last, ROWS_AT_ONCE),
+        )
+    ):
+        for row in rows:
             content = (row[0], row[1], row[2], row[3], row[4])
             if row[0] != expected or _digest(before, content) != row[5]:
                 return AuditReport(count, before, int(row[0]))
             before, expected, count = str(row[5]), expected + 1, count + 1
+        last = int(rows[-1][0])
     return AuditReport(count, before)
 
 

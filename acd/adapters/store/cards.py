@@ -229,6 +229,8 @@ async def find(db: aiosqlite.Connection, wanted: CardFilter) -> list[StoredCard]
 
 async def _assemble(db: aiosqlite.Connection, rows: list[aiosqlite.Row]) -> list[StoredCard]:
     """Read the parts of many cards with one question each, not three per card."""
+    if not rows:
+        return []
     calls = json.dumps([row["call"] for row in rows])
     parts: dict[str, dict[str, list[aiosqlite.Row]]] = {}
     for table in ("card_segments", "card_history", "card_fields"):

@@ -8,7 +8,7 @@ import fcntl
 import os
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import quote
 
 import aiosqlite
@@ -16,7 +16,9 @@ import aiosqlite
 from acd.ports import PortError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+
+T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5_000
 ROWS_PER_TRIP = 256
@@ -109,8 +111,8 @@ def _uri(path: Path, mode: str) -> str:
     return f"file:{quote(str(path.absolute()))}?mode={mode}"
 
 
-class _Connection(aiosqlite.Connection):
-    """Remembers its stop.
+class StoreConnection(aiosqlite.Connection):
+    """Remembers its stop, and runs a whole transaction in one trip to its thread.
 
     aiosqlite does not wait for it when opening fails, and its thread then talks to a closed event loop.
     """
@@ -122,26 +124,31 @@ class _Connection(aiosqlite.Connection):
         self.stopped = super().stop()
         return self.stopped
 
+    async def in_thread(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in the connection's thread; given up, it still runs to its end there."""
+        return cast("T", await self._execute(work, self._conn))  # type: ignore[no-untyped-call]  # aiosqlite's
 
-async def _connect(path: Path, mode: str) -> aiosqlite.Connection:
+
+async def _connect(path: Path, mode: str) -> StoreConnection:
     """Open a connection, or fail and leave no thread behind."""
     uri = _uri(path, mode)
 
     def connector() -> sqlite3.Connection:
         return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
 
-    connection = _Connection(connector, iter_chunk_size=ROWS_PER_TRIP)
+    connection = StoreConnection(connector, iter_chunk_size=ROWS_PER_TRIP)
     try:
-        return await connection
+        await connection
+        return connection  # noqa: TRY300 - the await may raise
     except BaseException:
         if connection.stopped is not None:
             await asyncio.wait({connection.stopped}, timeout=BUSY_TIMEOUT_MS / 1000)
         raise
 
 
-async def open_writer(path: Path) -> aiosqlite.Connection:
+async def open_writer(path: Path) -> StoreConnection:
     """Open, set up and migrate the one writing connection. Raises PortError; closes on any failure."""
-    connection: aiosqlite.Connection | None = None
+    connection: StoreConnection | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = await _connect(path, "rwc")
@@ -156,22 +163,34 @@ async def open_writer(path: Path) -> aiosqlite.Connection:
     return connection
 
 
-@contextlib.asynccontextmanager
-async def reader(path: Path) -> AsyncIterator[aiosqlite.Connection]:
-    """Open a read-only connection and close it. Raises PortError, also when there is no file."""
-    connection: aiosqlite.Connection | None = None
+async def open_reader(path: Path) -> StoreConnection:
+    """Open a read-only connection; the caller closes it. Raises PortError, also when there is no file."""
+    connection: StoreConnection | None = None
     try:
         connection = await _connect(path, "ro")
         connection.row_factory = sqlite3.Row
         await connection.execute("PRAGMA trusted_schema = OFF")
         await connection.execute("PRAGMA query_only = ON")
+    except BaseException as error:
+        if connection is not None:
+            await connection.close()
+        if isinstance(error, (sqlite3.Error, OSError)):
+            raise as_port_error(error) from error
+        raise
+    return connection
+
+
+@contextlib.asynccontextmanager
+async def reader(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+    """Open a read-only connection and close it. Raises PortError, also when there is no file."""
+    connection = await open_reader(path)
+    try:
         yield connection
     except (sqlite3.Error, OSError) as error:
         raise as_port_error(error) from error
     finally:
         # a connection left open keeps its non-daemon thread, and the process never ends
-        if connection is not None:
-            await connection.close()
+        await connection.close()
 
 
 async def _set_up(connection: aiosqlite.Connection) -> None:

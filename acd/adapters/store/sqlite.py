@@ -8,10 +8,11 @@ import functools
 import os
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from acd.adapters.store import cards, drafts, journal_store, ledger_store, numbers, outbox, rebuild
 from acd.adapters.store.connection import as_port_error, wal_reset_warning
+from acd.adapters.store.reader import Reader
 from acd.adapters.store.spill import SPILL_BYTES, Ballast, SpillFile
 from acd.adapters.store.writer import Writer
 from acd.cards import card_json as cardjson
@@ -22,7 +23,7 @@ from acd.desk.ledger import LedgerRules, MissedCall
 from acd.ports import PortError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
     from pathlib import Path
 
     import aiosqlite
@@ -81,6 +82,7 @@ class SqliteStore:
     ) -> None:
         self.path = path
         self.writer = Writer(path, locking=locking)
+        self._reader = Reader(path)
         self.outbox = outbox.Outbox(self.writer)
         self.warning = wal_reset_warning()
         self.renumbered = 0
@@ -135,6 +137,7 @@ class SqliteStore:
             self._task = None
         with contextlib.suppress(PortError):
             await self._replay()
+        await self._reader.close()
         await self.writer.close()
         self._spill.close()
 
@@ -324,11 +327,22 @@ class SqliteStore:
 
     async def get(self, *, call: str = "", number: str = "") -> cards.StoredCard | None:
         """Return one card by call id or bare number. Raises PortError."""
-        return await self._do(lambda db: cards.get(db, call=call, number=number), CARD_LIMIT_S, urgent=True)
+        return await self.read(lambda db: cards.get(db, call=call, number=number))
 
     async def find(self, wanted: cards.CardFilter) -> list[cards.StoredCard]:
         """Return the cards that match, newest first. Raises PortError."""
-        return await self._do(lambda db: cards.find(db, wanted), CARD_LIMIT_S, urgent=True)
+        return await self.read(lambda db: cards.find(db, wanted))
+
+    async def read(self, job: Callable[[aiosqlite.Connection], Coroutine[Any, Any, T]]) -> T:
+        """Run a job that only reads, beside the writer: no commit stands before it. Raises PortError.
+
+        It sees everything whose write was answered before.
+        """
+        try:
+            async with asyncio.timeout(CARD_LIMIT_S):
+                return await self._reader.do(job)
+        except TimeoutError as error:
+            raise PortError(f"the database did not answer within {CARD_LIMIT_S} s", retryable=True) from error
 
     async def wipe_traces(self) -> bool:
         """After an erasure: empty the database's log and the spill file; return whether nothing is left there."""
@@ -346,7 +360,7 @@ class SqliteStore:
 
     async def _do(
         self,
-        job: Callable[[aiosqlite.Connection], Awaitable[T]],
+        job: Callable[[aiosqlite.Connection], Coroutine[Any, Any, T]],
         limit_s: float,
         *,
         urgent: bool = False,

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import sqlite3
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from acd.adapters.store.connection import DISK_FULL, WriterLock, as_port_error, open_writer
+from acd.adapters.store.direct import as_connection, finish
 from acd.ports import PortError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     import aiosqlite
 
-    Job = Callable[[aiosqlite.Connection], Awaitable[Any]]
+    from acd.adapters.store.connection import StoreConnection
+
+    Job = Callable[[aiosqlite.Connection], Coroutine[Any, Any, Any]]
 
 QUEUE_LIMIT = 10_000
 BATCH_LIMIT = 200
@@ -39,8 +43,53 @@ class _Item:
     done: asyncio.Future[Any]
 
 
+_Answers: TypeAlias = "list[tuple[_Item, Any, PortError | None]]"
+
+
+def _transaction(batch: list[_Item], raw: sqlite3.Connection) -> _Answers:
+    """Run the jobs of a batch and commit; in the database's thread, in one trip. All or nothing."""
+    answers: _Answers = []
+    raw.execute("BEGIN IMMEDIATE")
+    try:
+        alone = len(batch) == 1
+        for item in batch:
+            if not item.done.done():  # else given up while the others of the batch ran
+                answers.append((item, *_one(raw, item, alone=alone)))
+        raw.execute("COMMIT")
+    except BaseException:
+        if raw.in_transaction:  # SQLite undoes by itself on some errors, a full disk among them
+            raw.execute("ROLLBACK")
+        raise
+    return answers
+
+
+def _one(raw: sqlite3.Connection, item: _Item, *, alone: bool) -> tuple[Any, PortError | None]:
+    """Run one job; undo it alone when it fails alone."""
+    if not alone:
+        raw.execute("SAVEPOINT job")
+    try:
+        answer = finish(item.job(as_connection(raw)))
+    except Exception as error:
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, _JOBS_OWN_FAULT):
+            raise
+        if alone:
+            raw.execute("ROLLBACK")
+            raw.execute("BEGIN IMMEDIATE")
+        else:
+            raw.execute("ROLLBACK TO job")
+            raw.execute("RELEASE job")
+        return None, as_port_error(error)
+    if not alone:
+        raw.execute("RELEASE job")
+    return answer, None
+
+
 class Writer:
     """Runs jobs (coroutines that use the connection) inside shared transactions, one at a time.
+
+    A transaction runs in the database's own thread (acd.adapters.store.direct), so a job must wait for
+    nothing but the database and touch nothing that the event loop changes meanwhile.
+
 
     A job that fails alone (a broken rule of the schema, a bug) is undone alone; the others of its batch
     commit. When the database itself refuses, the whole batch is undone and every job of it gets
@@ -51,7 +100,7 @@ class Writer:
         self._path = path
         self._lock = WriterLock(path) if locking else None
         self._queue: asyncio.Queue[_Item | None] = asyncio.Queue(queue_limit)
-        self._connection: aiosqlite.Connection | None = None
+        self._connection: StoreConnection | None = None
         self._task: asyncio.Task[None] | None = None
         self._next_open = 0.0
         self._closing = False
@@ -102,7 +151,7 @@ class Writer:
 
     async def do(
         self,
-        job: Callable[[aiosqlite.Connection], Awaitable[T]],
+        job: Callable[[aiosqlite.Connection], Coroutine[Any, Any, T]],
         *,
         urgent: bool = False,
     ) -> T:
@@ -169,25 +218,10 @@ class Writer:
         return batch, False
 
     async def _commit(self, batch: list[_Item]) -> None:
-        answers: list[tuple[_Item, Any, PortError | None]] = []
+        batch = [item for item in batch if not item.done.done()]  # nobody waits for the others any more
         try:
-            batch = [item for item in batch if not item.done.done()]  # nobody waits for the others any more
             connection = await self._connected()
-            await connection.execute("BEGIN IMMEDIATE")
-            try:
-                alone = len(batch) == 1
-                for item in batch:
-                    if item.done.done():  # given up while the others of the batch ran
-                        continue
-                    answer, failure = await self._one(connection, item, alone=alone)
-                    answers.append((item, answer, failure))
-                await connection.execute("COMMIT")
-            except BaseException:
-                if (
-                    connection.in_transaction
-                ):  # SQLite undoes by itself on some errors, a full disk among them
-                    await connection.execute("ROLLBACK")
-                raise
+            answers = await connection.in_thread(functools.partial(_transaction, batch))
         except Exception as error:  # noqa: BLE001 - whatever it is, every waiting caller must hear of it
             await self._refuse(batch, as_port_error(error))
             return
@@ -205,28 +239,6 @@ class Writer:
             else:
                 item.done.set_exception(failure)
 
-    async def _one(
-        self, connection: aiosqlite.Connection, item: _Item, *, alone: bool
-    ) -> tuple[Any, PortError | None]:
-        """Run one job; undo it alone when it fails alone."""
-        if not alone:  # a job alone in its transaction needs no savepoint: two trips to the thread less
-            await connection.execute("SAVEPOINT job")
-        try:
-            answer = await item.job(connection)
-        except Exception as error:
-            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, _JOBS_OWN_FAULT):
-                raise
-            if alone:
-                await connection.execute("ROLLBACK")
-                await connection.execute("BEGIN IMMEDIATE")
-            else:
-                await connection.execute("ROLLBACK TO job")
-                await connection.execute("RELEASE job")
-            return None, as_port_error(error)
-        if not alone:
-            await connection.execute("RELEASE job")
-        return answer, None
-
     async def _refuse(self, batch: list[_Item], error: PortError) -> None:
         self.trouble = str(error)
         self.refused += len(batch)
@@ -241,7 +253,7 @@ class Writer:
             with contextlib.suppress(Exception):
                 await connection.close()
 
-    async def _connected(self) -> aiosqlite.Connection:
+    async def _connected(self) -> StoreConnection:
         if self._connection is None:
             if time.monotonic() < self._next_open:
                 raise PortError(self.trouble or "the database is being reopened", retryable=True)

@@ -194,6 +194,26 @@ async def test_shutdown_of_asterisk_ends_the_link_at_once(server, connect):
     assert client.states[:5] == ["connecting", "booting", "up", "down", "connecting"]
 
 
+async def test_a_link_that_dies_right_after_coming_up_is_retried_ever_more_slowly(
+    server, connect, monkeypatch
+):
+    """Asterisk that accepts and closes at once must not be asked at full speed for ever."""
+    pauses: list[int] = []
+    client = connect(server.settings(retry_first_s=0.01, retry_max_s=0.02))
+    delay = client.connection._delay
+
+    def noted(first, most, attempt):
+        pauses.append(attempt)
+        return delay(first, most, attempt)
+
+    monkeypatch.setattr(client.connection, "_delay", noted)
+    for ups in range(1, 4):
+        await client.up(ups)
+        client.connection.drop("test")
+    await client.until(lambda: len(pauses) >= 3)
+    assert pauses[:3] == [1, 2, 3]
+
+
 async def test_a_peer_that_is_no_manager_is_left(server, connect):
     server.banner = b"HTTP/1.1 400 Bad Request\r\n"
     client = connect(server.settings(retry_first_s=5.0, retry_max_s=5.0))

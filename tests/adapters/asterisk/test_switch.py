@@ -46,12 +46,19 @@ class FakeManager:
             stage = self.stages.pop(0) if len(self.stages) > 1 else (self.stages or ["wait"])[0]
             return AmiFrame("Response", "Success", {"Variable": "ACD_STAGE", "Value": stage})
         self.sent.append((name, dict(headers)))
+        return await self._answer()
+
+    async def _answer(self):
         self.told.set()
         await self.gate.wait()
         answer = self.answers.pop(0) if self.answers else SUCCESS
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def begin(self, name, headers=()):
+        self.sent.append((name, dict(headers)))
+        return self._answer()
 
 
 class FakeChannels:

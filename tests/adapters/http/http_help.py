@@ -68,6 +68,7 @@ class World:
     view: Any = field(default_factory=snapshot)
     troubles: dict[str, str] = field(default_factory=dict)
     open_broker: Any = None
+    phones: Any = None
 
     def services(self) -> HttpServices:
         return HttpServices(
@@ -75,9 +76,11 @@ class World:
             inbox=self.facts.append,
             snapshot=lambda: self.view,
             explain=lambda call: ["longest idle: ann"] if call == CALL else None,
+            call_of_channel=lambda uniqueid: CALL if uniqueid == "17.42" else None,
             pops=self.pops,
             cards=self.cards,
             open_broker=self.open_broker,
+            phones=self.phones,
             troubles=lambda: self.troubles,
             gauges=lambda: {"loop_lag_seconds": 0.001, "ami up": 1.0},
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from acd import topics
 from acd.adapters.http.app import create_app
 from acd.adapters.http.services import HttpSettings
+from acd.cards.number import from_sequence
 from acd.core.card import Segment
 from acd.core.events import (
     AgentLoggedIn,
@@ -250,6 +252,37 @@ async def test_no_request_ends_in_500(method, parts, query, body):
             headers=auth("boss") | {"content-type": "application/json"},
         )  # fmt: skip
     assert answer.status_code < 500
+
+
+@pytest.mark.parametrize("said", [CALL, CALL[:4], "17.42"])
+async def test_a_live_call_is_explained_by_its_id_by_how_it_begins_and_by_its_channel(said):
+    async with caller(World()) as http:
+        answer = await http.get(f"/api/v1/calls/{said}/explain", headers=auth("boss"))
+    assert (answer.status_code, answer.json()["call"]) == (200, CALL)
+    assert answer.json()["lines"] == ["longest idle: ann"]
+
+
+async def test_a_beginning_that_fits_two_calls_says_so():
+    world = World()
+    first = world.view.calls[0]
+    world.view = dataclasses.replace(
+        world.view, calls=(first, dataclasses.replace(first, call=CallId(CALL + "x")))
+    )
+    async with caller(world) as http:
+        answer = await http.get(f"/api/v1/calls/{CALL[:4]}/explain", headers=auth("boss"))
+    assert answer.status_code == 409
+    assert "say more" in answer.json()["detail"]
+
+
+async def test_a_finished_call_is_explained_by_its_cards_number():
+    world = World()
+    number = from_sequence(10_000)
+    world.cards.stored = [
+        Stored(card(call=CallId("gone"), number=number, explanation=("it was ann's turn",)))
+    ]
+    async with caller(world) as http:
+        answer = await http.get(f"/api/v1/calls/{number}/explain", headers=auth("boss"))
+    assert (answer.json()["call"], answer.json()["lines"]) == ("gone", ["it was ann's turn"])
 
 
 @pytest.mark.parametrize("name", ["message", "form", "identity_confirmed"])

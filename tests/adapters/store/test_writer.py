@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -97,6 +98,17 @@ async def test_closing_finishes_what_was_asked_and_refuses_what_comes_later(tmp_
         await again.close()
 
 
+async def test_a_job_that_waits_for_anything_but_the_database_is_refused_and_undone(writer):
+    async def waits(db):
+        await db.execute("INSERT INTO t VALUES (7)")
+        await asyncio.sleep(0)
+
+    with pytest.raises(PortError, match="waited for something") as refused:
+        await writer.do(waits)
+    assert not refused.value.retryable
+    assert await count(writer) == 0
+
+
 async def test_the_lock_frees_itself_when_the_writer_closes(tmp_path):
     for _ in range(3):
         writer = Writer(tmp_path / "w.db")
@@ -106,15 +118,15 @@ async def test_the_lock_frees_itself_when_the_writer_closes(tmp_path):
 
 async def test_a_job_given_up_before_its_turn_is_never_done(writer):
     """Who gave up asks again: done late it would happen twice."""
-    started, hold = asyncio.Event(), asyncio.Event()
+    started, hold = threading.Event(), threading.Event()
 
-    async def slow(_db):
+    async def slow(_db):  # in the database's own thread
         started.set()
-        await hold.wait()
+        hold.wait(5)
 
     first = asyncio.create_task(writer.do(slow))
     second = asyncio.create_task(writer.do(insert(1)))  # in the same batch
-    await started.wait()
+    await asyncio.to_thread(started.wait, 5)
     third = asyncio.create_task(writer.do(insert(2)))  # in the next one
     await asyncio.sleep(0)
     second.cancel()

@@ -124,3 +124,5 @@ def test_registered_phone_is_reached_by_its_password(lab: Lab, tmp_path: Path): 
             acd.offer(queued, "r1")
             assert acd.ami.wait_for("AcdAnswer")["Agent"] == "r1"
             acd.ami.wait_for("AcdEnd")
+        [leg] = phones.records()
+        assert leg.call == queued["Call"], "X-ACD-Call names the call to the softphone (decision 0112)"
