@@ -67,7 +67,8 @@ class TrialCall:
             raise typer.BadParameter(
                 f"no project {self._name!r} without mistakes; see: acd project check {self._name}"
             )
-        self._number = next((n for n in project.numbers if len(n) > 0), "")
+        plain = ["".join(c for c in n if c.isdigit() or c == "+") for n in project.numbers]
+        self._number = next((n for n in plain if n.isdigit()), plain[0])  # a short number needs no trunk
         agents = list(whole.tree.agents)
         port = free_port(udp=True)
         lab = Lab(
