@@ -87,10 +87,12 @@ def talk(lab: Lab, folder: Path, *plans: OfferPlan, talk_ms: int = 60_000) -> It
         acd.offer(queued, "a1")
         answer = acd.ami.wait_for("AcdAnswer")
         time.sleep(0.6)  # the note of the answer is written just before the legs are joined
-        yield Talk(acd, queued, answer, phones, caller)
-        # while the phones live: a BYE repeated to a port of yesterday would eat the next test's first plan
-        lab.console("channel request hangup all")
-        wait_until_silent(lab)
+        try:
+            yield Talk(acd, queued, answer, phones, caller)
+        finally:
+            # while the phones live: a BYE repeated to a port of yesterday would eat the next test's first plan
+            lab.console("channel request hangup all")
+            wait_until_silent(lab)
 
 
 @pytest.fixture
@@ -252,6 +254,7 @@ def test_consult_ended_by_the_colleague_returns_the_caller(lab: Lab, tmp_path: P
         assert it.wait("AcdConsultEnd")["Status"] == "RETURNED"
         it.hang_up(it.queued["Uniqueid"])
         assert it.wait("AcdTalkEnd")["Attempt"] == "1"
+        it.wait("AcdEnd")
         assert it.names()[4:] == ["AcdConsult", "AcdConsultAnswer", "AcdConsultEnd", "AcdTalkEnd", "AcdEnd"]
 
 
@@ -287,7 +290,7 @@ def test_agent_who_hangs_up_before_the_answer_sends_the_caller_after(lab: Lab, t
 
 def test_caller_who_hangs_up_in_the_consult_ends_once(lab: Lab, tmp_path: Path):  # noqa: F811
     """One end, one talk's end by the caller, and no leg left when the colleague has hung up."""
-    with talk(lab, tmp_path, OfferPlan(20, 1_500)) as it:
+    with talk(lab, tmp_path, OfferPlan(20, 5_000)) as it:
         it.consult("agent_a2")
         it.wait("AcdConsultAnswer")
         it.hang_up(it.queued["Uniqueid"])
