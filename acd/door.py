@@ -36,7 +36,6 @@ def number_plan(config: Config) -> Numbers:
             queue=QueueId(entry.queue),
             subscriber=SubscriberId(queue.subscriber),
             subscriber_name=queue.display_name,
-            priority=queue.priority,
             greeting=queue.greeting or "",
             music=queue.music,
             ring_s=max(1, round(queue.ring_timeout_s)),

@@ -41,6 +41,7 @@ from acd.deskside import house as desk_house
 from acd.deskside.callback_line import RouterLine
 from acd.deskside.callbacks import CallbackDialler
 from acd.deskside.house import DeskHouse
+from acd.deskside.phones import WebPhones
 from acd.deskside.side import DeskSide
 from acd.deskside.transfers import TransferDesk
 from acd.door import Door, LastTalks
@@ -242,6 +243,7 @@ class House:
             pops=self.book,
             cards=Cards(self.store),
             desk=self.page,
+            phones=WebPhones(lambda: self.config),
             transfers=TransferDesk(lambda: self.config, self.snapshot, self._project),
             public_desk=self.desk.public if self.desk else None,
             firm_desk=self.desk.firm if self.desk else None,

@@ -20,6 +20,7 @@ class NumberPlan:
     subscriber: SubscriberId
     subscriber_name: str = ""
     priority: float = 1.0
+    """Of this number alone; the queue's own is multiplied by the router."""
     needs: tuple[tuple[SkillId, int], ...] = ()
     """Requirements of this number beyond those of its queue, for example its language."""
     greeting: str = ""

@@ -124,11 +124,7 @@ class Crowd:
         caller.stage = WAITING
         self.waiting[number] += 1
         queue_id, subscriber = self._queue_ids[number], self._subscribers[number]
-        self._world.tell(
-            CallQueued(
-                caller.id, queue_id, subscriber, NO_DID, NO_ANI, self._world.now, priority=queue.priority
-            )
-        )
+        self._world.tell(CallQueued(caller.id, queue_id, subscriber, NO_DID, NO_ANI, self._world.now))
         if caller.stage != RINGING or not self._world.switch.is_answered_now(caller):
             self._world.at(self._world.now + caller.patience_ms, self._give_up, (caller, caller.tries))
         if queue.callback is not None and not caller.dials_ms:
@@ -201,7 +197,6 @@ class Crowd:
         self._world.ledger.count(caller, "overflowed", self._world.now - caller.entered_at)
         caller.queue = number = self._numbers[to]
         self.waiting[number] += 1
-        queue = self._scenario.queues[number]
         self._world.tell(
             CallQueued(
                 caller.id,
@@ -211,7 +206,6 @@ class Crowd:
                 NO_ANI,
                 caller.entered_at,
                 QueuedWhy.RETURNED,
-                priority=queue.priority,
             )
         )
 

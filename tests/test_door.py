@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from acd.config.loading import load
 from acd.core.ids import CallId
 from acd.core.snapshot import CallView
-from acd.door import Door
+from acd.door import Door, number_plan
 from agi_scripts.announce_wait import Announcement, decide
 
+SAMPLE = Path(__file__).parents[1] / "config"
 WAITING = CallView(
     CallId("c1"),
     "waiting",
@@ -111,3 +114,10 @@ def test_a_callback_is_offered_once_and_forgotten_with_the_call():
     assert not centre.view("c2").callback_offered
     centre.calls[CallId("c1")] = replace(WAITING, waited_ms=60_000)
     assert not centre.view().callback_offered, "the memory goes with the call, or it would grow for ever"
+
+
+def test_a_queues_priority_is_multiplied_once_by_the_router_not_at_the_door_too():
+    """The dialplan carries the caller's own priority; 1.5 of a queue would else count as 2.25."""
+    config = load(SAMPLE)
+    assert config.tree.queues["nadezhda"].priority == 1.5
+    assert {plan.priority for plan in number_plan(config).values()} == {1.0}

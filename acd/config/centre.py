@@ -159,6 +159,10 @@ class Agent(AgentSettings):
     name: Name = Field(description="Shown on the wallboard")
     device: Device = Field(description="PJSIP endpoint (office, home) or phone number (pstn)")
     skills: dict[Identifier, Level] = Field(default_factory=dict, description="Skill id: level 1 to 5")
+    webphone: SecretReference | None = Field(
+        default=None,
+        description="Where the SIP password of the agent's phone in the page is kept; absent = no phone in the page",
+    )
     password_hash: SecretReference | None = Field(
         default=None,
         description="Where the argon2 hash of the agent's password is kept; absent = no HTTP or MQTT login",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from acd.config.numbers import normalise
+from acd.config.promises import agents_needed, answered_within
 from acd.config.rule_checks import Checker, QueueFacts, Written
 from acd.config.rule_checks import Known as Centre
 from acd.config.system import is_loopback
@@ -277,6 +278,23 @@ def _enough_people(tree: Tree, _known: Known) -> Iterator[Finding]:
         able = len(list(_able(tree, queue))) if load else 0
         if able and load >= able:
             yield place, f"{load:.1f} erlang are expected, but only {able} agents can take these calls"
+        elif able:
+            yield from _kept_at_all(tree, queue, load, talk, able)
+
+
+def _kept_at_all(tree: Tree, queue: str, load: float, talk_s: float, able: int) -> Iterator[Finding]:
+    """A promise that breaks even with everybody who can at work and nobody else calling."""
+    promise, place = _effective(tree, queue, "promise")
+    share, threshold = getattr(promise, "share", 0.0), getattr(promise, "threshold_s", 0.0)
+    reached = answered_within(load, able, talk_s, threshold)
+    if reached < share:
+        needed = agents_needed(load, talk_s, share, threshold)
+        yield (
+            place,
+            f"no staffing of these agents can keep this promise: with all {able} who can take calls of {queue!r} "
+            f"at work {reached:.0%} would be answered in {threshold:g} s ({load:.1f} erlang); "
+            f"{needed or 'more than 2000'} are needed",
+        )
 
 
 def _reachable_queues(tree: Tree, _known: Known) -> Iterator[Finding]:

@@ -174,6 +174,9 @@ class Asterisk(Section):
     pstn_trunk: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")] | None = Field(
         default=None, description="PJSIP endpoint through which agents on PSTN numbers are dialled"
     )
+    websocket: Annotated[str, Field(pattern=r"^wss?://[^\s@/]+/[^\s]*$")] = Field(
+        default="ws://127.0.0.1:8089/ws", description="Asterisk's WebSocket, for phones in the agents' page"
+    )
     spool: Path = Field(
         default=Path("spool"), description="One-shot AGI scripts leave facts here when the daemon is down"
     )

@@ -18,6 +18,7 @@ from acd.core.policy import Policy, QueuePolicy
 from acd.core.reserve import FrontLine, Gate
 from acd.core.scoring import Score
 from acd.core.skills import Group, Line, LineKey, Place, Skills
+from acd.core.waitlog import WaitLog
 
 if TYPE_CHECKING:
     from acd.core.ids import AgentId, CallId, QueueId
@@ -57,6 +58,7 @@ class Indexes:
         self._dues = 0
         self._entry_s: dict[CallId, float] = {}
         """What the rate of free agents promised each waiting call at its entry."""
+        self._wait_log = WaitLog()
         self._retest_at: Instant | None = None
         self._served = 0
         self._decisions = 0

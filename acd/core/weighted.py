@@ -11,6 +11,7 @@ from acd.core.indexes import Indexes
 from acd.core.matcher import Assignment
 from acd.core.scoring import IDLE_SCALE_MS
 from acd.core.skills import place_of
+from acd.core.waitlog import Decision
 
 if TYPE_CHECKING:
     from acd.core.ids import AgentId, CallId
@@ -151,7 +152,19 @@ class WeightedMatcher(Indexes):
             f"price {pair.price:.3g} ready {home.idle + 1}"
         )
         kind = "sticky, " if agent == call.sticky else ""
+        self._wait_log.decided(Decision(now, call.call, agent, call.entered_at, pair.cost))
+        if now > call.entered_at:
+            self._wait_log.release(call.call, now)
+            why = f"{why}; {self._story(line, call, now)}"
         return Assignment(call.call, agent, f"{agent}: {kind}{why}")
+
+    def _story(self, line: Line, call: Waiting, now: Instant) -> str:
+        """Say where the call's wait went, and who was served before it."""
+        able = line.levels[line.stage(now - call.entered_at)]
+        group_of = self._skills.group_of
+        return self._wait_log.story(
+            call.call, call.entered_at, now, lambda agent: agent in group_of and group_of[agent] in able
+        )
 
     def _best(self, line: Line, now: Instant) -> _Pair | None:
         """Return the pair for the first call of the line that can be served now, or None."""
@@ -161,6 +174,7 @@ class WeightedMatcher(Indexes):
                 return self._pick(line, call, now)
             if call.sticky is not None and self._waits_for_sticky(line, call, now):
                 self._held[line] = None
+                self._wait_log.keep(call.call, f"kept for {call.sticky}", now)
                 continue
             pair = self._pick(line, call, now)
             if pair is not None:
@@ -203,6 +217,9 @@ class WeightedMatcher(Indexes):
         if found is None:
             if held:
                 self._held[line] = None
+                self._wait_log.keep(call.call, "held back beside a ready agent whom others need more", now)
+            elif self._wait_log.running:
+                self._wait_log.release(call.call, now)
             return None
         group, agent, level, price = found
         rank = -(_FAIR + waited) if fair else -cost * score.pickup[level]
@@ -323,6 +340,8 @@ class WeightedMatcher(Indexes):
                 f"{home.idle} ready and {home.busy} busy agents"
             )
         ]
+        if waited and self._rule is None:
+            lines.append(self._story(line, waiting, now))
         if self._waits_for_sticky(line, waiting, now):
             lines.append(f"kept for {waiting.sticky}, who should be free within the promise")
         if home.gate is not None:

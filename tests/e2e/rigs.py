@@ -25,6 +25,7 @@ from simulator.standin import Phone, StandIn
 from simulator.standin.dialplan import Caller
 
 FOREVER_S = 3_600.0
+WEB_PASSWORD = "web-phone-of-the-tests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Behaviour:
     rings_s: float | None = 0.1
     talks_s: float = 2.0
     registered: bool = True
+    web: bool = False
+    """The phone in the agent's page; only real Asterisk has it."""
 
 
 class Switch(Protocol):
@@ -108,14 +111,21 @@ class LabSwitch:
         contacts = {agent: free_port(udp=True) for agent in phones}
         self.lab = Lab(
             f"e2e{uuid.uuid4().hex[:8]}",
-            agents=[Agent(a, contact=f"sip:{a}@127.0.0.1:{port}") for a, port in contacts.items()],
+            agents=[
+                Agent(a, password=WEB_PASSWORD, web=True)
+                if phones[a].web
+                else Agent(a, contact=f"sip:{a}@127.0.0.1:{port}")
+                for a, port in contacts.items()
+            ],
             ports=Ports.free(agi=spec.agi_port),
             settings={"record": "0", "out_port": str(self.numbers_port)},
             die_with_parent=True,
         )
         await asyncio.to_thread(self.lab.up)
         for agent, behaviour in phones.items():
-            if behaviour.registered:
+            if behaviour.web:
+                self._offer_web_phone(spec, agent)
+            elif behaviour.registered:
                 self._plug(agent, contacts[agent], behaviour)
         spec.ami_port, spec.ami_user = self.lab.ports.ami, self.lab.router_user
         spec.ami_secret, spec.queue_log, spec.cel = (
@@ -124,6 +134,14 @@ class LabSwitch:
             self.lab.cel_csv,
         )
         spec.callback_secret = self.lab.callback_secret
+
+    def _offer_web_phone(self, spec: CentreSpec, agent: str) -> None:
+        assert self.lab is not None
+        secret = spec.directory / "webphone"
+        secret.write_text(WEB_PASSWORD, encoding="ascii")
+        secret.chmod(0o600)
+        spec.extra.setdefault("asterisk", {})["websocket"] = f"ws://127.0.0.1:{self.lab.ports.ws}/ws"
+        spec.extra.setdefault("agents", {})[agent] = {"webphone": {"file": str(secret)}}
 
     def _plug(self, agent: str, port: int, behaviour: Behaviour) -> None:
         assert self.lab is not None

@@ -16,7 +16,9 @@ from acd.adapters.http import (
     desk_routes,
     firm_routes,
     message_routes,
+    phone_routes,
     pipe,
+    sip_pipe,
     transfer_routes,
     views,
 )
@@ -44,6 +46,7 @@ def create_app(services: HttpServices, settings: HttpSettings) -> FastAPI:
     app.include_router(router)
     app.include_router(message_routes.router)
     app.include_router(transfer_routes.router)
+    app.include_router(phone_routes.router)
     app.include_router(callback_routes.router)
     app.include_router(desk_routes.router)
     app.include_router(desk_routes.cases)
@@ -52,6 +55,7 @@ def create_app(services: HttpServices, settings: HttpSettings) -> FastAPI:
     app.add_api_route("/readyz", _readyz, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False)
     app.router.routes.append(WebSocketRoute("/mqtt", pipe.mqtt))
+    app.router.routes.append(WebSocketRoute("/sip", sip_pipe.sip))
     if settings.desk is not None and settings.desk.is_dir():
         app.mount("/desk", StaticFiles(directory=settings.desk, html=True), name="desk")
         app.add_api_route("/", _to_desk, methods=["GET"], include_in_schema=False)

@@ -45,6 +45,8 @@ class HttpCounters:
     """Connections cut for slow or huge headers, or too many of them."""
     mqtt_pipes: int = 0
     mqtt_refused: int = 0
+    sip_pipes: int = 0
+    sip_refused: int = 0
 
 
 class _TooLargeError(Exception):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 16_384
 _OPEN_LIMIT_S = 3.0
-_POLICY, _TRY_LATER = 1008, 1013
+POLICY, TRY_LATER = 1008, 1013
 
 
 async def mqtt(websocket: WebSocket) -> None:
@@ -28,13 +28,13 @@ async def mqtt(websocket: WebSocket) -> None:
     services: HttpServices = state.services
     settings: HttpSettings = state.settings
     counters: HttpCounters = state.counters
-    if "mqtt" not in websocket.scope.get("subprotocols", ()) or not _own_origin(websocket, settings):
+    if "mqtt" not in websocket.scope.get("subprotocols", ()) or not own_origin(websocket, settings):
         counters.mqtt_refused += 1
-        await websocket.close(_POLICY)
+        await websocket.close(POLICY)
         return
     if services.open_broker is None or counters.mqtt_pipes >= settings.max_mqtt_pipes:
         counters.mqtt_refused += 1
-        await websocket.close(_TRY_LATER)
+        await websocket.close(TRY_LATER)
         return
     counters.mqtt_pipes += 1
     try:
@@ -43,7 +43,7 @@ async def mqtt(websocket: WebSocket) -> None:
     except (OSError, TimeoutError):
         counters.mqtt_refused += 1
         counters.mqtt_pipes -= 1
-        await websocket.close(_TRY_LATER)
+        await websocket.close(TRY_LATER)
         return
     try:
         await websocket.accept(subprotocol="mqtt")
@@ -53,7 +53,7 @@ async def mqtt(websocket: WebSocket) -> None:
         writer.transport.abort()
 
 
-def _own_origin(websocket: WebSocket, settings: HttpSettings) -> bool:
+def own_origin(websocket: WebSocket, settings: HttpSettings) -> bool:
     """A foreign page must not talk to us with the visitor's reach; programs send no origin."""
     origin = websocket.headers.get("origin")
     if origin is None or origin in settings.allowed_origins:

@@ -114,6 +114,20 @@ class _NoDesk:
         return False
 
 
+class Phones(Protocol):
+    """Browser phones: where Asterisk's WebSocket is, and each agent's SIP password."""
+
+    @property
+    def websocket(self) -> str:
+        """Address, as ws://127.0.0.1:8089/ws."""
+
+    def password(self, agent: AgentId) -> str | None:
+        """Return the SIP password of the agent's endpoint; None: no phone in the page."""
+
+    def endpoint(self, agent: AgentId) -> str:
+        """Return the SIP user."""
+
+
 class TransferAnswers(Protocol):
     """To whom a call may be handed. Both raise ValueError with a reason for the agent."""
 
@@ -237,6 +251,8 @@ class HttpServices:
     desk: DeskAnswers = field(default_factory=_NoDesk)
     public_desk: PublicDesk | None = None
     """Pages behind links in messages; None: no such pages."""
+    phones: Phones | None = None
+    """Phones in the page; None: none here."""
     transfers: TransferAnswers | None = None
     """Handing calls on; None: not here."""
     firm_desk: FirmDesk | None = None

@@ -51,5 +51,6 @@ export class Api {
   identify(call, how) { return this.post(`/calls/${encodeURIComponent(call)}/identity`, { how }); }
   targets(call) { return this.get(`/calls/${encodeURIComponent(call)}/targets`); }
   transfer(call, how, kind, id) { return this.post(`/calls/${encodeURIComponent(call)}/transfer`, { how, kind, id }); }
+  phone() { return this.get(`/agents/${this.agent}/phone`); }
   card(call) { return this.get(`/calls/${encodeURIComponent(call)}/card`); }
 }

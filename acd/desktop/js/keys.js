@@ -5,7 +5,7 @@ import { word } from "./words.js";
 
 const LIST = [
   ["F2", "key_message"], ["Tab", "key_tab"], ["Alt 1 … 9", "key_phrase"], ["F4", "key_outcome"],
-  ["F6", "key_transfer"], ["F7", "key_back"], ["Ctrl Enter", "key_save_ready"], ["Ctrl S", "key_save"], ["Alt M", "key_more"], ["F9", "key_identity"],
+  ["F10", "key_phone"], ["F6", "key_transfer"], ["F7", "key_back"], ["Ctrl Enter", "key_save_ready"], ["Ctrl S", "key_save"], ["Alt M", "key_more"], ["F9", "key_identity"],
   ["F8", "key_ready"], ["F3", "key_draft"], ["F1", "key_help"], ["Esc", "key_escape"],
 ];
 
@@ -41,7 +41,7 @@ function verb(event, verbs, working) {
     return digit && working ? () => verbs.phrase(Number(digit[1]) - 1) : null;
   }
   if (control || event.altKey || event.shiftKey) return null;
-  const plain = { F1: showKeys, F8: verbs.ready, F3: verbs.draft };
+  const plain = { F1: showKeys, F8: verbs.ready, F3: verbs.draft, F10: verbs.phone };
   const atWork = { F2: verbs.message, F4: verbs.outcome, F9: verbs.identity, F6: verbs.transfer, F7: verbs.back };
   return plain[code] ?? (working ? atWork[code] : null) ?? null;
 }

@@ -8,6 +8,7 @@ import { CardForm } from "./form.js";
 import { listenToKeys, showKeys } from "./keys.js";
 import { Link } from "./link.js";
 import { Keeper } from "./keeper.js";
+import { Phone } from "./phone.js";
 import { Transfer } from "./transfer.js";
 import * as status from "./status.js";
 import * as words from "./words.js";
@@ -26,6 +27,7 @@ const keeper = new Keeper({ onSent, onStored, onChange: drawDrafts, api: () => d
 const handOn = new Transfer({
   api: () => desk.api, call: () => desk.call?.call, told: (text, kind) => toast(text, kind), askNow: () => desk.link?.askNow(),
 });
+const phone = new Phone({ api: () => desk.api, told: (text, kind) => toast(text, kind) });
 export const now = () => Date.now() + desk.skew;
 
 // --- in and out ----------------------------------------------------------------------------------
@@ -79,6 +81,7 @@ async function enter(agent, secret) {
     pop: onPop, state: onState, link: onLink, refused: () => leave(word("login_wrong")),
   });
   showIdle();
+  phone.start(agent);
   keeper.start(agent);
   return true;
 }
@@ -87,6 +90,7 @@ function leave(problem) {
   keep();
   desk.link?.stop();
   keeper.stop();
+  phone.stop();
   try { sessionStorage.removeItem("acd.session"); } catch { /* nothing kept */ }
   Object.assign(desk, { link: null, api: null, call: null, me: null });
   showLogin(problem);
@@ -485,6 +489,7 @@ function relabel() {
     option.textContent = option.value ? word(`reason_${option.value}`) : word("do_pause");
   }
   drawLink();
+  phone.relabel();
   if (!desk.api) return;
   drawStatus();
   drawDrafts();
@@ -528,7 +533,7 @@ function wire() {
   listenToKeys({
     save: () => save(false), saveReady: () => save(!desk.call?.past), message: () => card.focusNext(desk.problems),
     outcome: () => card.focusOutcome(), ready: toggleReady, identity,
-    transfer: () => handOn.key(), back: () => handOn.back(), moreTime, phrase: (n) => card.phrase(n),
+    phone: () => phone.key(), transfer: () => handOn.key(), back: () => handOn.back(), moreTime, phrase: (n) => card.phrase(n),
     draft: () => {
       const [next] = drafts.all(desk.api.agent);
       if (next && !desk.call) openDraft(next);

@@ -68,6 +68,7 @@ class World:
     view: Any = field(default_factory=snapshot)
     troubles: dict[str, str] = field(default_factory=dict)
     open_broker: Any = None
+    phones: Any = None
 
     def services(self) -> HttpServices:
         return HttpServices(
@@ -79,6 +80,7 @@ class World:
             pops=self.pops,
             cards=self.cards,
             open_broker=self.open_broker,
+            phones=self.phones,
             troubles=lambda: self.troubles,
             gauges=lambda: {"loop_lag_seconds": 0.001, "ami up": 1.0},
         )

@@ -1,0 +1,102 @@
+// The phone in the page, beside any SIP phone: JsSIP through our own /sip, sound by WebRTC. Off until switched on.
+
+import { byId } from "./dom.js";
+import { word } from "./words.js";
+
+const KEPT = "acd.phone";
+
+export class Phone {
+  /** `on`: {api(), told(text, kind)} */
+  constructor(on) {
+    this.on = on;
+    this.state = "off"; // off, connecting, ready, failed, ringing, talking
+    this.session = null;
+    byId("phone").addEventListener("click", () => (this.agent ? this.toggle() : null));
+    byId("phone-call").addEventListener("click", () => this.key());
+    this.#show("off");
+  }
+
+  /** After the login: switch on again if this agent had it on here. */
+  start(agent) {
+    this.agent = agent;
+    byId("phone").hidden = false;
+    try { if (localStorage.getItem(KEPT) === agent) this.#open(); } catch { /* nothing kept */ }
+  }
+
+  stop() {
+    this.agent = null;
+    this.ua?.stop();
+    this.ua = null;
+    this.#show("off");
+  }
+
+  toggle() {
+    const off = this.state === "off" || this.state === "failed";
+    try { off ? localStorage.setItem(KEPT, this.agent) : localStorage.removeItem(KEPT); } catch { /* nothing kept */ }
+    if (off) return this.#open();
+    this.session?.terminate();
+    this.ua?.stop();
+    this.ua = null;
+    return this.#show("off");
+  }
+
+  /** F10: pick up, or hang up. */
+  key() {
+    if (this.state === "ringing") {
+      this.session.answer({ mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers: [] } });
+    } else if (this.state === "talking") this.session.terminate();
+  }
+
+  relabel() { this.#show(this.state); }
+
+  async #open() {
+    this.#show("connecting");
+    try {
+      const { user, password } = await this.on.api().phone();
+      const { default: JsSIP } = await import("../vendor/jssip.min.js");
+      const url = new URL("../sip", location.href);
+      url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+      this.ua?.stop();
+      this.ua = new JsSIP.UA({
+        sockets: [new JsSIP.WebSocketInterface(url.href)], uri: `sip:${user}@${location.hostname}`, password,
+        register_expires: 60, session_timers: false, user_agent: "acd desk",
+      });
+      this.ua.on("registered", () => { if (!this.session) this.#show("ready"); });
+      this.ua.on("unregistered", () => { if (!this.session) this.#show("connecting"); });
+      this.ua.on("disconnected", () => { if (!this.session && this.ua) this.#show("connecting"); });
+      this.ua.on("registrationFailed", () => this.#show("failed"));
+      this.ua.on("newRTCSession", ({ session, originator, request }) => this.#call(session, originator, request));
+      this.ua.start();
+    } catch (problem) {
+      this.#show("failed");
+      this.on.told(word(problem.status === 404 ? "phone_none" : "phone_failed"), "warn");
+    }
+  }
+
+  #call(session, originator, request) {
+    if (originator !== "remote" || this.session) { if (this.session !== session) session.terminate(); return; }
+    this.session = session;
+    byId("phone-call").dataset.call = request.getHeader("X-ACD-Call") ?? "";
+    const over = () => { this.session = null; byId("phone-call").dataset.call = ""; this.#show(this.ua?.isRegistered() ? "ready" : "connecting"); };
+    session.on("ended", over);
+    session.on("failed", over);
+    session.on("accepted", () => this.#show("talking"));
+    session.on("peerconnection", ({ peerconnection }) => {
+      peerconnection.addEventListener("track", (event) => {
+        const [stream] = event.streams;
+        byId("phone-sound").srcObject = stream ?? new MediaStream([event.track]);
+      });
+    });
+    this.#show("ringing");
+  }
+
+  #show(state) {
+    this.state = state;
+    byId("phone").dataset.state = state;
+    byId("phone").textContent = word(`phone_${state}`);
+    byId("phone").setAttribute("aria-pressed", String(!["off", "failed"].includes(state)));
+    byId("phone-call").hidden = !["ringing", "talking"].includes(state);
+    byId("phone-call").dataset.state = state;
+    byId("phone-call-words").textContent = word(state === "talking" ? "phone_hang_up" : "phone_answer");
+  }
+}
