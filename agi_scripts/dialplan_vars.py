@@ -77,6 +77,9 @@ ACD_VOICEMAIL_DIR = "ACD_VOICEMAIL_DIR"  # folder of voice messages, named by AC
 ACD_OUT_TRUNK = "ACD_OUT_TRUNK"  # PJSIP endpoint through which numbers are called back; empty = none are
 ACD_OUT_ALLOWED = "ACD_OUT_ALLOWED"  # regular expression of numbers that may be called back
 ACD_OUT_APPROVED = "ACD_OUT_APPROVED"  # the same for numbers that a person approved
+ACD_SPOOL_AGI = (
+    "ACD_SPOOL_AGI"  # bin/agi-offer-callback: takes a number while the daemon is down; empty = journal only
+)
 
 STAGES = ("enter", "wait", "dial", "talk", "consult", "handed", "fallback", "done")
 """consult: the agent asks somebody while the caller hears music; handed: with somebody who is no agent of ours."""
