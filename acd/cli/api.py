@@ -39,12 +39,20 @@ class Api:
         Raises:
             ApiError: not running, refused, unknown, or an answer that is no JSON.
         """
+        return self._ask("GET", path, params=query)
+
+    def post(self, path: str, body: dict[str, object]) -> Any:
+        """Return the JSON answer of a POST. Raises ApiError as `get` does, and when the deed is not possible now."""
+        return self._ask("POST", path, json=body)
+
+    def _ask(self, method: str, path: str, **more: Any) -> Any:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         try:
             with httpx.Client(
                 timeout=TIMEOUT_S, transport=self.transport, verify=self.verify, trust_env=False
             ) as client:
-                answer = client.get(f"{self.url.rstrip('/')}/api/v1{path}", headers=headers, params=query)
+                url = f"{self.url.rstrip('/')}/api/v1{path}"
+                answer = client.request(method, url, headers=headers, **more)
         except httpx.ConnectError as error:
             raise ApiError(
                 f"the daemon does not answer at {self.url}",
@@ -61,13 +69,23 @@ def _content(answer: httpx.Response, url: str) -> Any:
     if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         raise ApiError("the daemon refuses the token", "name the file it was started with: --token-file")
     if answer.status_code == httpx.codes.NOT_FOUND:
-        raise ApiError("not found", "`bin/acd calls` lists the calls that are live")
+        raise ApiError("not found", "`bin/acd calls` lists live calls, `bin/acd callbacks` what is owed")
+    if answer.status_code == httpx.codes.CONFLICT:
+        raise ApiError(_detail(answer), "`bin/acd callbacks --all` shows how it stands")
     if answer.status_code != httpx.codes.OK:
         raise ApiError(f"the daemon answers {answer.status_code}", "look into the daemon's log")
     try:
         return answer.json()
     except ValueError as error:
         raise ApiError(f"{url} does not speak our API", "is another service on that port?") from error
+
+
+def _detail(answer: httpx.Response) -> str:
+    """Return why the daemon refuses, in its own words."""
+    try:
+        return str(answer.json()["detail"])[:300]
+    except (ValueError, KeyError, TypeError):
+        return "the daemon says it cannot be done now"
 
 
 def segment(text: str) -> str:

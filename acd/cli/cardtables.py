@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -116,6 +116,31 @@ def rebuilt(report: RebuildReport, mended: int, out: Console) -> None:
     ]
     if rows:
         out.print(table("Differences", ("call", "what"), rows[:SHOWN_DIFFERENCES]))
+
+
+def callbacks(found: Sequence[Mapping[str, Any]], out: Console) -> None:
+    """Print whom we owe a call, as the daemon told it."""
+    rows = [
+        (
+            task["id"],
+            task["number"] or "withheld",
+            task["subscriber"],
+            task["state"] + (", LOST" if task["lost"] else ""),
+            task["missed"],
+            task["attempts"],
+            local(task["opened_at"]),
+            local(task["next_try_at"]) if task["state"] == "open" else "–",
+            (task["closed_by"] and f"{task['close_reason']} ({task['closed_by']})") or task["why"],
+        )
+        for task in found
+    ]
+    heads = ("task>", "number", "subscriber", "state", "missed>", "tries>", "since", "next try", "why")
+    out.print(table("Call-backs", heads, rows))
+    held = sum(task["state"] == "held" for task in found)
+    if held:
+        out.print(
+            f"{held} need a person: `acd callbacks approve TASK` or `acd callbacks close TASK --reason …`"
+        )
 
 
 def tasks(found: Sequence[MissedTask], tally: MissedTally, now: int, out: Console) -> None:

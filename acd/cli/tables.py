@@ -48,6 +48,10 @@ def status(frame: Frame, out: Console) -> None:
     out.print(snapshot.line(), soft_wrap=True)
     for mode in labels.degraded:
         out.print(f"degraded: {clean(mode)}")
+    if labels.callbacks_due or labels.callbacks_held:
+        out.print(
+            f"call-backs: {labels.callbacks_due} due, {labels.callbacks_held} need a yes (acd callbacks)"
+        )
     rows = [
         (
             labels.queues.get(queue.queue, queue.queue),

@@ -37,6 +37,11 @@ GREETINGS = {
     "en": ("{firm}, good day, {agent} speaking", "{firm}, good day"),
 }
 """With and without the agent's name. Said in the subscriber's name (000-09)."""
+CALLED_BACK = {
+    "ru": ("{firm}, здравствуйте, это {agent}: вы нам звонили", "{firm}, здравствуйте: вы нам звонили"),
+    "en": ("{firm}, good day, this is {agent}: you called us", "{firm}, good day: you called us"),
+}
+"""The same when we call back: the agent hears it ring and must know who is being called, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,7 @@ class DeskSide:
             "entered_at": live.entered_at if live else None,
             "greeting": self._greeting(wish.queue, name, wish.agent),
             **self._more(wish),
+            **self._callback(wish, name, live),
             "form": self.form(wish.queue).to_data(),
         }
 
@@ -187,8 +193,17 @@ class DeskSide:
         entry = self._config().tree.agents.get(agent)
         return entry.name if entry else ""
 
-    def _greeting(self, queue: str, firm: str, agent: str) -> str:
-        named, plain = GREETINGS["ru" if self.language(queue) == "ru" else "en"]
+    def _callback(self, wish: ShowPop, firm: str, live: CallView | None) -> Mapping[str, object]:
+        """What is different when it is we who call."""
+        if live is None or not live.outbound:
+            return {}
+        said = self._greeting(wish.queue, firm, wish.agent, CALLED_BACK)
+        return {"direction": "outbound", "greeting": said}
+
+    def _greeting(
+        self, queue: str, firm: str, agent: str, words: Mapping[str, tuple[str, str]] = GREETINGS
+    ) -> str:
+        named, plain = words["ru" if self.language(queue) == "ru" else "en"]
         name = self._agent_name(agent)
         return named.format(firm=firm, agent=name) if name else plain.format(firm=firm)
 

@@ -79,6 +79,7 @@ def board_of(frame: Frame) -> Board:
         queue_names=labels.queues,
         agent_names=labels.agents,
         degraded=labels.degraded,
+        callbacks=(labels.callbacks_due, labels.callbacks_held),
     )
 
 

@@ -374,10 +374,21 @@ def mode_line(
         return cut(
             [Span(" "), Span(f" {fit(text, min(width(clean(text)), columns - 4))} ", "chip_warning")], columns
         )
+    owed = owed_spans(board, language)
     if board.counters:
         shown = ", ".join(f"{clean(name)} {number}" for name, number in board.counters)
-        return (Span(" " + fit(f"{word('counters', language)}: {shown}", columns - 1), "dim"),)
-    return (Span(""),)
+        return cut([Span(" "), *owed, Span(f"{word('counters', language)}: {shown}", "dim")], columns)
+    return cut([Span(" "), *owed], columns) if owed else (Span(""),)
+
+
+def owed_spans(board: Board, language: str) -> list[Span]:
+    """Return how many callers are owed a call, and how many of them wait for a person; empty when none."""
+    if not board.callbacks_due and not board.callbacks_held:
+        return []
+    spans = [Span(f"{word('callbacks_due', language)}: {count(board.callbacks_due)}")]
+    if board.callbacks_held:
+        spans.append(Span(f", {count(board.callbacks_held)} {word('callbacks_held', language)}", "warning"))
+    return [*spans, Span("   ")]
 
 
 def page(board: Board, columns: int, language: str, zone: tzinfo | None = None) -> tuple[Line, ...]:

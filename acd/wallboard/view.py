@@ -118,6 +118,10 @@ class Board:
     """The centre's own alarm: nobody ready, nobody on duty."""
     degraded: tuple[str, ...]
     counters: tuple[tuple[str, int], ...]
+    callbacks_due: int = 0
+    """Missed calls to be called back now, or being called back."""
+    callbacks_held: int = 0
+    """Call-backs that need a person's yes."""
 
     @property
     def alarms(self) -> int:
@@ -133,8 +137,9 @@ def board(
     queue_names: Mapping[str, str] | None = None,
     agent_names: Mapping[str, str] | None = None,
     degraded: Iterable[str] = (),
+    callbacks: tuple[int, int] = (0, 0),
 ) -> Board:
-    """Make the board of one snapshot."""
+    """Make the board of one snapshot. `callbacks`: how many are due, how many need a person's yes."""
     queue_names = queue_names or {}
     calls = {call.call: call for call in snapshot.calls}
     queues = tuple(_queue_row(queue, queue_names) for queue in snapshot.queues)
@@ -151,6 +156,8 @@ def board(
         agents=agents,
         alarm=_centre_alarm(totals),
         degraded=tuple(degraded),
+        callbacks_due=callbacks[0],
+        callbacks_held=callbacks[1],
         counters=tuple((name, count) for name, count in snapshot.counters if count),
     )
 

@@ -80,6 +80,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "frozen": ("ПАУЗА ЭКРАНА", "SCREEN PAUSED"),
     "nothing_here": ("нет строк для этого фильтра", "no rows for this filter"),
     "counters": ("Счётчики", "Counters"),
+    "callbacks_due": ("Перезвонить", "To call back"),
+    "callbacks_held": ("ждут решения", "need a yes"),
     "ms": ("мс", "ms"),
     # --- keys ---
     "key_quit": ("Выход", "Quit"),

@@ -69,7 +69,7 @@ class Lab:
     """A real Asterisk. `with Lab(...) as lab:` or up() and down().
 
     `settings` change values of the sample configuration: language, record (1 or 0), announce_turns,
-    fallback_s, verbose, rtp_timeout, out_port (where called numbers answer). `die_with_parent`: Asterisk is killed when this process dies, for
+    fallback_s, verbose, rtp_timeout, out_port (where called numbers answer), spool_agi. `die_with_parent`: Asterisk is killed when this process dies, for
     tests. Raises LabError when it cannot be had.
     """
 
@@ -261,6 +261,7 @@ class Lab:
             "rtp_timeout": "0",
             "trunk_host": TRUNK_HOST,
             "out_port": "5060",
+            "spool_agi": "",
             "router_secret": self.router_secret,
             "callback_secret": self.callback_secret,
             "rtp_last": str(self.ports.rtp_first + self.ports.rtp_count - 1),

@@ -4,7 +4,8 @@ For speed and for machines without root. The same end-to-end suite runs on it an
 that it cannot drift. It is never evidence for what Asterisk itself does.
 """
 
+from simulator.standin.callback import Number
 from simulator.standin.phones import Phone
 from simulator.standin.server import StandIn
 
-__all__ = ["Phone", "StandIn"]
+__all__ = ["Number", "Phone", "StandIn"]

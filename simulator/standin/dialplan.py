@@ -51,7 +51,9 @@ class CallTask:
         """(agent, when the phone got the INVITE)"""
         self.answered: list[tuple[str, float]] = []
         self.outcome = ""
-        """answered, abandoned, fallback, refused"""
+        """answered, abandoned, fallback, refused, callback"""
+        self.takes_callback = False
+        """Says yes when offered to be called back."""
         self.done = asyncio.Event()
         self.redirect_pending = False
         self._unasked_turns = 0
@@ -215,9 +217,20 @@ class CallTask:
             seen = beat
             if misses >= HEARTBEAT_MISSES:
                 return "acd-fallback", "heartbeat"
+            if variables.pop("ACD_OFFER_CALLBACK", "") == "1" and self.takes_callback:
+                return self._choose_callback()
             turn += 1
             if turn % ANNOUNCE_TURNS == 0:
                 await ask(self.world.agi, "announce_wait", self.channel, (self.call,))
+
+    def _choose_callback(self) -> tuple[str, str]:
+        """acd-callback: the number the caller calls from is taken, and the caller hangs up."""
+        self.channel.variables.update(ACD_STAGE="done", ACD_RESULT="callback")
+        self.outcome = "callback"
+        fields = {"number": self.channel.variables["ACD_ANI"]}
+        self.world.note("AcdCallback", self.channel, self.channel.variables.get("ACD_QUEUE", ""), "", fields)
+        self._hung_up_by = "system"
+        return "", ""
 
     def _next(self) -> tuple[str, str]:
         """Where a wake-up leads: hung up, redirected, or back to waiting."""

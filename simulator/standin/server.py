@@ -13,12 +13,16 @@ from pathlib import Path
 
 from acd.wire.ami import AmiAction, AmiServerParser, encode_banner, encode_event, encode_response
 from acd.wire.errors import LocalProtocolError
+from simulator.standin.callback import CallbackTask, Number
 from simulator.standin.channels import Channel
 from simulator.standin.dialplan import Caller, CallTask
 from simulator.standin.journal import QueueLog
 from simulator.standin.phones import Phone
 
 ASTERISK_VERSION = "22.10.1"
+CALLBACK_USER = "acd-callback"
+CALLBACK_ACTIONS = frozenset({"login", "challenge", "ping", "logoff", "events", "originate"})
+"""What a user with `originate` alone may do."""
 DENIED_TO_ROUTER = frozenset({"Originate", "Command", "UpdateConfig", "GetConfig", "ModuleLoad", "QueueAdd"})
 
 
@@ -74,6 +78,10 @@ class StandIn:
         self.calls: dict[str, CallTask] = {}
         self.finished: list[CallTask] = []
         self.sessions: set[Session] = set()
+        self.numbers: dict[str, Number] = {}
+        """What the numbers do that are called back; others answer."""
+        self.dialled: list[str] = []
+        """Every number that was dialled, in order."""
         self.counters: dict[str, int] = {}
         self.listener_hook: Callable[[str, dict[str, str]], None] | None = None
         """Called with every note: the demo and the tests measure by it."""
@@ -227,7 +235,8 @@ class StandIn:
         if not session.user and name not in ("login", "challenge", "ping"):
             session.reply(action, ok=False, message="Permission denied")
             return
-        if action.name in DENIED_TO_ROUTER and session.user != "acd-callback":
+        callback = session.user == CALLBACK_USER
+        if (callback and name not in CALLBACK_ACTIONS) or (not callback and action.name in DENIED_TO_ROUTER):
             session.reply(action, ok=False, message="Permission denied")
             return
         handler = getattr(self, f"_do_{name}", None)
@@ -335,6 +344,32 @@ class StandIn:
         channel = self.find_channel(action.get("Channel"))
         scope = channel.variables if channel else self.globals
         session.reply(action, ok=True, extra=[("Variable", name), ("Value", scope.get(name, ""))])
+
+    def _do_originate(self, session: Session, action: AmiAction) -> None:
+        call, context = action.get("ChannelId"), action.get("Context")
+        target, _, out = action.get("Channel").removeprefix("Local/").removesuffix("/n").partition("@")
+        if action.get("Async").lower() != "true" or out != "acd-callback-out" or target != call:
+            session.reply(action, ok=False, message="Originate failed: not a call-back of ours")
+            return
+        session.reply(action, ok=True, message="Originate successfully queued")
+        if self.find_channel(call) is not None:
+            self.count("originates_refused")  # Asterisk makes no second channel of one id
+            return
+        given = dict(pair.partition("=")[::2] for pair in action.get_all("Variable"))
+        self._originate(call, action.get("OtherChannelId"), context, given)
+
+    def _originate(self, call: str, other: str, context: str, given: dict[str, str]) -> None:
+        name = f"Local/{call}@acd-callback-out-{next(self._serial):08x}"
+        first = Channel(f"{name};1", call, call, context=context, variables=dict(given))
+        second = Channel(f"{name};2", other, call, state="Ring", variables=dict(given))
+        for channel in (first, second):
+            self.channels[channel.name] = channel
+            self.emit("Newchannel", channel.headers())
+        task = CallbackTask(self, second, first, call)
+        self.calls[other] = task
+        running = asyncio.get_running_loop().create_task(task.run())
+        self._tasks.add(running)
+        running.add_done_callback(self._tasks.discard)
 
     def _do_redirect(self, session: Session, action: AmiAction) -> None:
         channel = self.find_channel(action.get("Channel"))

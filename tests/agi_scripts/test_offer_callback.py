@@ -78,3 +78,23 @@ def test_as_a_process_it_leaves_the_number_durably(tmp_path):
     (left,) = tmp_path.glob("*.json")
     item = parse_item(left.read_bytes())
     assert (item.kind, item.call, item.text("number")) == ("CallbackChosen", "call-1", "84951234567")
+
+
+def test_the_command_asterisk_starts_leaves_the_number_in_the_spool(tmp_path):
+    """bin/agi-offer-callback with the arguments of the dialplan; Asterisk may stand in any folder."""
+    spool = tmp_path / "spool"
+    request = agi.encode_request(
+        {"agi_network_script": "", "agi_arg_1": "call-2", "agi_arg_2": "+79160000002"}
+    )
+    done = subprocess.run(
+        [str(ROOT / "bin" / "agi-offer-callback"), "call-2", "+79160000002"],
+        input=request + agi.encode_reply(200, "1"),
+        capture_output=True,
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "ACD_VENV": sys.prefix, "ACD_SPOOL": str(spool)},
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    (left,) = spool.glob("*.json")
+    assert parse_item(left.read_bytes()).text("number") == "+79160000002"

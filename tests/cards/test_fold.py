@@ -253,3 +253,38 @@ def test_completing_keeps_the_desks_part_and_takes_the_journals():
     assert cardfold.differences(replace(folded, number=""), card) == []
     assert (card.number, card.fields, card.acw_ms, card.explanation) == ("10000", (("note", "x"),), 5, ("e",))
     assert cardfold.completed(folded, None) == folded
+
+
+CALLBACK = """
+    0 ENTER - did=100 ani=79160000001
+    0 CALLBACKBEGIN - of=m-1
+    0 QUEUED - why=new subscriber=acme did=100 ani=79160000001 enter_ms=1699999999000 card=77
+    1 DIAL anna attempt=1
+    3 ANSWER anna attempt=1
+    3 NUMBERDIAL - number=79160000001
+"""
+
+
+@pytest.mark.parametrize(
+    ("rest", "reason", "result"),
+    [
+        ("9 NUMBERANSWER -\n 20 NUMBEREND - status=ANSWER\n 20 TALKEND anna attempt=1 by=caller stays=0",
+         EndReason.HANDLED, "answered"),
+        ("43 NUMBEREND - status=NOANSWER\n 43 TALKEND anna attempt=1 by=caller stays=0",
+         EndReason.NOT_REACHED, "no_answer"),
+        ("5 TALKEND anna attempt=1 by=agent stays=0\n 5 NUMBEREND - status=CANCEL",
+         EndReason.NOT_REACHED, "cancelled"),
+        ("5 TALKEND anna attempt=1 by=agent stays=0", EndReason.NOT_REACHED, "dialled"),
+    ],
+)  # fmt: skip
+def test_a_callback_is_handled_only_when_the_number_answered(rest, reason, result):
+    """Failure mode 19: outcome from the journal; the number's answer, not the agent's."""
+    card = cardfold.fold(told(f"{CALLBACK} {rest}\n 50 END - cause=16 stage=talk by=caller enter_ms=1"))
+    fields = dict(card.fields)
+    assert (card.end_reason, fields["callback_result"], card.agent) == (reason, result, "anna")
+    assert (fields["direction"], fields["callback_of"]) == ("outbound", "m-1")
+
+
+def test_a_callback_cut_by_the_pbx_is_not_reached_by_the_pbx_failing():
+    card = cardfold.fold(told(CALLBACK), pbx_failed_at=T0 + 60_000)
+    assert card.end_reason is EndReason.PBX_FAILED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -67,6 +67,22 @@ def test_the_greeting_is_said_in_the_subscribers_name_by_the_agents():
     assert side()[0].dossier(show())["greeting"] == "ООО «Ромашка», здравствуйте, Анна слушает"
     assert side("en")[0].dossier(show())["greeting"] == "ООО «Ромашка», good day, Анна speaking"
     assert side()[0].dossier(show(BOB))["greeting"] == "ООО «Ромашка», здравствуйте"
+
+
+def test_when_we_call_back_the_agent_is_told_to_say_so():
+    """003-24: the agent hears it ring and knows whom and why."""
+
+    def outbound(call: str) -> Any:
+        found = live(call)
+        return None if found is None else replace(found, outbound=True)
+
+    made = DeskSide(config, snapshot, outbound, PopBook(), FakeStore(), FakeCards())
+    told = made.dossier(show())
+    assert (told["direction"], told["greeting"]) == (
+        "outbound",
+        "ООО «Ромашка», здравствуйте, это Анна: вы нам звонили",
+    )
+    assert "direction" not in side()[0].dossier(show())
 
 
 def test_the_dossier_brings_the_form_in_the_subscribers_language():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from simulator.lab import Lab
-from simulator.lab.sipp import Agents, Answer, OfferPlan
+from simulator.lab.sipp import Agents, Answer, Callers, CallPlan, OfferPlan
 
 from tests.dialplan.driver import Ami, Daemon, Event, as_journal, daemon, journal
 from tests.lab_fixture import agents_port, lab, numbers_port  # noqa: F401 - the fixture is used by name
@@ -233,3 +233,31 @@ def test_the_router_may_not_originate(lab: Lab):
     with daemon(lab) as acd:
         reply = originate(acd.ami, str(uuid.uuid4()), "+79161234567")
         assert (reply["Response"], reply["Message"]) == ("Error", "Permission denied")
+
+
+SPOOLER = """#!/bin/sh
+# stands in for bin/agi-offer-callback: this Asterisk's tree has no Python
+while read -r line && [ -n "$line" ]; do echo "$line" >> "$0.seen"; done
+echo 'SET VARIABLE ACD_VERDICT "callback"'
+read -r reply
+"""
+
+
+def test_with_the_daemon_down_a_script_of_asterisk_takes_the_number(tmp_path: Path):
+    """The one-shot script gets call and number; a verdict means it is kept, so nobody is asked twice."""
+    settings = {"fallback_s": "1", "out_port": "5060"}
+    with Lab(f"spool{uuid.uuid4().hex[:6]}", settings=settings, die_with_parent=True) as own:
+        script = own.run / "spooler.sh"
+        script.write_text(SPOOLER, encoding="utf-8")
+        script.chmod(0o755)
+        own.console(f"dialplan set global ACD_SPOOL_AGI {script}")
+        watcher = Ami(own.ports.ami, own.router_user, own.router_secret)
+        plan = CallPlan("112", "74951234567")
+        with Callers(own.ports.sip, [plan], tmp_path / "caller", timeout_s=60):
+            call = watcher.wait_for("AcdFallback", timeout=20)["Call"]
+            watcher.wait_for("AcdVoicemail", Call=call, timeout=20)
+        seen = (own.run / "spooler.sh.seen").read_text(encoding="utf-8")
+        assert f"agi_arg_1: {call}" in seen
+        assert "agi_arg_2: 112" in seen
+        assert watcher.notes(call, "AcdCallback") == []
+        watcher.close()

@@ -113,8 +113,9 @@ def test_each_question_has_a_dead_man():
     """TIMEOUT(absolute) before, T after, reset before anything long (call-control, 6)."""
     lines = TEXT.splitlines()
     for number, line in enumerate(lines):
-        if ",AGI(" in line:
-            assert "TIMEOUT(absolute)=1.5" in lines[number - 1]
+        if ",AGI(" in line:  # the one-shot script and a message by phone speak, the daemon's questions do not
+            limit = "40" if "ACD_SPOOL_AGI" in line else "90" if "deliver_message" in line else "1.5"
+            assert f"TIMEOUT(absolute)={limit})" in lines[number - 1]
     for first in ("exten => _[0-9A-Za-z].,1,MSet(TIMEOUT(absolute)=0",):
         assert TEXT.count(first) == 5, "acd-dial, the transfers and acd-fallback disarm it first of all"
 

@@ -42,7 +42,8 @@ class Talk:
         assert self.acd.redirect(self.queued, "acd-transfer", target)["Response"] == "Success"
 
     def consult(self, target: str) -> None:
-        """What the daemon sends: one Redirect of both legs."""
+        """What the daemon sends: one Redirect of both legs, never in the moment of a join (core.transfers)."""
+        time.sleep(0.6)
         reply = self.acd.ami.action(
             Action="Redirect",
             Channel=self.queued["Uniqueid"],
@@ -87,10 +88,12 @@ def talk(lab: Lab, folder: Path, *plans: OfferPlan, talk_ms: int = 60_000) -> It
         acd.offer(queued, "a1")
         answer = acd.ami.wait_for("AcdAnswer")
         time.sleep(0.6)  # the note of the answer is written just before the legs are joined
-        yield Talk(acd, queued, answer, phones, caller)
-        # while the phones live: a BYE repeated to a port of yesterday would eat the next test's first plan
-        lab.console("channel request hangup all")
-        wait_until_silent(lab)
+        try:
+            yield Talk(acd, queued, answer, phones, caller)
+        finally:
+            # while the phones live: a BYE repeated to a port of yesterday would eat the next test's first plan
+            lab.console("channel request hangup all")
+            wait_until_silent(lab)
 
 
 @pytest.fixture
@@ -173,6 +176,49 @@ def test_blind_to_a_person_who_does_not_press_1_comes_back(lab: Lab, tmp_path: P
         it.said_twice(lab)
 
 
+@pytest.fixture
+def pressing(lab: Lab) -> Iterator[None]:
+    """Numbers that begin with +7998 ring a person who listens, presses 1, talks for two seconds and hangs up."""
+    lab.console("module load app_senddtmf.so")
+    path, site = lab.etc / "acd-outside.conf", lab.etc / "acd-site.conf"
+    path.write_text(outside_file(["+7998"], "Local/s@test-person/n"), encoding="utf-8")
+    site.write_text(
+        "[test-person]\nexten => s,1,Answer()\n same => n,Wait(6)\n same => n,SendDTMF(1)\n"
+        " same => n,Wait(2)\n same => n,SendDTMF(1)\n same => n,Wait(4)\n same => n,Hangup()\n",
+        encoding="utf-8",
+    )
+    lab.console("dialplan reload")
+    yield
+    path.unlink()
+    site.unlink()
+    lab.console("dialplan reload")
+    lab.console("module unload app_senddtmf.so")
+
+
+@pytest.mark.usefixtures("pressing")
+def test_blind_to_a_person_who_presses_1_is_nobodys_talk(lab: Lab, tmp_path: Path):
+    """004-08: the firm's person has the caller; no agent is credited, the call ends as handed on."""
+    with talk(lab, tmp_path) as it:
+        it.blind("out_+79980001122")
+        assert it.wait("AcdTransferEnd")["Status"] == "OVER"
+        assert it.wait("AcdEnd")["Stage"] == "done"
+        assert it.names()[4:] == ["AcdTransfer", "AcdTransferEnd", "AcdEnd"]
+        it.said_twice(lab)
+
+
+@pytest.mark.usefixtures("pressing")
+def test_a_person_is_asked_first_and_takes_the_caller_over(lab: Lab, tmp_path: Path):
+    """The warm patch: who and which card is said, 1 is pressed, the agent speaks, hangs up, and is out of it."""
+    with talk(lab, tmp_path) as it:
+        it.consult("out_+79980001122")
+        assert it.wait("AcdConsultAnswer")["To"] == "out_+79980001122"
+        it.hang_up(it.answer["Uniqueid"])
+        assert it.wait("AcdTransfer")["Agent"] == "a1"
+        assert it.wait("AcdTransferEnd")["Status"] == "OVER"
+        it.wait("AcdEnd")
+        it.said_twice(lab)
+
+
 def test_a_stale_transfer_does_not_take_a_waiting_caller(lab: Lab, tmp_path: Path):  # noqa: F811
     plan = CallPlan(ani=f"+{next(_numbers)}", did="74951234567")
     with daemon(lab) as acd, Callers(lab.ports.sip, [plan], tmp_path / "c", timeout_s=20):
@@ -209,6 +255,7 @@ def test_consult_ended_by_the_colleague_returns_the_caller(lab: Lab, tmp_path: P
         assert it.wait("AcdConsultEnd")["Status"] == "RETURNED"
         it.hang_up(it.queued["Uniqueid"])
         assert it.wait("AcdTalkEnd")["Attempt"] == "1"
+        it.wait("AcdEnd")
         assert it.names()[4:] == ["AcdConsult", "AcdConsultAnswer", "AcdConsultEnd", "AcdTalkEnd", "AcdEnd"]
 
 
@@ -244,12 +291,12 @@ def test_agent_who_hangs_up_before_the_answer_sends_the_caller_after(lab: Lab, t
 
 def test_caller_who_hangs_up_in_the_consult_ends_once(lab: Lab, tmp_path: Path):  # noqa: F811
     """One end, one talk's end by the caller, and no leg left when the colleague has hung up."""
-    with talk(lab, tmp_path, OfferPlan(20, 1_500)) as it:
+    with talk(lab, tmp_path, OfferPlan(20, 5_000)) as it:
         it.consult("agent_a2")
         it.wait("AcdConsultAnswer")
         it.hang_up(it.queued["Uniqueid"])
         end = it.wait("AcdEnd")
-        assert (end["Stage"], it.wait("AcdTalkEnd")["Stays"]) == ("consult", "0")
+        assert (end["Stage"], it.wait("AcdTalkEnd")["Stays"]) == ("talk", "0")
         wait_until_silent(lab)
 
 

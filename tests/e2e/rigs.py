@@ -7,6 +7,7 @@ the journal, the cards, the pops and the daemon's own interface. So the stand-in
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from simulator.centre.report import read_cards
 from simulator.lab.agents import Agent
 from simulator.lab.instance import Lab, Ports
 from simulator.lab.sipp import Agents, Answer, Callers, CallPlan, OfferPlan
-from simulator.standin import Phone, StandIn
+from simulator.standin import Number, Phone, StandIn
 from simulator.standin.dialplan import Caller
+from tests.dialplan.driver import Ami
 
 FOREVER_S = 3_600.0
 WEB_PASSWORD = "web-phone-of-the-tests"
@@ -49,6 +51,13 @@ class Switch(Protocol):
     ) -> None:
         """A caller dials; `gives_up_s`: hangs up if no phone rang by then, `ringing_s`: so long after a phone rang."""
 
+    def answers(self, number: str, behaviour: Behaviour) -> None: ...
+
+    async def choose_callback(self, ani: str) -> None:
+        """This caller, who waits, says yes when offered to be called back, and leaves his own number."""
+
+    def dialled(self) -> list[str]: ...
+
     def unplug(self, agent: str) -> None: ...
 
     async def close(self) -> None: ...
@@ -66,8 +75,12 @@ class StandInSwitch:
             for agent, b in phones.items()
         ]
         self.world = StandIn(
-            spec.directory / "asterisk", agi=("127.0.0.1", spec.agi_port), users={"acd": "s"}, phones=made
+            spec.directory / "asterisk",
+            agi=("127.0.0.1", spec.agi_port),
+            users={"acd": "s", "acd-callback": "b"},
+            phones=made,
         )
+        spec.callback_secret = "b"
         spec.ami_port = await self.world.start(spec.ami_port)
         spec.ami_secret, spec.queue_log = "s", self.world.queue_log.path
 
@@ -78,6 +91,21 @@ class StandInSwitch:
         task = self.world.place_call(Caller(did, ani, name, patience_s=gives_up_s, talk_s=None))
         if ringing_s is not None:
             asyncio.get_running_loop().create_task(_hang_up_ringing(task, ringing_s))
+
+    async def choose_callback(self, ani: str) -> None:
+        assert self.world is not None
+        for task in self.world.calls.values():
+            task.takes_callback |= task.caller.ani == ani
+
+    def answers(self, number: str, behaviour: Behaviour) -> None:
+        """From now on this number behaves so when it is called back."""
+        assert self.world is not None
+        self.world.numbers[number] = Number(behaviour.rings_s, behaviour.talks_s)
+
+    def dialled(self) -> list[str]:
+        """Every number that was dialled so far, in order."""
+        assert self.world is not None
+        return self.world.dialled
 
     def unplug(self, agent: str) -> None:
         assert self.world is not None
@@ -164,6 +192,28 @@ class LabSwitch:
         )
         folder = self._folder / f"caller{len(self.callers)}"
         self.callers.append(Callers(self.lab.ports.sip, [plan], folder, timeout_s=90).start())
+
+    async def choose_callback(self, ani: str) -> None:
+        assert self.lab is not None
+        await asyncio.to_thread(self._press_until_taken, ani)
+
+    def _press_until_taken(self, ani: str) -> None:
+        """Press 1 now and then: it answers the offer, then confirms the number."""
+        assert self.lab is not None
+        self.lab.console("module load app_senddtmf.so")  # has the manager's PlayDTMF; no sample loads it
+        link = Ami(self.lab.ports.ami, self.lab.router_user, self.lab.router_secret)
+        try:
+            link.action(Action="Status")
+            end = time.monotonic() + 60
+            while not link.notes(name="AcdCallback"):
+                assert time.monotonic() < end, "the caller was not offered a call-back, or could not take it"
+                for channel in [
+                    e for e in link.events if e.get("Event") == "Status" and e["CallerIDNum"] == ani
+                ]:
+                    link.action(Action="PlayDTMF", Channel=channel["Channel"], Digit="1", Receive="true")
+                time.sleep(0.7)
+        finally:
+            link.close()
 
     def answers(self, number: str, behaviour: Behaviour) -> None:
         """From now on the numbers behind the trunk behave so."""

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.rigs import Behaviour, LabSwitch, Rig
+from tests.e2e.rigs import Behaviour, LabSwitch, Rig, StandInSwitch
 
 pytestmark = pytest.mark.e2e
 
 ANI = "+79160000001"
-SWITCHES = {"asterisk": LabSwitch}
+SWITCHES = {"stand-in": StandInSwitch, "asterisk": LabSwitch}
 SECTION = {
     "hours_from": "00:00",
     "hours_to": "24:00",
@@ -147,6 +147,8 @@ async def test_kill_9_at_any_moment_dials_nobody_twice(rig: Rig) -> None:
     await rig.until(lambda: task(rig)["state"] == "dialling", 20)
     rig.daemon.kill()
     rig.daemon.start()
+    await rig.daemon.ready()
+    await back_at_work(rig)  # killed so soon, the daemon may not have kept that they are back
     await rig.until(lambda: task(rig)["state"] == "recontacted", 60)
     assert rig.switch.dialled() == [ANI]
     assert rows(rig, "SELECT count(*) AS n FROM missed_dials WHERE outcome = 'answered'") == [{"n": 1}]
@@ -204,3 +206,34 @@ def notes(rig: Rig) -> list[tuple[str, str]]:
 
 def states(rig: Rig) -> dict[str, str]:
     return {row["number"]: row["state"] for row in rows(rig, "SELECT number, state FROM missed_tasks")}
+
+
+async def test_a_caller_who_chooses_to_be_called_back_keeps_the_place_in_line(rig: Rig) -> None:
+    """Issue 4, item 6: served where he stood: after who came before, before who came after."""
+    await rig.open(
+        {"a101": Behaviour(talks_s=20.0)},
+        callbacks={**SECTION, "priority": 0.01},
+        queues={"romashka": {"rules": [{"when": "waited_s > 1", "do": "offer_callback"}]}},
+    )
+    rig.switch.answers(ANI, Behaviour(talks_s=1.0))
+    assert rig.api is not None
+    await rig.api.post("/agents/a101/pause", {"reason": "lunch"})
+    before, after = "+79160000011", "+79160000012"
+    for ani in (before, ANI, after):
+        rig.call(ani, ringing_s=1.5)
+        await rig.noted("ACDQUEUED", ani)
+    await rig.switch.choose_callback(ANI)
+    chosen = await rig.card(ANI, 60)
+    assert chosen["end_reason"] == "callback"
+    await rig.until(lambda: task(rig)["state"] == "dialling", 20)
+    await rig.api.post("/agents/a101/resume")
+    await rig.until(lambda: task(rig)["state"] == "recontacted", 60)
+    await rig.card(after, 60)
+    answered = sorted(
+        (int(f["ms"]), c.ani) for c in rig.journal().values() for k, f in c.notes if k == "ACDANSWER"
+    )
+    assert [ani for _, ani in answered] == [before, ANI, after]
+    (card,) = outbound(rig)
+    queued = next(f for k, f in rig.journal()[card["call"]].notes if k == "ACDQUEUED")
+    assert int(queued["enter_ms"]) == pytest.approx(chosen["entered_at"], abs=50)
+    assert (queued["priority"], card["fields"]["callback_of"]) == ("1.000", chosen["call"])

@@ -237,3 +237,12 @@ def test_every_character_has_the_width_the_terminal_library_gives_it():
     for code in (*range(0x20, 0xD800), *range(0xE000, 0x30000, 7)):
         made = clean("a" + chr(code))
         assert width(made) == cell_len(made), hex(code)
+
+
+def test_owed_callbacks_are_shown_in_both_languages_and_give_way_to_trouble():
+    made = board(snapshot(), callbacks=(3, 1))
+    assert plain([render.mode_line(made, 80, "en")]).strip() == "To call back: 3, 1 need a yes"
+    assert "Перезвонить: 3, 1 ждут решения" in plain([render.mode_line(made, 80, "ru")])
+    degraded = dataclasses.replace(made, degraded=("mqtt: no broker",))
+    assert "Degraded" in plain([render.mode_line(degraded, 80, "en")])
+    assert plain([render.mode_line(board(snapshot()), 80, "en")]).strip() == ""

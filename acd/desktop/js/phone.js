@@ -94,6 +94,7 @@ export class Phone {
     this.state = state;
     byId("phone").dataset.state = state;
     byId("phone").textContent = word(`phone_${state}`);
+    byId("phone").title = word("phone_title");
     byId("phone").setAttribute("aria-pressed", String(!["off", "failed"].includes(state)));
     byId("phone-call").hidden = !["ringing", "talking"].includes(state);
     byId("phone-call").dataset.state = state;

@@ -121,10 +121,10 @@ def test_odd_values_do_not_stop_a_snapshot():
     assert snapshot(rows).world.calls[0].entered_at == NOW
     assert snapshot([status("PJSIP/t-1", "c.9", "c.9", ACD_CALL="x", ACD_STAGE="nonsense")]).world.calls == ()
     assert variables_of(AmiFrame("Event", "Status", {"Variable": "no equals"})) == {}
-    # as Asterisk prints what is not set: every caller found at a resync was taken for a call-back of "(null)"
-    assert variables_of(AmiFrame("Event", "Status", {"Variable": "ACD_BACK_OF=(null)"})) == {
-        "ACD_BACK_OF": ""
-    }
+    unset = AmiFrame("Event", "Status", {"Variable": "ACD_CALLBACK_OF=(null)"})
+    assert variables_of(unset) == {"ACD_CALLBACK_OF": ""}, (
+        "unset is not set: no call-back was made of a missed call"
+    )
 
 
 def test_phones_are_reachable_as_the_device_list_says_else_as_kept():
@@ -339,3 +339,36 @@ async def test_too_many_events_kept_back_end_the_link(server, world, open_centre
     await asyncio.wait_for(centre.sync.released.wait(), 5)
     assert centre.sync.counters["kept_overflow"] >= 1
     assert server.logins == 2
+
+
+def halves(second_stage, *, attempt="1", first_attempt="1", first_stage="talk"):
+    """A call-back's Local channel: the first half is the master and carries what U() wrote at the answer."""
+    given = {"ACD_CALL": "b-1", "ACD_BACK_OF": "m-1", "ACD_QUEUE": "sales", "ACD_ENTER_MS": "1699999990000"}
+    first = status(
+        "Local/b-1@acd-callback-out-0001;1", "b-1", "b-1", ACD_STAGE=first_stage, ACD_ATTEMPT=first_attempt,
+        ACD_ANSWER_MS="1699999995000", **given,
+    )  # fmt: skip
+    second = status(
+        "Local/b-1@acd-callback-out-0001;2", "b-1-2", "b-1", ACD_STAGE=second_stage, ACD_ATTEMPT=attempt,
+        ACD_AGENT="anna", **given,
+    )  # fmt: skip
+    leg = status("PJSIP/anna-7", "a.1", "b-1", ACD_CALL="b-1", ACD_AGENT="anna")
+    return [first, leg, second]
+
+
+@pytest.mark.parametrize(
+    ("rows", "stage", "answered"),
+    [
+        (halves("dial"), "talk", 1_699_999_995_000),
+        (halves("dial", attempt="2"), "dial", None),
+        (halves("dial", first_stage=""), "dial", None),
+        (halves("wait"), "wait", None),
+    ],
+)
+def test_the_two_halves_of_a_callback_are_one_call_owned_by_the_second(rows, stage, answered):
+    shot = snapshot(rows, known=[LiveAgent("anna", logged_in=True)])
+    (call,) = shot.world.calls
+    assert (call.stage, call.answered_at, call.missed) == (stage, answered, "m-1")
+    assert shot.callers == {"b-1": "b-1-2"}
+    assert [leg.uniqueid for leg in shot.legs] == ["a.1"], "the half that dials the number is no agent's leg"
+    assert not shot.world.agents[0].in_own_call or stage == "wait"

@@ -10,6 +10,7 @@ from acd.adapters.asterisk import translate
 from acd.adapters.asterisk.translate import note_of_user_event, note_to_facts
 from acd.core import events as fact
 from acd.core import transfer_facts as handed
+from acd.core.callback_events import CallbackBegun, NumberCalled, NumberResult
 from acd.core.events import EndedBy, EndReason, OfferOutcome, QueuedWhy
 from acd.wire import ami
 from acd.wire.queue_log import parse_line
@@ -136,6 +137,12 @@ def test_an_answered_dial_has_notes_of_its_own():
             fact.CardFilled(CALL, None, (("fallback_member", "PJSIP:anna"),), at=AT),
         ),
         ("AcdCallback", {"number": "+7912"}, fact.CallbackChosen(CALL, "+7912", at=AT)),
+        ("AcdCallbackBegin", {"of": "m-1"}, CallbackBegun(CALL, "m-1", at=AT)),
+        ("AcdCallbackBegin", {"of": "NONE"}, CallbackBegun(CALL, "", at=AT)),
+        ("AcdNumberDial", {"number": "+7912"}, NumberCalled(CALL, NumberResult.DIALLED, at=AT)),
+        ("AcdNumberAnswer", {}, NumberCalled(CALL, NumberResult.ANSWERED, at=AT)),
+        ("AcdNumberEnd", {"status": "NOANSWER"}, NumberCalled(CALL, NumberResult.NO_ANSWER, at=AT)),
+        ("AcdNumberEnd", {"status": "odd"}, NumberCalled(CALL, NumberResult.FAILED, at=AT)),
         ("AcdVoicemail", {"file": "x.wav"}, fact.CardFilled(CALL, None, (("voicemail", "x.wav"),), at=AT)),
         ("AcdFeature", {"action": "login", "call": ""}, fact.AgentLoggedIn("anna", at=AT)),
         ("AcdFeature", {"action": "logout"}, fact.AgentLoggedOut("anna", at=AT)),

@@ -68,6 +68,7 @@ class World:
     view: Any = field(default_factory=snapshot)
     troubles: dict[str, str] = field(default_factory=dict)
     open_broker: Any = None
+    callbacks: Any = None
     phones: Any = None
 
     def services(self) -> HttpServices:
@@ -80,6 +81,7 @@ class World:
             pops=self.pops,
             cards=self.cards,
             open_broker=self.open_broker,
+            callbacks=self.callbacks,
             phones=self.phones,
             troubles=lambda: self.troubles,
             gauges=lambda: {"loop_lag_seconds": 0.001, "ami up": 1.0},
