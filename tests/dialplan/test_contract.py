@@ -127,7 +127,7 @@ def test_recording_and_messages_are_named_by_our_own_id_only():
 
 
 def test_samples_load_no_dangerous_module_and_no_right_too_many():
-    """Security rows 2 and 24."""
+    """Security rows 2, 22 (no DTMF is read) and 24."""
     folder = ROOT / "config" / "asterisk"
     modules = (folder / "modules.conf").read_text(encoding="utf-8")
     assert "autoload = no" in modules
@@ -135,4 +135,5 @@ def test_samples_load_no_dangerous_module_and_no_right_too_many():
         assert f"load = {name}.so" not in modules
     manager = (folder / "manager.conf").read_text(encoding="utf-8")
     assert re.findall(r"^write = (.*)$", manager, re.MULTILINE) == ["call,reporting", "originate"]
+    assert set(re.findall(r"^read = (.*)$", manager, re.MULTILINE)) == {"system,call,user", "call"}
     assert "bindaddr = 127.0.0.1" in manager
