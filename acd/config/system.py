@@ -46,6 +46,16 @@ class SecretReference(Section):
         default=None, description="Name of a systemd credential (LoadCredential=)"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _only_by_reference(cls, value: Any) -> Any:
+        if isinstance(value, str | int | float):
+            raise ValueError(  # noqa: TRY004 - pydantic's way
+                "a secret never stands in the configuration: name where it is, such as {file: secrets/NAME}"
+                " (bin/acd make-secrets creates it), {env: NAME} or {credential: NAME}"
+            )
+        return value
+
     @model_validator(mode="after")
     def _exactly_one(self) -> SecretReference:
         if sum(part is not None for part in (self.file, self.env, self.credential)) != 1:
