@@ -70,11 +70,18 @@ def callback_caller(config: Config) -> CallbackCaller | None:
     return CallbackCaller(replace(ami_settings(config), username=wanted.user, secret=secret))
 
 
-def agi_server(config: Config, scripts: Mapping[str, Script], inbox: Inbox) -> FastAgiServer:
+TALK_DEADLINE_S = 90.0
+"""A talk with prompts by FastAGI; questions have their own, much shorter limit."""
+
+
+def agi_server(
+    config: Config, scripts: Mapping[str, Script], talks: Mapping[str, Script], inbox: Inbox
+) -> FastAgiServer:
     """The server for the dialplan's questions, with its limits; not yet listening."""
     agi = config.tree.asterisk.agi
     return FastAgiServer(
-        {path: Route(script, agi.answer_within_ms / 1000) for path, script in scripts.items()},
+        {path: Route(script, agi.answer_within_ms / 1000) for path, script in scripts.items()}
+        | {path: Route(script, TALK_DEADLINE_S) for path, script in talks.items()},
         inbox,
         max_connections=agi.max_sessions,
         header_deadline_s=agi.header_timeout_s,

@@ -164,7 +164,8 @@ class House:
         self.removed_files = retention_files.FileCounters()
         self.hours = clockwork.Hours(lambda: self.config, clock, self._tell)
         self.door = self._make_door()
-        self.agi = assembly.agi_server(config, self.door.routes(), self._tell)
+        talks = self.desk.talks() if self.desk else {}
+        self.agi = assembly.agi_server(config, self.door.routes(), talks, self._tell)
         self.http = HttpServer(self._services(), assembly.http_settings(config))
         self.runner.observe(self._count_cards)
 
@@ -189,7 +190,8 @@ class House:
         if self.config.tree.projects is None:
             return None
         last_talks = LastTalks(self.store, self.clock, self._numbers)
-        return DeskHouse(lambda: self.config, self.store, self.clock, last_talks)
+        caller = assembly.callback_caller(self.config)
+        return DeskHouse(lambda: self.config, self.store, self.clock, last_talks, caller)
 
     def _make_page(self) -> DeskSide:
         cards = Cards(self.store)

@@ -208,12 +208,32 @@ class JournalFeed:
 
     # --- cards -----------------------------------------------------------------------------------
 
+    async def _write_lost(self, bound: Instant) -> int:
+        """Cards of calls that are gone without an end.
+
+        A call may have ended a moment ago, with its end in the journal's file and not read yet. So who is gone is
+        found first, then the journal is read, and only whose end is still missing was lost.
+        """
+        gone: set[CallId] = set()
+
+        def asked(call: CallId) -> bool:
+            if not self._engine.is_live(call):
+                gone.add(call)
+            return True  # nothing is written yet
+
+        await self._store.write_lost_calls(bound, _Known(asked))
+        if not gone:
+            return 0
+        async with self._reading:
+            await self._poll()
+        return await self._store.write_lost_calls(bound, _Known(lambda call: call not in gone))
+
     async def _settle(self) -> None:
         before = self._switch_now() - SETTLE_AFTER_MS
         written = await self._store.write_missing_cards(before, _Known(self._engine.keeps_card))
         if self._lost_before is not None and asyncio.get_running_loop().time() >= self._lost_due:
             bound = self._lost_before
-            written += await self._store.write_lost_calls(bound, _Known(self._engine.is_live))
+            written += await self._write_lost(bound)
             if bound == self._lost_before:  # no other sync meanwhile
                 self._lost_before = None
         if written:

@@ -65,6 +65,9 @@ ACD_BACK_APPROVED = "ACD_BACK_APPROVED"  # 1 = a person said yes: ACD_OUT_APPROV
 ACD_BACK_RING_S = "ACD_BACK_RING_S"  # seconds the number is rung; default 40
 ACD_OUT_DIAL = "ACD_OUT_DIAL"  # dial string of the number, set by acd-hook-callout
 
+# --- messages by phone: given with the Originate, filtered by acd-deliver ----------------------------
+ACD_DELIVERY = "ACD_DELIVERY"  # which attempt this is; its question is answered only while it runs
+
 # --- globals ---------------------------------------------------------------------------------------
 ACD_HEARTBEAT = "ACD_HEARTBEAT"  # "<boot nonce>-<counter>", Setvar once a second by the daemon
 ACD_AGI = "ACD_AGI"  # agi://127.0.0.1:<port>, set in [globals] by configuration
@@ -108,6 +111,8 @@ CONTEXTS = (
     "acd-callback-allowed",
     "acd-callback-number",
     "acd-callback-answer",  # U() on the number's leg
+    "acd-deliver-out",  # extension <attempt>; only the originate user sends calls here
+    "acd-deliver",  # the person who is to have a message, once he has answered
     # overridable by the PBX administrator (defaults do something sensible):
     "acd-hook-greeting",
     "acd-hook-closed",
@@ -158,6 +163,7 @@ NUMBER_STATUSES: dict[str, str] = {
 }
 """Status of AcdNumberEnd to the result of a call-back (acd.core.events.NumberResult); others are `failed`."""
 
-QUESTIONS = ("enter_queue", "announce_wait")
+QUESTIONS = ("enter_queue", "announce_wait", "deliver_message")
 """FastAGI paths the dialplan asks: agi://host:port/enter_queue with arguments call, did, ani;
-agi://host:port/announce_wait with argument call. Each has 1.5 s before the dialplan goes on without it."""
+agi://host:port/announce_wait with argument call. Each has 1.5 s before the dialplan goes on without it.
+agi://host:port/deliver_message with argument attempt is a talk with prompts, at most 90 s."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table as RichTable
 
 from acd.config.strict_yaml import ConfigError
 from acd.core.errors import InvariantBroken
@@ -22,11 +21,7 @@ from simulator.plots import PlotsMissingError, draw_all
 from simulator.policies import known_policies
 from simulator.published import Agreement, agrees, reproduce
 from simulator.report import (
-    Block,
-    Heading,
     Picture,
-    Table,
-    Text,
     blocks_of,
     published_blocks,
     to_html,
@@ -34,6 +29,7 @@ from simulator.report import (
     to_markdown,
 )
 from simulator.scenario_file import load
+from simulator.terminal import print_blocks
 from simulator.world import StuckError, World
 
 if TYPE_CHECKING:
@@ -213,7 +209,7 @@ def _report(
         )
     pictures: list[Picture] = draw_all(experiment, options.plot) if options.plot is not None else []
     blocks = blocks_of(experiment, warnings, pictures, command)
-    _print(blocks)
+    print_blocks(blocks)
     if options.report is not None:
         text = to_markdown(blocks) if options.report.suffix == ".md" else to_html(blocks)
         options.report.write_text(text, encoding="utf-8")
@@ -241,7 +237,7 @@ def _check_published(options: argparse.Namespace, console: Console) -> int:
                 jobs=options.jobs,
                 progress=partial(bar.advance, task),
             )
-        _print(published_blocks(scenario, found, runs))
+        print_blocks(published_blocks(scenario, found, runs))
         everything += found
         data[path.stem] = [
             {"metric": one.item.metric, "queue": one.item.queue, "group": one.item.group, "period": one.item.period,
@@ -255,24 +251,6 @@ def _check_published(options: argparse.Namespace, console: Console) -> int:
     largest = max(abs(one.z) for one in everything)
     print(f"{within} of {len(everything)} values within 2 standard errors, largest {largest:.2f}")
     return OK if agrees(everything) else DISAGREES
-
-
-def _print(blocks: Sequence[Block]) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    for block in blocks:
-        if isinstance(block, Heading):
-            console.rule(block.text)
-        elif isinstance(block, Text):
-            console.print(block.text, markup=False, highlight=False)
-        elif isinstance(block, Table):
-            table = RichTable(title=block.caption or None, title_justify="left")
-            for number, name in enumerate(block.head):
-                table.add_column(name, justify="left" if number == 0 else "right")
-            for row in block.rows:
-                table.add_row(*row)
-            console.print(table)
-        else:
-            console.print(f"{block.caption}: {block.path}", markup=False, highlight=False)
 
 
 if __name__ == "__main__":

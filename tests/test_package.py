@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -41,6 +42,15 @@ def test_the_wheel_carries_scripts_dialplan_configuration_and_the_desktop(wheel:
     text = zipfile.ZipFile(wheel).read(scripts).decode()
     for command in ("acd =", "acd-wallboard =", "acd-simulate =", "acd-lab ="):
         assert command in text
+
+
+def test_every_library_is_pinned_and_known_by_its_hash() -> None:
+    """Security row 25."""
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").replace("\\\n", " ")
+    entries = [line for line in lock.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    assert len(entries) > 30
+    for entry in entries:
+        assert re.match(r"[a-zA-Z0-9._-]+==[^ ]+ .*--hash=sha256:[0-9a-f]{64}", entry), entry
 
 
 def test_an_installed_wheel_answers_help(wheel: Path, tmp_path: Path) -> None:

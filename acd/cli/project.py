@@ -259,3 +259,27 @@ def versions(
         typer.echo(
             f"{version:4}  since {datetime.fromtimestamp(since / 1000).astimezone():%Y-%m-%d %H:%M:%S %z}"
         )
+
+
+@app.command(name="test-call")
+def call_for_trial(
+    name: NameArgument,
+    number: Annotated[str, typer.Option("--from", help="The caller's number")] = "+79160000001",
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Make one real call to a project on a lab Asterisk beside this one; nothing leaves the machine."""
+    import subprocess
+    import sys
+
+    # the simulator is a program of its own: nothing of the daemon depends on it
+    command = [
+        sys.executable,
+        "-m",
+        "simulator.centre.trial_call",
+        name,
+        "--from",
+        number,
+        "--config",
+        str(config),
+    ]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own program, no shell

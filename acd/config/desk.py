@@ -127,6 +127,9 @@ class Desk(Section):
     smtp: Smtp | None = Field(default=None, description="Absent: e-mail waits, and says so")
     sms: SmsGateway | None = Field(default=None, description="Absent: SMS waits, and says so")
     smpp: Smpp | None = Field(default=None, description="SMS without a gateway; instead of `sms`")
+    phone_ring_s: Annotated[int, Field(ge=5, le=60)] = Field(
+        default=25, description="Messages by phone (section `callbacks` names who dials): one ring of a person"
+    )
     inbox: Inbox = Field(default=Inbox(), description="Bounces and answers to our mails")
     helpdesks: dict[Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,32}$")], HelpDesk] = Field(
         default_factory=dict, description="By id, as projects name them"

@@ -246,13 +246,14 @@ def _recipient_faults(file: ProjectFile, rule: DeliveryEntry) -> Iterator[str]:
 
 
 def _reach(email: str, phone: str, channel: str) -> str:
-    return {"email": email, "sms": phone}.get(channel, "")
+    return {"email": email, "sms": phone, "call": phone}.get(channel, "")
 
 
 def _address_fault(address: str, channel: str) -> Iterator[str]:
     fits = {
         "email": "@" in address and "://" not in address,
         "sms": address.lstrip("+").isdigit(),
+        "call": address.lstrip("+").isdigit(),
         "webhook": address.startswith(("http://", "https://")),
     }
     if not fits[channel]:
@@ -304,6 +305,7 @@ def project_of(name: str, file: ProjectFile, zone: ZoneInfo) -> Project:
         ),
         deliver=tuple(_rules(file)),
         routing=tuple(_routing(file)),
+        always_taken=file.calls == "always",
         sources=tuple(Source(s.kind, s.url, s.token_file, s.mapping, s.matter) for s in file.dossier),
         cases=CasePolicy(
             frozenset(file.cases.dispositions), file.cases.owner, file.cases.helpdesk, file.cases.tell_client
@@ -404,7 +406,9 @@ def overlay(loaded: Loaded) -> Document:
             entry[key] = source.data[key]
     if file.greeting_sound:
         entry["greeting"] = file.greeting_sound
-    if "opening" in file.model_fields_set:
+    if file.calls == "always":
+        entry["opening"] = "always"  # the firm's hours still steer instructions, routing and delivery
+    elif "opening" in file.model_fields_set:
         special = {day: hours for day, (hours, _) in special_days(file).items()}
         entry["opening"] = (
             {"week": dict(file.opening.week), "except": special} if file.opening.week

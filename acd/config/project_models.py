@@ -210,7 +210,7 @@ class DeliveryEntry(Section):
     to: Annotated[
         str, Field(pattern=r"^((on_call|person):[0-9A-Za-z_-]{1,32}|[^\s:\"'<>]+|https?://[^\s\"'<>]+)$")
     ] = Field(description="on_call:ROTATION, person:ID or an address")
-    by: Literal["email", "sms", "webhook"] = Field(default="email", description="Channel")
+    by: Literal["email", "sms", "webhook", "call"] = Field(default="email", description="Channel")
     urgency: Literal["", "normal", "urgent"] = Field(default="", description="Only such messages")
     hours: str = Field(default="00:00-24:00", description="Only at these local hours")
     when: Literal["open", "closed"] | None = Field(
@@ -227,6 +227,12 @@ class DeliveryEntry(Section):
         default=(), description="Local times at which what came is sent as one"
     )
     quiet: str = Field(default="closed", description="Hours in which nothing that is not urgent leaves")
+
+    @model_validator(mode="after")
+    def _a_call_is_answered_by_a_key(self) -> DeliveryEntry:
+        if self.by == "call" and (not self.acknowledge_s or self.digest):
+            raise ValueError("a message by phone is acknowledged by a key: give acknowledge_s, and no digest")
+        return self
 
     @field_validator("hours", "quiet")
     @classmethod
@@ -353,6 +359,9 @@ class ProjectFile(Section):
     )
     max_wait_s: Seconds = Field(default=600.0, description="Then the call goes to fallback")
     opening: ProjectHours = Field(default=ProjectHours(), description="When the firm works")
+    calls: Literal["open", "always"] = Field(
+        default="open", description="When its calls are taken: while the firm works, or around the clock"
+    )
     people: dict[Identifier, PersonEntry] = Field(default_factory=dict, description="Key people by id")
     on_call: dict[Identifier, RotationEntry] = Field(default_factory=dict, description="Rotations by id")
     instructions: tuple[InstructionEntry, ...] = Field(default=(), description="What agents are told")

@@ -308,15 +308,16 @@ class Limit(NamedTuple):
     beyond: str
 
 
+# The least durations leave room for a day compressed some twenty times (simulator/load/compress.py).
 WEIGHT_LIMITS: dict[str, Limit] = {
     "urgency_hard": Limit(0, 10, "the promise would hardly count beside the hard limit"),
     "urgency_age": Limit(0, 10, "calls would be served by age alone"),
-    "hard_limit_ms": Limit(1_000, 600_000, "every call, or none, would count as past the limit"),
+    "hard_limit_ms": Limit(100, 600_000, "every call, or none, would count as past the limit"),
     "free_rate": Limit(0.01, 5, "a waiting call would count on agents who do not come, or on none"),
     "urgency_allowance": Limit(0, 3, "the strictest promise would take every agent"),
     "lost_cost": Limit(0, 100, "promises would no longer count"),
-    "patience_ms": Limit(1_000, 3_600_000, "every caller, or none, would be about to give up"),
-    "fair_wait_ms": Limit(10_000, 3_600_000, "age alone would decide at once, or nobody's long wait ever would"),
+    "patience_ms": Limit(100, 3_600_000, "every caller, or none, would be about to give up"),
+    "fair_wait_ms": Limit(500, 3_600_000, "age alone would decide at once, or nobody's long wait ever would"),
     "hold_most_ms": Limit(0, 600_000, "a caller could wait ten minutes beside an idle agent"),
     "debt_step": Limit(0, 5, "one missed call would turn the order over"),
     "debt_cap": Limit(0.1, 1_000, "one subscriber behind would take every agent"),
@@ -334,13 +335,13 @@ WEIGHT_LIMITS: dict[str, Limit] = {
     "reserve_open_wait": Limit(0, 100, "the reserve would open only by callers already waiting"),
     "reserve_open_ms": Limit(0, 600_000, "the reserve would come after the peak"),
     "reserve_close_idle": Limit(1, 1_000, "the reserve would never go back"),
-    "reserve_close_ms": Limit(5_000, 3_600_000, "the reserve would flap, or never go back"),
+    "reserve_close_ms": Limit(500, 3_600_000, "the reserve would flap, or never go back"),
     "opportunity": Limit(0, 1_000, "every agent with a second skill would be kept idle"),
     "opportunity_decay": Limit(0, 0.99, "many ready agents would be as dear as the last one"),
     "opportunity_allowance": Limit(0, 3, "the strictest promise would take every agent"),
     "blend": Limit(0, 1_000_000, "written work would never stop for calls"),
     "hold_back": Limit(0, 1, "calls would wait beside idle agents"),
-    "hold_check_ms": Limit(100, 60_000, "a call held back would be looked at too often, or too late"),
+    "hold_check_ms": Limit(10, 60_000, "a call held back would be looked at too often, or too late"),
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from acd.core.call import CONSULT_STATES, CallSignal, CallState, TransferSignal
+from acd.core.call import CONSULT_STATES, CallSignal, CallState, TransferSignal, TransferState
 from acd.core.effects import TransferCall
 from acd.core.events import EndedBy, EndReason
 from acd.core.floor import happened
@@ -55,7 +55,7 @@ class Transfers:
         if call is None or call.state is not CallState.TALKING or leg is None or leg.agent != fact.agent:
             floor.count("transfers_without_talk")
             return
-        if leg.answered_at is not None and now - leg.answered_at < JOIN_MS:
+        if leg.answered_at is not None and now - max(leg.answered_at, leg.consult_over_at) < JOIN_MS:
             floor.count("transfers_too_soon")
             floor.explain(call, f"transfer {fact.how.value} refused: the legs are just being joined")
             return
@@ -145,6 +145,8 @@ class Transfers:
         elif call.state is not CallState.DONE or not call.was_answered:
             self.floor.count(f"illegal_call_{call.state.value}_transferred")
             return
+        elif call.transfer is TransferState.NONE:
+            call.hand(TransferSignal.HANDED)  # the phone's own hang-up was told first (decision 0111)
         call.final = EndReason.TRANSFERRED
         self.floor.note(call, when, f"transferred to {fact.to}")
 

@@ -136,6 +136,8 @@ class Project:
     cases: CasePolicy = field(default_factory=CasePolicy)
     targets: Mapping[Operation, Target] = field(default_factory=lambda: dict(DEFAULT_TARGETS))
     retention_days: int = 365
+    always_taken: bool = False
+    """Calls are taken around the clock; `hours` are the firm's, not the line's."""
     ask_card: str = ""
     """Sound that asks callers for the number of an earlier card."""
 
@@ -293,6 +295,7 @@ def dry_run(
         Step("call", f"{ani or 'number withheld'} at {moment:%d.%m.%Y %H:%M} {moment.tzname()}"),
         Step("number", f"{', '.join(project.numbers) or 'none'} → queue {project.queue}"),
         Step("hours", ("open" if is_open else closed) + (f" ({why})" if why else "")),
+        *_door(project, is_open=is_open),
         Step("caller", _caller(dossier)),
         *(
             Step("open matter", f"{m.kind} {m.id} {m.title} {m.state}".strip())
@@ -320,6 +323,17 @@ def dry_run(
         for operation, target in project.targets.items()
     ]
     return tuple(steps)
+
+
+def _door(project: Project, *, is_open: bool) -> list[Step]:
+    """A closed line takes no calls: the rest of the run is then what would happen if it did."""
+    if is_open:
+        return []
+    if project.always_taken:
+        return [Step("taken", "around the clock")]
+    return [
+        Step("taken", "NO: the caller hears that it is closed and nobody is rung (calls: always takes them)")
+    ]
 
 
 def _caller(dossier: Dossier) -> str:

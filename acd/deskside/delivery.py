@@ -62,7 +62,7 @@ class DeliveryWorker:
     ) -> None:
         self._projects, self._store, self._clock = projects, store, clock
         self._couriers, self._links = couriers, links
-        self._lanes = {channel: asyncio.Semaphore(LANES) for channel in ("email", "sms", "webhook")}
+        self._lanes = {channel: asyncio.Semaphore(LANES) for channel in ("email", "sms", "webhook", "call")}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self.counters: Counter[str] = Counter()
         self.undelivered = 0
@@ -144,10 +144,10 @@ class DeliveryWorker:
             courier = self._couriers.get(channel)
             if courier is None:
                 raise PortError(f"no {channel} is configured", retryable=True)  # noqa: TRY301
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(getattr(courier, "limit_s", LIMIT_S)):
                 await courier.send(parcel)
         except TimeoutError:
-            failure = PortError(f"no answer within {LIMIT_S:g} s", retryable=True)
+            failure = PortError("no answer in time", retryable=True)
         except PortError as error:
             failure = error
         now = self._clock.now()
@@ -329,7 +329,8 @@ async def acknowledge(store: SqliteStore, delivery: int, who: str, now: int) -> 
         if await desk_store.save(db, after, one.state, now, after.acknowledged_by):
             await desk_store.settle_others(db, after, now, f"acknowledged by {after.acknowledged_by}")
             thing = f"{one.message}:{one.version}"
-            await desk_store.stop_clock(db, one.project, Operation.MESSAGE_ACKNOWLEDGED, thing, now)
+            for operation in (Operation.MESSAGE_ACKNOWLEDGED, Operation.MESSAGE_DELIVERED):
+                await desk_store.stop_clock(db, one.project, operation, thing, now)
         return after
 
     return await store.writer.do(job)

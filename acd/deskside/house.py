@@ -32,6 +32,7 @@ from acd.deskside.dossier import Dossiers
 from acd.deskside.firmpage import FirmPages
 from acd.deskside.inmail import InMails
 from acd.deskside.links import Links, read_secret
+from acd.deskside.phone import PersonCaller, PhoneCourier
 from acd.deskside.public import DeskPublic
 from acd.deskside.swaps import Swaps
 from acd.ports import PortError
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from acd.core.ids import Ani, Did
     from acd.desk.project import Project
     from acd.ports import Clock, Courier, Directory
+    from agi_scripts._session import Script
 
 log = structlog.get_logger("acd.desk")
 
@@ -121,8 +123,14 @@ class DeskHouse:
     """Everything the desk consists of. `tasks()` are run by the house, `close()` ends it."""
 
     def __init__(
-        self, config: Callable[[], Config], store: SqliteStore, clock: Clock, fallback: Directory
+        self,
+        config: Callable[[], Config],
+        store: SqliteStore,
+        clock: Clock,
+        fallback: Directory,
+        caller: PersonCaller | None = None,
     ) -> None:
+        """`caller`: rings people; None: messages by phone wait, and say so."""
         self._config, self._store, self._clock, self._fallback = config, store, clock, fallback
         now = config()
         http = now.tree.http
@@ -145,6 +153,10 @@ class DeskHouse:
         )
         self.cards = DeskCards(self.projects, self.links, normalise)
         self.couriers = couriers(now, clock)
+        self.phone = None
+        if caller is not None:
+            self.phone = PhoneCourier(store, clock, self.links, caller, normalise, now.tree.desk.phone_ring_s)
+            self.couriers["call"] = self.phone
         self.worker = DeliveryWorker(self.projects, store, clock, self.couriers, self.links)
         self.cases = CaseDesk(store, clock, helpdesks(now, clock), self._poll_ms, self._notices)
         self.inmails = InMails(store, clock, self.links, self.worker, self.cases)
@@ -187,6 +199,10 @@ class DeskHouse:
     def pop(self, wish: ShowPop) -> Mapping[str, object]:
         """Return what the desk adds to a pop."""
         return self.dossiers.pop(wish)
+
+    def talks(self) -> dict[str, Script]:
+        """Return the talks by FastAGI: path → script."""
+        return {"deliver_message": self.phone.talk} if self.phone is not None else {}
 
     # --- life ------------------------------------------------------------------------------------
 

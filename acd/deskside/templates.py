@@ -18,6 +18,11 @@ MAX_SOURCE = 8_000
 MAX_RESULT = 64_000
 MAX_VALUE = 4_000
 MAX_LOOPS = 2
+LOOP_WEIGHT = 30
+"""A loop runs at most about so often: a form has at most 30 fields."""
+MAX_COST = 4_000
+"""Steps of one rendering: it happens between two calls' events, so the worst one allowed
+takes some tenths of a second, a usual one less than a millisecond."""
 FILTERS = (
     "default",
     "e",
@@ -54,7 +59,8 @@ def _environment() -> ImmutableSandboxedEnvironment:
 _ENVIRONMENT = _environment()
 
 
-def _check(node: nodes.Node, loops: int) -> None:
+def _check(node: nodes.Node, loops: int) -> int:
+    """Return what rendering the node costs at most, in steps. Raises TemplateRefusedError."""
     if not isinstance(node, _ALLOWED):
         raise TemplateRefusedError(
             f"line {node.lineno}: {type(node).__name__.lower()} is not allowed in a template"
@@ -62,8 +68,13 @@ def _check(node: nodes.Node, loops: int) -> None:
     loops += isinstance(node, nodes.For)
     if loops > MAX_LOOPS:
         raise TemplateRefusedError(f"line {node.lineno}: loops may be {MAX_LOOPS} deep at most")
-    for child in node.iter_child_nodes():
-        _check(child, loops)
+    inner = sum(_check(child, loops) for child in node.iter_child_nodes())
+    cost = 1 + inner * (LOOP_WEIGHT if isinstance(node, nodes.For) else 1)
+    if cost > MAX_COST:
+        raise TemplateRefusedError(
+            f"line {node.lineno}: the template does too much; shorten what its loops repeat"
+        )
+    return cost
 
 
 @lru_cache(maxsize=500)
@@ -83,7 +94,7 @@ def _plain(value: object, depth: int = 3) -> object:
     if depth and isinstance(value, Mapping):
         return {str(name): _plain(inner, depth - 1) for name, inner in list(value.items())[:100]}
     if depth and isinstance(value, list | tuple):
-        return [_plain(inner, depth - 1) for inner in value[:100]]
+        return [_plain(inner, depth - 1) for inner in value[:LOOP_WEIGHT]]
     return str(value)[:MAX_VALUE]
 
 

@@ -41,7 +41,6 @@ OF_THE_CORE = (
     "matcher",
     "names",
     "offers",
-    "policy",
     "scoring",
     "skills",
     "tally",
@@ -53,14 +52,13 @@ OF_THE_WORLD = (
     "crowd",
     "draws",
     "ledger",
-    "results",
-    "scenario",
     "staffing",
     "streams",
     "switch",
     "world",
 )
-"""What every simulated call goes through, decision 0151. The rest stays plain and works with it."""
+"""What every simulated call goes through, decision 0151. The rest stays plain and works with it: also what others
+take apart as dataclasses or send to another process (policy, scenario, results)."""
 
 COMPILE = """
 import sys

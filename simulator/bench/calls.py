@@ -161,32 +161,30 @@ def _one_skill(agents: int) -> dict[str, object]:
     return {"agents": {name: {"skills": {"general": 3}} for name in names}}
 
 
-async def measure(*, quick: bool = False, load: bool = True) -> dict[str, object]:
-    """Run every stage and return the report."""
+async def measure(*, quick: bool = False, only: Sequence[str] = ()) -> dict[str, object]:
+    """Run every stage, or only the named ones, and return the report."""
     report: dict[str, object] = {"benchmark": "calls", "clock": "SIPp log stamps, milliseconds"}
+    wanted = only or [stage.name for stage in (SATURATED, LIGHT, LOAD)]
     scale = 4 if quick else 1
-    for stage in (SATURATED, LIGHT):
+    for stage in (SATURATED, LIGHT, LOAD):
+        if stage.name not in wanted:
+            continue
+        agents = 100 if stage is LOAD else 10
         small = Stage(stage.name, stage.calls // scale, stage.rate_per_s, stage.talk_s)
-        bench = Bench(10, stage.talk_s)
+        bench = Bench(agents, stage.talk_s)
+        measured: dict[str, object] = {"agents": agents}
         try:
             await bench.open()
             report["asterisk_version"] = bench.driver.version
-            theirs = await bench.stage(small, APP_QUEUE_DID)
+            if stage is not LOAD:
+                measured["app_queue"] = await bench.stage(small, APP_QUEUE_DID)
             await bench.start_daemon()
-            ours = await bench.stage(small, None)
+            measured["router"] = await bench.stage(small, None)
         finally:
             await bench.close()
-        report[stage.name] = {"app_queue": theirs, "router": ours}
-    if load:
-        bench = Bench(100, LOAD.talk_s)
-        try:
-            await bench.open()
-            await bench.start_daemon()
-            small = Stage("load", LOAD.calls // scale, LOAD.rate_per_s, LOAD.talk_s)
-            report["load"] = {"router": await bench.stage(small, None), "agents": 100}
-        finally:
-            await bench.close()
-    report["ratio_free_to_invite_p50"] = _ratio(report["saturated"])
+        report[stage.name] = measured
+    if SATURATED.name in wanted:
+        report["ratio_free_to_invite_p50"] = _ratio(report[SATURATED.name])
     return report
 
 
@@ -204,10 +202,14 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", type=Path, help="write the report here")
     parser.add_argument("--quick", action="store_true", help="a quarter of the calls")
     parser.add_argument(
-        "--no-load", action="store_true", help="leave out the two minutes at 15 calls a second"
+        "--only",
+        action="append",
+        default=[],
+        choices=[stage.name for stage in (SATURATED, LIGHT, LOAD)],
+        help="only this stage, may be given again; load: two minutes at 15 calls a second, 100 agents",
     )
     options = parser.parse_args(argv)
-    report = asyncio.run(measure(quick=options.quick, load=not options.no_load))
+    report = asyncio.run(measure(quick=options.quick, only=options.only))
     text = json.dumps(report, indent=2)
     if options.json:
         options.json.write_text(text + "\n", encoding="utf-8")

@@ -80,7 +80,7 @@ def write(spec: CentreSpec) -> Path:
     """Write every file of the configuration; return its directory. Repeated calls overwrite."""
     target = spec.directory / "config"
     (target / "conf.d").mkdir(parents=True, exist_ok=True)
-    _secrets(spec)
+    keep_secrets(spec)
     firms = FIRMS[: spec.firms]
     files: dict[str, dict[str, Any]] = {
         "acd.yaml": _system(spec),
@@ -147,7 +147,8 @@ def _system(spec: CentreSpec) -> dict[str, Any]:
     return system
 
 
-def _secrets(spec: CentreSpec) -> None:
+def keep_secrets(spec: CentreSpec) -> None:
+    """Write every secret a centre needs; those that are there stay."""
     folder = spec.state_dir / "secrets"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     given = {"ami": spec.ami_secret, "ami-callback": spec.callback_secret}

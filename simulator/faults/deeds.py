@@ -19,7 +19,7 @@ from simulator.faults.plan import Fault, Kind
 from simulator.faults.site import Pause, Site, now_ms
 from simulator.faults.tickets import Mood
 
-TWIN_S = 60.0
+TWIN_S = 180.0
 
 
 class NotHere(Exception):  # noqa: N818 - it is no error

@@ -109,7 +109,8 @@ class Result:
     @property
     def good(self) -> bool:
         """Nothing lost, nothing left over, the daemon never fell over by itself."""
-        return self.judgement.good and not self.ended_by_itself
+        defects = any(one.note.startswith("DEFECT") for one in self.done)
+        return self.judgement.good and not self.ended_by_itself and not defects
 
 
 def plan_faulty_calls(
@@ -206,6 +207,8 @@ async def _one(site: Site, fault: Fault, guard: _Guard) -> Done:
         done.note = await DEEDS[fault.kind](site, fault)
     except NotHere as why:
         done.skipped = str(why)
+    except RuntimeError as late:  # a daemon that does not come up in time: the run goes on and is judged: this is one of its findings
+        done.note = f"DEFECT: {late}"
     finally:
         guard.killing = False
     done.ended_ms = now_ms()

@@ -30,11 +30,11 @@ from simulator.load.compare import (
 )
 from simulator.load.compress import CannotRunError, Stretch, choose_stretch, compress
 from simulator.load.run import APP_QUEUE, check_size, run_real_processes, run_virtual
-from simulator.load.terminal import print_blocks
 from simulator.plots import PlotsMissingError, draw_all
 from simulator.policies import PRODUCTION
 from simulator.report import to_html, to_markdown
 from simulator.scenario_file import load
+from simulator.terminal import print_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

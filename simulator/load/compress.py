@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from acd.core.instant import HOUR_MS, SECOND_MS
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LEAST_RING_MS = 2 * SECOND_MS
 """The least ring time-out that daemon and dialplan know."""
 SEARCH_STEP_MS = HOUR_MS // 4
-WEIGHTS_IN_MS = ("hard_limit_ms", "patience_ms", "fair_wait_ms", "reserve_close_ms", "hold_check_ms")
+WEIGHTS_IN_MS = tuple(field.name for field in fields(RoutingWeights) if field.name.endswith("_ms"))
 """Weights of the routing score that are durations, so they shrink too."""
 TIMES = ("wait_served_ms", "wait_all_ms", "talk_ms", "wrap_ms")
 

@@ -41,7 +41,8 @@ IMPATIENT = 0.06
 SAMPLE_S = 300.0
 CUT_EVERY_S = 1_200.0
 PAUSE_EVERY_S = 90.0
-WARM_UP_H = 1.0
+WARM_UP = 0.5
+"""Memories with a limit (fifty thousand notes, ten thousand cards counted) fill in the first hours; a leak goes on."""
 SETTLE_S = 120.0
 LIMITS = {"rss_mib": 1.0, "descriptors": 0.1, "tasks": 0.2}
 """Growth per hour that is still called flat: failure mode 36, and less than five descriptors or tasks a day."""
@@ -66,8 +67,8 @@ class Day:
     figure_names: ClassVar[tuple[str, ...]] = ("rss_mib", "descriptors", "tasks")
 
     def slopes(self) -> dict[str, Slope]:
-        """Growth per hour after the first hour; empty for a day too short to tell."""
-        late = [one for one in self.samples if one["hour"] >= WARM_UP_H]
+        """Growth per hour in the second half; empty for a day too short to tell."""
+        late = [one for one in self.samples if one["hour"] >= self.reached_h * WARM_UP]
         if len({int(one["hour"]) for one in late}) < LEAST_HOURS:
             return {}
         hours = [one["hour"] for one in late]
@@ -90,6 +91,7 @@ class Day:
             "links_cut": self.links_cut,
             "pauses": self.pauses,
             "samples": len(self.samples),
+            "hourly": self.samples[::12],
             "first_and_last": {name: [first[name], last[name]] for name in self.figure_names},
             "slope_per_hour": {name: asdict(found) for name, found in slopes.items()},
             "flat": flat,

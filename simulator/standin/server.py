@@ -305,7 +305,7 @@ class StandIn:
         rows = []
         for channel in list(self.channels.values()):
             pairs = [*channel.headers(), ("Type", "PJSIP")]
-            pairs += [("Variable", f"{name}={channel.variables.get(name, '')}") for name in wanted]
+            pairs += [("Variable", f"{name}={channel.variables.get(name, '(null)')}") for name in wanted]
             rows.append(("Status", pairs))
         self._list(session, action, "StatusComplete", rows)
 

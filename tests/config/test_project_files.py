@@ -39,6 +39,10 @@ def test_every_sample_project_is_good_and_unlike_the_others() -> None:
     assert consul.rotations["lawyers"].people == ("ivanov", "petrova", "sidorov")
     assert [rule.open_kind for rule in servis.routing] == ["complaint", "order"]
     assert severny.hours.is_open(at("2027-01-01T03:00"))
+    night = dt.datetime.fromtimestamp(at("2027-01-02T03:00") / 1000, dt.UTC)
+    assert not consul.hours.is_open(at("2027-01-02T03:00"))
+    assert config.is_open("consul", night), "lawyers are on call: its calls are taken at night too"  # type: ignore[arg-type]
+    assert not config.is_open("servis", night)  # type: ignore[arg-type]
     assert config.route("7011") is not None
     assert config.policy.queues[-1].promise.share
 

@@ -61,6 +61,18 @@ def test_a_colleague_who_does_not_take_it_gives_it_back_without_the_line(outcome
     assert t.state() == "talking"
 
 
+def test_the_phones_own_hang_up_told_first_changes_nothing():
+    """Decision 0111: the BYE of an agent who asks somebody ends his talk before the dialplan says what follows."""
+    t = Telling("anna", "boris", "clara")
+    t.talking(0)
+    t.tell(1_000, handed.ConsultStarted("c1", "anna", "agent_boris"), ev.TalkEnded("c1", "anna", 1, AGENT))
+    t.tell(1_001, ev.CallTransferred("c1", "anna", "agent_boris"), ev.OfferConfirmed("c1", "boris", 2))
+    wishes = t.tell(2_000, ev.OfferEnded("c1", "boris", 2, ev.OfferOutcome.BUSY))
+    assert not [w for w in wishes if isinstance(w, ef.OfferCall)]
+    t.tell(2_010, ev.OfferConfirmed("c1", "anna", 3))
+    assert (t.state(), t.agent()) == ("offering", "ringing")
+
+
 def test_nobody_takes_it_back_so_it_waits_at_its_old_place():
     t = Telling("anna", "boris")
     t.talking(0)
@@ -164,6 +176,10 @@ def test_nothing_is_sent_while_the_legs_are_just_being_joined():
     assert ask(t, 499, HOW.CONSULT, "agent_boris") == []
     assert t.counter("transfers_too_soon") == 1
     assert ask(t, 500, HOW.CONSULT, "agent_boris")
+    t.tell(600, handed.ConsultStarted("c1", "anna", "agent_boris"))
+    t.tell(700, handed.ConsultEnded("c1", "anna", "agent_boris", "BUSY"))
+    assert ask(t, 1_199, HOW.BLIND, "queue_law") == [], "she is just being joined with the caller again"
+    assert ask(t, 1_200, HOW.BLIND, "queue_law")
 
 
 def test_a_wish_that_failed_leaves_the_talk_as_it_was():

@@ -105,3 +105,15 @@ def test_the_dry_run_tells_every_step_and_says_when_nobody_gets_the_message() ->
 def test_required_fields_that_are_empty_are_named() -> None:
     assert LAW.form.missing({"message": " ", "phone": "1"}) == ("Message",)
     assert LAW.form.missing({"message": "call me"}) == ()
+
+
+def test_a_dry_run_says_that_a_closed_line_takes_no_calls() -> None:
+    night = at("2026-11-25T23:00")
+    steps = {step.what: step.detail for step in project.dry_run(LAW, night, "", Dossier())}
+    assert steps["taken"].startswith("NO")
+    taken = {
+        step.what: step.detail
+        for step in project.dry_run(replace(LAW, always_taken=True), night, "", Dossier())
+    }
+    assert taken["taken"] == "around the clock"
+    assert "taken" not in {step.what for step in project.dry_run(LAW, at("2026-11-25T12:00"), "", Dossier())}

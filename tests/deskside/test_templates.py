@@ -8,6 +8,8 @@ import pytest
 
 from acd.deskside.templates import MAX_RESULT, TemplateRefusedError, one_line, render
 
+N_FILTERS = 120
+
 
 def test_a_template_fills_values_conditions_and_loops() -> None:
     text = "{% for f in fields %}{{ f.label }}: {{ f.value|upper }}\n{% endfor %}{% if urgent %}NOW{% else %}later{% endif %}"
@@ -52,3 +54,16 @@ def test_results_are_limited() -> None:
 def test_a_header_is_one_line() -> None:
     assert one_line("a\r\nBcc: evil@x\0") == "a Bcc: evil@x"
     assert len(one_line("я" * 1000)) == 150
+
+
+def test_the_dearest_template_that_is_allowed_does_not_hold_up_a_call() -> None:
+    """Rendering happens in the daemon's loop: what could take seconds is refused when the project is read."""
+    body = "{% for a in fields %}{% if x" + "|upper" * N_FILTERS + " %}{% endif %}{% endfor %}"
+    for too_much in (body.replace("|upper", "|upper|lower"), "{% for b in fields %}" + body + "{% endfor %}"):
+        with pytest.raises(TemplateRefusedError, match="does too much"):
+            render(too_much, {"fields": [], "x": ""})
+    values = {"fields": [{"name": "a"}] * 30, "x": "\u0444" * 4_000}
+    render(body, values)  # compiled once, when the project is read
+    begun = time.process_time()
+    render(body, values)
+    assert time.process_time() - begun < 0.5

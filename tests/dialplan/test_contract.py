@@ -113,8 +113,8 @@ def test_each_question_has_a_dead_man():
     """TIMEOUT(absolute) before, T after, reset before anything long (call-control, 6)."""
     lines = TEXT.splitlines()
     for number, line in enumerate(lines):
-        if ",AGI(" in line:  # the one-shot script speaks with the caller, the daemon's questions do not
-            limit = "40" if "ACD_SPOOL_AGI" in line else "1.5"
+        if ",AGI(" in line:  # the one-shot script and a message by phone speak, the daemon's questions do not
+            limit = "40" if "ACD_SPOOL_AGI" in line else "90" if "deliver_message" in line else "1.5"
             assert f"TIMEOUT(absolute)={limit})" in lines[number - 1]
     for first in ("exten => _[0-9A-Za-z].,1,MSet(TIMEOUT(absolute)=0",):
         assert TEXT.count(first) == 5, "acd-dial, the transfers and acd-fallback disarm it first of all"
@@ -127,7 +127,7 @@ def test_recording_and_messages_are_named_by_our_own_id_only():
 
 
 def test_samples_load_no_dangerous_module_and_no_right_too_many():
-    """Security rows 2 and 24."""
+    """Security rows 2, 22 (no DTMF is read) and 24."""
     folder = ROOT / "config" / "asterisk"
     modules = (folder / "modules.conf").read_text(encoding="utf-8")
     assert "autoload = no" in modules
@@ -135,4 +135,5 @@ def test_samples_load_no_dangerous_module_and_no_right_too_many():
         assert f"load = {name}.so" not in modules
     manager = (folder / "manager.conf").read_text(encoding="utf-8")
     assert re.findall(r"^write = (.*)$", manager, re.MULTILINE) == ["call,reporting", "originate"]
+    assert set(re.findall(r"^read = (.*)$", manager, re.MULTILINE)) == {"system,call,user", "call"}
     assert "bindaddr = 127.0.0.1" in manager

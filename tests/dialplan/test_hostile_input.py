@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import socket
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.lab_fixture import agents_port, lab  # noqa: F401 - the fixture is us
 
 pytestmark = pytest.mark.e2e
 
+LISTENING = "0A"
 _numbers = itertools.count(79_003_000_000)
 HOSTILE_NAMES = {
     "quotes": 'x\\" <sip:evil@h>;a=\\"',
@@ -122,6 +124,37 @@ def test_router_user_has_no_right_it_does_not_need(lab: Lab, action: dict[str, s
         assert ami.action(**action)["Response"] == "Error"
     finally:
         ami.close()
+
+
+def test_the_manager_listens_on_the_loopback_only(lab: Lab):
+    """Security row 1: what an office or a VPN would see is a closed port."""
+    for table in ("tcp", "tcp6"):
+        lines = Path(f"/proc/net/{table}").read_text(encoding="ascii").splitlines()[1:]
+        for local, state in ((line.split()[1], line.split()[3]) for line in lines):
+            address, port = local.split(":")
+            if int(port, 16) == lab.ports.ami and state == LISTENING:
+                assert address == "0100007F"
+
+
+def test_the_right_secret_from_the_wrong_address_does_not_open_the_manager(lab: Lab):
+    """Security row 1: `permit` names one address, and 127.0.0.2 is another."""
+
+    def log_in(source: str) -> bytes:
+        address = ("127.0.0.1", lab.ports.ami)
+        with socket.create_connection(address, timeout=5, source_address=(source, 0)) as link:
+            link.sendall(
+                f"Action: Login\r\nUsername: {lab.router_user}\r\nSecret: {lab.router_secret}\r\n\r\n".encode()
+            )
+            answer = b""
+            while b"Response: " not in answer or not answer.endswith(b"\r\n"):
+                data = link.recv(4_096)
+                if not data:
+                    break
+                answer += data
+        return answer
+
+    assert b"Response: Success" in log_in("127.0.0.1")
+    assert b"Response: Success" not in log_in("127.0.0.2")
 
 
 def test_callback_user_can_originate_and_nothing_else(lab: Lab):

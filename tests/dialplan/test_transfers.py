@@ -42,7 +42,8 @@ class Talk:
         assert self.acd.redirect(self.queued, "acd-transfer", target)["Response"] == "Success"
 
     def consult(self, target: str) -> None:
-        """What the daemon sends: one Redirect of both legs."""
+        """What the daemon sends: one Redirect of both legs, never in the moment of a join (core.transfers)."""
+        time.sleep(0.6)
         reply = self.acd.ami.action(
             Action="Redirect",
             Channel=self.queued["Uniqueid"],
@@ -87,10 +88,12 @@ def talk(lab: Lab, folder: Path, *plans: OfferPlan, talk_ms: int = 60_000) -> It
         acd.offer(queued, "a1")
         answer = acd.ami.wait_for("AcdAnswer")
         time.sleep(0.6)  # the note of the answer is written just before the legs are joined
-        yield Talk(acd, queued, answer, phones, caller)
-        # while the phones live: a BYE repeated to a port of yesterday would eat the next test's first plan
-        lab.console("channel request hangup all")
-        wait_until_silent(lab)
+        try:
+            yield Talk(acd, queued, answer, phones, caller)
+        finally:
+            # while the phones live: a BYE repeated to a port of yesterday would eat the next test's first plan
+            lab.console("channel request hangup all")
+            wait_until_silent(lab)
 
 
 @pytest.fixture
@@ -252,6 +255,7 @@ def test_consult_ended_by_the_colleague_returns_the_caller(lab: Lab, tmp_path: P
         assert it.wait("AcdConsultEnd")["Status"] == "RETURNED"
         it.hang_up(it.queued["Uniqueid"])
         assert it.wait("AcdTalkEnd")["Attempt"] == "1"
+        it.wait("AcdEnd")
         assert it.names()[4:] == ["AcdConsult", "AcdConsultAnswer", "AcdConsultEnd", "AcdTalkEnd", "AcdEnd"]
 
 
@@ -287,12 +291,12 @@ def test_agent_who_hangs_up_before_the_answer_sends_the_caller_after(lab: Lab, t
 
 def test_caller_who_hangs_up_in_the_consult_ends_once(lab: Lab, tmp_path: Path):  # noqa: F811
     """One end, one talk's end by the caller, and no leg left when the colleague has hung up."""
-    with talk(lab, tmp_path, OfferPlan(20, 1_500)) as it:
+    with talk(lab, tmp_path, OfferPlan(20, 5_000)) as it:
         it.consult("agent_a2")
         it.wait("AcdConsultAnswer")
         it.hang_up(it.queued["Uniqueid"])
         end = it.wait("AcdEnd")
-        assert (end["Stage"], it.wait("AcdTalkEnd")["Stays"]) == ("consult", "0")
+        assert (end["Stage"], it.wait("AcdTalkEnd")["Stays"]) == ("talk", "0")
         wait_until_silent(lab)
 
 

@@ -44,6 +44,11 @@ def test_compiled_and_plain_the_busy_day_is_byte_equal_and_compiled_is_faster() 
     which = "from simulator.accelerator.build import in_use; print(in_use())"
     assert virtual.output_of(which, 1, path) == "compiled"
     assert virtual.output_of(virtual.DIGEST, 1, path) == virtual.plain_python(virtual.DIGEST, 2)
+    words = ["bank", "--policies", "fifo", "--seeds", "2", "--jobs", "2"]
+    simulate = (
+        f"from simulator.__main__ import main\nif __name__ == '__main__': raise SystemExit(main({words!r}))"
+    )
+    assert virtual.output_of(simulate, 1, path) == virtual.plain_python(simulate, 1)
     code = "from simulator.bench.virtual import run_ours, timed; print(timed(run_ours, 8.0, 1)[0])"
     compiled, plain = (float(virtual.output_of(code, 1, where)) for where in (path, str(ROOT)))
     assert compiled < plain / 2

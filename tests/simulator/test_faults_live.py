@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -23,8 +24,18 @@ async def test_junk_at_every_door_neither_ends_nor_holds_the_daemon_and_good_cal
     result = await live_fuzz(tmp_path, 700, 3)
     assert result.good, result.figures()
     assert result.frames == dict.fromkeys(DOORS, 700)
+    assert_no_secret_in_the_log(tmp_path)
     assert result.calls >= 5
     assert result.requests >= 10
+
+
+def assert_no_secret_in_the_log(folder: Path) -> None:
+    """Security row 19: right secrets were all over the junk, and none of them is in the log."""
+    log = (folder / "daemon.log").read_text(encoding="utf-8", errors="replace")
+    assert log, "the junk leaves lines in the log"
+    for name in ("ami", "mqtt", "http-token", "agents-token", "agents-hash"):
+        secret = (folder / "state" / "secrets" / name).read_text(encoding="ascii").strip()
+        assert secret not in log, name
 
 
 def test_a_seed_throws_the_same_junk_again_and_a_manager_frame_is_closed():

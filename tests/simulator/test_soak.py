@@ -40,15 +40,15 @@ def test_a_growth_of_two_mib_an_hour_is_seen_through_the_noise():
 def test_less_than_four_hours_tell_nothing():
     with pytest.raises(ValueError, match="four hours"):
         slope([0.0, 1.0, 2.0], [1.0, 1.0, 1.0])
-    assert Day(2, 1, samples=samples(2), took_s=1.0).report()["slope_per_hour"] == {}
+    assert Day(2, 1, samples=samples(2), took_s=1.0, reached_h=2).report()["slope_per_hour"] == {}
 
 
 @pytest.mark.parametrize(
     ("day", "good"),
     [
-        (Day(12, 1, samples=samples(12), took_s=1.0), True),
-        (Day(12, 1, samples=samples(12, 2.0), took_s=1.0), False),
-        (Day(12, 1, samples=samples(12), took_s=1.0, problems=["lost: one"]), False),
+        (Day(12, 1, samples=samples(12), took_s=1.0, reached_h=12), True),
+        (Day(12, 1, samples=samples(12, 2.0), took_s=1.0, reached_h=12), False),
+        (Day(12, 1, samples=samples(12), took_s=1.0, reached_h=12, problems=["lost: one"]), False),
     ],
     ids=["flat", "growing", "a call lost"],
 )

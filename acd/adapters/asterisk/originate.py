@@ -21,7 +21,9 @@ from agi_scripts import dialplan_vars as var
 
 CONTEXT: Final = "acd-callback-out"
 NUMBER_CONTEXT: Final = "acd-callback-number"
-for _name in (CONTEXT, NUMBER_CONTEXT):
+DELIVER_OUT: Final = "acd-deliver-out"
+DELIVER: Final = "acd-deliver"
+for _name in (CONTEXT, NUMBER_CONTEXT, DELIVER_OUT, DELIVER):
     assert _name in var.CONTEXTS  # noqa: S101 - a misspelt context would be our own mistake
 
 _CALL = re.compile(r"[0-9a-f][0-9a-f-]{35}\Z", re.ASCII)
@@ -56,6 +58,18 @@ class CallbackOrder:
     card: str
 
 
+@dataclass(frozen=True, slots=True)
+class PersonOrder:
+    """One ring of a person who is to have a message."""
+
+    attempt: str
+    """A UUID of its own: the dialplan asks about it when the person has answered."""
+    number: str
+    did: str
+    """The subscriber's number: what the person sees."""
+    ring_s: int
+
+
 class CallbackCaller:
     """Sends the orders. `settings` name the originate user."""
 
@@ -71,7 +85,13 @@ class CallbackCaller:
             NoAnswer: it may have been taken or not; the switch must be asked for the order's call id.
             PortError: surely not taken.
         """
-        headers = _headers(order)
+        await self._originate(_headers(order))
+
+    async def ring(self, order: PersonOrder) -> None:
+        """Make Asterisk ring a person; returns when it took the command. Raises as `dial`."""
+        await self._originate(_person_headers(order))
+
+    async def _originate(self, headers: list[tuple[str, str]]) -> None:
         async with self._one:
             answer = await self._session(headers)
         self.counters["ok" if answer is None else "refused"] += 1
@@ -139,10 +159,7 @@ def _headers(order: CallbackOrder) -> list[tuple[str, str]]:
         var.ACD_BACK_APPROVED: "1" if order.approved else "",
         var.ACD_CARD: order.card,
     }
-    for name, value in variables.items():
-        if not _PLAIN.match(value):
-            raise PortError(f"{name}={value!r} must not go to the dialplan", retryable=False)
-    given = [("Variable", f"{name}={value}") for name, value in variables.items() if value]
+    given = _plain(variables)
     return [
         ("Channel", f"Local/{order.call}@{CONTEXT}/n"),
         ("Context", NUMBER_CONTEXT),
@@ -153,4 +170,34 @@ def _headers(order: CallbackOrder) -> list[tuple[str, str]]:
         ("ChannelId", order.call),
         ("OtherChannelId", f"{order.call}-2"),
         *given,
+    ]
+
+
+def _plain(variables: dict[str, str]) -> list[tuple[str, str]]:
+    for name, value in variables.items():
+        if not _PLAIN.match(value):
+            raise PortError(f"{name}={value!r} must not go to the dialplan", retryable=False)
+    return [("Variable", f"{name}={value}") for name, value in variables.items() if value]
+
+
+def _person_headers(order: PersonOrder) -> list[tuple[str, str]]:
+    if not _CALL.match(order.attempt) or not _NUMBER.match(order.number):
+        raise PortError("not an id and a number to ring", retryable=False)
+    variables = {
+        var.ACD_DELIVERY: order.attempt,
+        var.ACD_ANI: order.number,
+        var.ACD_DID: order.did,
+        var.ACD_BACK_RING_S: str(order.ring_s),
+        var.ACD_BACK_APPROVED: "1",  # the centre's own people: the wider pattern applies
+    }
+    return [
+        ("Channel", f"Local/{order.attempt}@{DELIVER_OUT}/n"),
+        ("Context", DELIVER),
+        ("Exten", "s"),
+        ("Priority", "1"),
+        ("Timeout", str((order.ring_s + 5) * 1000)),
+        ("Async", "true"),
+        ("ChannelId", order.attempt),
+        ("OtherChannelId", f"{order.attempt}-2"),
+        *_plain(variables),
     ]

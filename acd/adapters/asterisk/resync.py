@@ -32,6 +32,8 @@ VARIABLES: Final = (
     var.ACD_ATTEMPT, var.ACD_ANSWER_MS, var.ACD_CARD, var.ACD_PRIORITY, var.ACD_NEEDS, var.ACD_STICKY,
     var.ACD_DID, var.ACD_ANI, var.ACD_CONSULTED, var.ACD_BACK_OF,
 )  # fmt: skip
+UNSET: Final = "(null)"
+"""What Status prints for a variable the channel does not have."""
 AUDIT_EVERY_S: Final = 60.0
 KEPT_EVENTS: Final = 50_000
 RETRY_S: Final = 1.0
@@ -65,7 +67,7 @@ class Snapshot:
 def variables_of(frame: AmiFrame) -> dict[str, str]:
     """Read the `Variable: NAME=value` lines of a Status item."""
     pairs = (line.partition("=") for line in frame.get_all("Variable"))
-    return {name.strip(): value for name, equals, value in pairs if equals}
+    return {name.strip(): "" if value == UNSET else value for name, equals, value in pairs if equals}
 
 
 def build_snapshot(

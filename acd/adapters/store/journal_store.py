@@ -97,14 +97,22 @@ async def mark_lost(db: aiosqlite.Connection, call: str) -> None:
     await add_rows(db, "", [JournalRow(cardfold.LOST, call, "", "", ms, {"cause": str(cause)})])
 
 
-async def without_card(db: aiosqlite.Connection, before: Instant) -> list[str]:
-    """Return calls whose end is in the journal since before and which have no card: we were down."""
-    rows = await db.execute_fetchall(
-        "SELECT DISTINCT call FROM journal_rows AS r WHERE kind = 'ACDEND' AND ms < ? AND call <> ''"
-        " AND NOT EXISTS (SELECT 1 FROM cards AS c WHERE c.call = r.call) ORDER BY r.id",
-        (before,),
+async def without_card(db: aiosqlite.Connection, before: Instant, after_row: int) -> tuple[list[str], int]:
+    """Return calls whose end is in the journal since before and which have no card, and the row to go on from.
+
+    Only rows behind `after_row` are looked at; every earlier end has its card. Asked every few seconds, over a
+    journal of a month.
+    """
+    (newest,) = next(iter(await db.execute_fetchall("SELECT coalesce(max(id), 0) FROM journal_rows")))
+    rows = list(
+        await db.execute_fetchall(
+            "SELECT id, call, ms FROM journal_rows AS r WHERE id > ? AND kind = 'ACDEND' AND call <> ''"
+            " AND NOT EXISTS (SELECT 1 FROM cards AS c WHERE c.call = r.call) ORDER BY id",
+            (after_row,),
+        )
     )
-    return [row[0] for row in rows]
+    due = dict.fromkeys(row["call"] for row in rows if row["ms"] < before)
+    return list(due), int(rows[0]["id"]) - 1 if rows else int(newest)
 
 
 async def channel_end(db: aiosqlite.Connection, call: str) -> tuple[Instant, int] | None:

@@ -98,7 +98,7 @@ class SqliteStore:
         self._spill = SpillFile(path.with_name(path.name + ".spill"), spill_bytes)
         self._ballast = Ballast(path.with_name(path.name + ".ballast"), ballast_bytes)
         self._ballast_sought_at = 0.0
-        self._disk_full_seen = 0
+        self._disk_full_seen = self._all_carded_to = 0  # refusals; the row up to which every end has its card
         self.ballast_given_up = False
         """The disk was full and the room of the ballast went to the cards; not yet reserved again."""
         self._spilled = 0
@@ -271,9 +271,10 @@ class SqliteStore:
 
         `live`: calls the core knows and will write itself.
         """
-        return await self._write_folded(
-            await self._do(lambda db: journal_store.without_card(db, before), CARD_LIMIT_S), live
+        calls, self._all_carded_to = await self._do(
+            lambda db: journal_store.without_card(db, before, self._all_carded_to), CARD_LIMIT_S
         )
+        return await self._write_folded(calls, live)
 
     async def write_lost_calls(self, before: Instant, live: Collection[str]) -> int:
         """Write cards "pbx_failed" for calls that entered before, never ended and are not live; return how many.
@@ -470,7 +471,7 @@ class SqliteStore:
     async def _inflate_ballast(self) -> None:
         """Reserve the ballast when it is wanted, not there, and the disk has room again."""
         now = asyncio.get_running_loop().time()
-        if now < self._ballast_sought_at + BALLAST_EVERY_S and self._ballast_sought_at:
+        if 0 < self._ballast_sought_at > now - BALLAST_EVERY_S:
             return
         self._ballast_sought_at = now
         with contextlib.suppress(OSError):

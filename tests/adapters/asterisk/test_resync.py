@@ -121,6 +121,10 @@ def test_odd_values_do_not_stop_a_snapshot():
     assert snapshot(rows).world.calls[0].entered_at == NOW
     assert snapshot([status("PJSIP/t-1", "c.9", "c.9", ACD_CALL="x", ACD_STAGE="nonsense")]).world.calls == ()
     assert variables_of(AmiFrame("Event", "Status", {"Variable": "no equals"})) == {}
+    unset = AmiFrame("Event", "Status", {"Variable": "ACD_CALLBACK_OF=(null)"})
+    assert variables_of(unset) == {"ACD_CALLBACK_OF": ""}, (
+        "unset is not set: no call-back was made of a missed call"
+    )
 
 
 def test_phones_are_reachable_as_the_device_list_says_else_as_kept():

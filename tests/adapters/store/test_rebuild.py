@@ -34,6 +34,7 @@ async def test_calls_that_came_and_went_while_we_were_down_get_card_number_and_t
         await told(store, enter("c-1"), queued("c-1"), end("c-1"))
         assert await store.write_missing_cards(T0 + 10_000) == 1
         assert await store.write_missing_cards(T0 + 10_000) == 0
+        assert store._all_carded_to > 0, "the rows of carded calls are not looked at again"
         stored = await store.get(call="c-1")
         assert cardnumber.is_card_number(stored.card.number)
         assert stored.card.end_reason is EndReason.ABANDONED
