@@ -14,7 +14,9 @@ from acd.config.strict_yaml import Flag, Number, Section, Whole, shape
 
 Identifier: TypeAlias = Annotated[
     str,
-    Field(pattern=shape(r"^[0-9A-Za-z_-]{1,32}$", "an id has 1 to 32 letters, digits, dashes and underscores")),
+    Field(
+        pattern=shape(r"^[0-9A-Za-z_-]{1,32}$", "an id has 1 to 32 letters, digits, dashes and underscores")
+    ),
 ]
 """Ids travel through the dialplan's notes, whose charset is narrow on purpose."""
 AgentIdentifier: TypeAlias = Annotated[
@@ -27,7 +29,12 @@ Device: TypeAlias = Annotated[
 ]
 DialledNumber: TypeAlias = Annotated[
     str,
-    Field(pattern=shape(r"^[+0-9() .-]{1,32}$", "must be a telephone number such as +74951230001, or a short one such as 7001")),
+    Field(
+        pattern=shape(
+            r"^[+0-9() .-]{1,32}$",
+            "must be a telephone number such as +74951230001, or a short one such as 7001",
+        )
+    ),
 ]
 
 
@@ -121,7 +128,9 @@ class Queue(QueueSettings):
 
     subscriber: Identifier = Field(description="Id of the subscriber; several queues may share one")
     display_name: Name = Field(description="Shown to agents and on the wallboard")
-    default_rules: Flag = Field(default=True, description="Whether the rules of queue_defaults follow its own")
+    default_rules: Flag = Field(
+        default=True, description="Whether the rules of queue_defaults follow its own"
+    )
 
 
 class Skill(Section):

@@ -16,7 +16,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from acd.config.strict_yaml import Flag, Section
 
@@ -82,14 +81,15 @@ def _checked(table: dict[str, str], key_check: Callable[[str], object]) -> dict[
     Raises:
         ValidationError: pydantic takes the entries' places over from it.
     """
-    wrong: list[InitErrorDetails] = []
+    wrong: list[Any] = []
     for key, text in table.items():
         for work, argument, place in ((key_check, key, (key, "[key]")), (intervals_of, text, (key,))):
             try:
                 work(argument)
             except ValueError as error:  # noqa: PERF203 - every entry is to be tried
-                kind = PydanticCustomError("value_error", "{why}", {"why": str(error)})
-                wrong.append(InitErrorDetails(type=kind, loc=place, input=argument))
+                wrong.append(
+                    {"type": "value_error", "loc": place, "input": argument, "ctx": {"error": error}}
+                )
     if wrong:
         raise ValidationError.from_exception_data("opening", wrong)
     return table

@@ -28,7 +28,12 @@ Phone: TypeAlias = Annotated[
     str, Field(pattern=shape(r"^\+?[0-9() -]{3,24}$", "must be a telephone number such as +74951230001"))
 ]
 Link: TypeAlias = Annotated[
-    str, Field(pattern=shape(r"^https?://[^\s\"'<>]{1,500}$", "must be an address that begins with https:// or http://"))
+    str,
+    Field(
+        pattern=shape(
+            r"^https?://[^\s\"'<>]{1,500}$", "must be an address that begins with https:// or http://"
+        )
+    ),
 ]
 """Only http and https: a `javascript:` link never gets onto an agent's screen."""
 FieldName: TypeAlias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]

@@ -126,7 +126,8 @@ def check_rules(tree: Tree, document: Document, known: Known) -> Checker:
     for name, queue in tree.queues.items():
         own = queue.rules if "rules" in queue.model_fields_set else ()
         read = (
-            checker.read(("queues", name, "rules", number), rule, number + 1) for number, rule in enumerate(own)
+            checker.read(("queues", name, "rules", number), rule, number + 1)
+            for number, rule in enumerate(own)
         )
         rules = [written for written in read if written] + (defaults if queue.default_rules else [])
         by_queue[name] = rules

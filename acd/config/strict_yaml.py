@@ -196,7 +196,9 @@ def explain(error: ValidationError, model: type[BaseModel], document: Document) 
         message = _MESSAGES.get(kind) or _plain_message(item["msg"])
         if kind == "string_pattern_mismatch":
             pattern = item["ctx"]["pattern"]
-            message = _SHAPES.get(pattern) or f"has characters or a form not allowed here; must match {pattern}"
+            message = (
+                _SHAPES.get(pattern) or f"has characters or a form not allowed here; must match {pattern}"
+            )
         elif kind == "too_short":
             message = f"must have at least {item['ctx']['min_length']} entries"
         if kind in {"int_type", "float_type"}:

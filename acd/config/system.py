@@ -284,7 +284,8 @@ class Transfers(Section):
     """To whom outside the centre a call may be handed. Without prefixes: to nobody."""
 
     outside_prefixes: tuple[Annotated[str, Field(pattern=r"^\+?[0-9]{1,15}$")], ...] = Field(
-        default=(), description="What an allowed outside number begins with, as +7495; needs asterisk.pstn_trunk"
+        default=(),
+        description="What an allowed outside number begins with, as +7495; needs asterisk.pstn_trunk",
     )
     outside_per_hour: Annotated[Whole, Field(ge=0, le=1_000)] = Field(
         default=30, description="Calls to outside numbers one agent may cause within an hour"
