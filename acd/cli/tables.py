@@ -83,21 +83,9 @@ def sums(snapshot: Snapshot) -> str:
     )
 
 
-def status(frame: Frame, out: Console) -> None:
-    """Print the state of the centre."""
+def _queues(frame: Frame, room: int) -> Table:
+    """Return the queues of the interval."""
     snapshot, labels = frame.snapshot, frame.labels
-    out.print(Text(clean(labels.centre) or "ACD"))
-    out.print(
-        "synced with Asterisk" if snapshot.synced else "NOT synced with Asterisk: the dialplan serves calls"
-    )
-    off = sum(agent.status == "logged_out" for agent in snapshot.agents)
-    out.print(snapshot.line() + (f", {off} logged out" if off else ""), soft_wrap=True)
-    for mode in labels.degraded:
-        out.print(f"degraded: {clean(mode)}")
-    if labels.callbacks_due or labels.callbacks_held:
-        out.print(
-            f"call-backs: {labels.callbacks_due} due, {labels.callbacks_held} need a yes (acd callbacks)"
-        )
     rows = [
         (
             labels.queues.get(queue.queue, queue.queue),
@@ -125,7 +113,25 @@ def status(frame: Frame, out: Console) -> None:
         "SL, target>",
         "?ASA>",
     )
-    out.print(table("Queues", heads, rows, out.width))
+    return table("Queues", heads, rows, room)
+
+
+def status(frame: Frame, out: Console) -> None:
+    """Print the state of the centre."""
+    snapshot, labels = frame.snapshot, frame.labels
+    out.print(Text(clean(labels.centre) or "ACD"))
+    out.print(
+        "synced with Asterisk" if snapshot.synced else "NOT synced with Asterisk: the dialplan serves calls"
+    )
+    off = sum(agent.status == "logged_out" for agent in snapshot.agents)
+    out.print(snapshot.line() + (f", {off} logged out" if off else ""), soft_wrap=True)
+    for mode in labels.degraded:
+        out.print(f"degraded: {clean(mode)}")
+    if labels.callbacks_due or labels.callbacks_held:
+        out.print(
+            f"call-backs: {labels.callbacks_due} due, {labels.callbacks_held} need a yes (acd callbacks)"
+        )
+    out.print(_queues(frame, out.width))
     out.print(sums(snapshot), soft_wrap=True)
     out.print("SL is sl_of_offered = answered within the target's seconds / offered")
     if snapshot.counters:
