@@ -213,12 +213,7 @@ app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None)
 def main(
     calls: Annotated[int, typer.Option(min=1, max=100_000, help="How many calls.")] = 500,
     kills: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            max=10_000,
-            help="How often the daemon is killed; in the middle it also stays dead for a while once.",
-        ),
+        int, typer.Option(min=0, max=10_000, help="Kills of the daemon; once more it stays dead.")
     ] = 40,
     rate: Annotated[float, typer.Option(min=0.1, max=50, help="Calls per second.")] = 3.0,
     seed: Annotated[
