@@ -163,9 +163,11 @@ async def clock(site: Site, fault: Fault) -> str:
     jump_s = int((fault.size * 2 - 1) * 3_600)
     site.kill_daemon()
     site.clock_file.write_text(str(jump_s), encoding="ascii")
-    site.start_daemon()
-    await site.until_synced()
-    site.clock_file.write_text("0", encoding="ascii")
+    try:
+        site.start_daemon()
+        await site.until_synced()
+    finally:  # a start too slow must not leave the rest of the run under a wrong clock
+        site.clock_file.write_text("0", encoding="ascii")
     await asyncio.sleep(fault.hold_s)
     site.kill_daemon()
     site.start_daemon()
