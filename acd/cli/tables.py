@@ -130,11 +130,16 @@ def agents(frame: Frame, out: Console) -> None:
             duration(snapshot.now - agent.state_since) if agent.state_since > 0 else "–",
             "yes" if agent.reachable else "NO",
             agent.handled,
+            agent.written,
             short[agent.call] if agent.call else "",
         )
         for agent in snapshot.agents
     ]
-    out.print(table("Agents", ("id", "name", "status", "state", "for>", "phone", "handled>", "call"), rows))
+    out.print(
+        table(
+            "Agents", ("id", "name", "status", "state", "for>", "phone", "handled>", "written>", "call"), rows
+        )
+    )
 
 
 def explanation(answer: Any, out: Console) -> None:
