@@ -19,6 +19,7 @@ from acd.adapters.asterisk.connection import UP, AmiConnection
 from acd.adapters.asterisk.journal import JournalTailer
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
+from acd.adapters.asterisk.twin import TwinWatch
 from acd.adapters.broker import EmbeddedBroker
 from acd.adapters.clock import SystemClock
 from acd.adapters.http.server import HttpServer
@@ -70,7 +71,10 @@ CLOSE_S = 5.0
 STORE_CLOSE_S = 15.0
 """The store writes or spills what waits; see Writer.close."""
 
-MINOR = frozenset({"store", "journal", "webhook", "door", "disk", "clock", "callbacks"}) | desk_house.TROUBLES
+MINOR = (
+    frozenset({"twin", "store", "journal", "webhook", "door", "disk", "clock", "callbacks"})
+    | desk_house.TROUBLES
+)
 """Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
 
 
@@ -104,6 +108,7 @@ class House:
         config, clock = self.config, self.clock
         self.translator = Translator(self._devices())
         self.gate = NoteGate()
+        self.twins = TwinWatch(lambda: self.ami)
         self.sync = Synchroniser(
             self.translator,
             self._tell,
@@ -112,6 +117,7 @@ class House:
             on_told=self.gate.mark_event,
             read_calls=self._read_calls,
             read_journal=self._read_journal,
+            alone=self.twins.look,
         )
         self.journal = JournalFeed(
             self._tailers(),
@@ -125,7 +131,9 @@ class House:
         settings = assembly.ami_settings(config, interest=EVENTS)
         self.ami = AmiConnection(settings, self._on_event, self.sync.on_state)
         self.sync.attach(self.ami)
-        self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released, doubt=self.sync.ask_audit)
+        self.switch = AsteriskSwitch(
+            self.ami, self.translator, self.sync.released, self.sync.ask_audit, self.twins.careful
+        )
         self.callbacks = CallbackDialler(
             lambda: self.config,
             self.store,
@@ -134,7 +142,7 @@ class House:
             self.sync.released,
             assembly.callback_caller(config),
         )
-        self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect)
+        self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect, twins=self.twins)
         self.watch = LoopWatch(self.sync.suspect)
         self.broker = self._make_broker()
         self.pops = MqttScreenPop(assembly.mqtt_settings(config), clock, self._tell, self.book)
@@ -281,6 +289,7 @@ class House:
 
     async def open(self) -> None:
         """Start what can fail at once. Raises PortError with what to do."""
+        self.twins.remember(self.config.state_dir / "heartbeat")
         await self.store.open()
         if self.broker is not None:
             await self.broker.start()
@@ -416,6 +425,8 @@ class House:
         found: dict[str, str] = {}
         if self.ami.state != UP or not self.sync.synced:
             found["asterisk"] = f"AMI {self.ami.state} {self.ami.detail}".strip()
+        if self.twins.trouble:
+            found["twin"] = self.twins.trouble
         if not self.store.status.ok:
             found["store"] = self.store.status.words
         if self.journal.trouble:
@@ -452,6 +463,7 @@ class House:
             ("journal", self.journal.counters),
             ("runner", self.runner.counters),
             ("heartbeat", self.heartbeat.counters),
+            ("twins", self.twins.counters),
             ("callbacks", self.callbacks.counters),
             ("callbacks_owed", self.callbacks.owed),
         )

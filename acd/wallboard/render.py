@@ -400,8 +400,23 @@ def page(board: Board, columns: int, language: str, zone: tzinfo | None = None) 
     lines += [queue_line(row, columns, language) for row in board.queues]
     lines += [(Span(""),), agent_head(columns, language)]
     lines += [agent_line(row, columns, language) for row in board.agents]
-    lines += [(Span(""),), (Span(fit(word("sl_formula", language), columns), "dim"),)]
+    lines += [
+        (Span(""),),
+        sums_line(board, columns, language),
+        (Span(fit(word("sl_formula", language), columns), "dim"),),
+    ]
     return tuple(lines)
+
+
+def sums_line(board: Board, columns: int, language: str) -> Line:
+    """Return where all offered calls went: the parts add up, whatever columns a small screen leaves out.
+
+    Other: still in the line, moved to another one, called back, refused.
+    """
+    of = board.totals
+    rest = of.offered - of.answered - of.abandoned - of.fallback
+    text = word("sums", language).format(of.offered, of.answered, of.abandoned, of.fallback, rest)
+    return (Span(fit(text, columns), "dim"),)
 
 
 def plain(lines: Iterable[Line]) -> str:

@@ -104,6 +104,9 @@ class Totals:
     abandoned: int
     level: Severity
     wait: Severity
+    answered: int
+    fallback: int
+    """Served by the PBX alone, a message left on voice mail among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +327,8 @@ def _totals(snapshot: Snapshot, rows: tuple[QueueRow, ...]) -> Totals:
         abandoned=sum(row.abandoned for row in rows),
         level=_level(share, promised / offered) if offered else Severity.NONE,
         wait=max((row.wait for row in rows), default=Severity.NONE),
+        answered=sum(row.answered for row in rows),
+        fallback=sum(row.fallback for row in rows),
     )
 
 

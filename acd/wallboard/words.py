@@ -34,6 +34,10 @@ _WORDS: dict[str, tuple[str, str]] = {
         "sl_of_offered = отвечено в срок / поступило",
         "sl_of_offered = answered in time / offered",
     ),
+    "sums": (
+        "всего {} = отвечено {} + ушли {} + резерв, голосовая почта {} + прочее {}",
+        "offered {} = answered {} + abandoned {} + fallback, voice mail {} + other {}",
+    ),
     # --- tiles ---
     "tile_waiting": ("ЖДУТ", "WAITING"),
     "tile_longest": ("ДОЛЬШЕ ВСЕХ", "LONGEST WAIT"),

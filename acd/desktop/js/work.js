@@ -30,7 +30,7 @@ export class Work {
 
   show(held) {
     this.held = held;
-    byId("work").hidden = !held;
+    byId("written").hidden = !held;
     byId("work-subject").textContent = held ? `${held.number} · ${held.client_name || held.client} · ${held.subject}` : "";
   }
 }
