@@ -47,6 +47,7 @@ class TrialCall:
         self._daemon: DaemonProcess | None = None
         self._phones: Agents | None = None
         self._number = ""
+        self._answered_by = ""
 
     def said(self, what: str, detail: str) -> None:
         """Print one step."""
@@ -167,6 +168,7 @@ class TrialCall:
                 self.said({"ACDDIAL": "ring", "ACDANSWER": "answer", "ACDEND": "end"}.get(kind, "line"), said)
             good = good or kind == "ACDREFUSED"
             if kind == "ACDANSWER":
+                self._answered_by = fields["agent"]
                 good = await self._write_message(call.call, fields["agent"])
         return good
 
@@ -188,10 +190,18 @@ class TrialCall:
         self.said("message", answer.json()["text"].rstrip().replace("\n", "\n" + " " * 12))
         return True
 
+    async def _end_wrap_up(self) -> None:
+        """The agent is done: messages leave when the card is closed, which the wrap-up would hold back for minutes."""
+        if self._answered_by:
+            api = Api(self.spec)
+            await api.post(f"/agents/{self._answered_by}/done")
+            await api.close()
+
     async def _message_left(self, told: set[str]) -> bool:
         """Wait for what the desk planned; say to whom it goes and when."""
         if "ACDREFUSED" in told:
             return True
+        await self._end_wrap_up()
         found: list[dict[str, Any]] = []
         for _ in range(100):
             sql = "SELECT channel, recipient, state, next_try_at FROM deliveries ORDER BY id"
