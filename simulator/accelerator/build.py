@@ -41,9 +41,12 @@ OF_THE_CORE = (
     "matcher",
     "names",
     "offers",
+    "policy",
     "scoring",
+    "simple_matcher",
     "skills",
     "tally",
+    "waitlog",
     "weighted",
 )
 OF_THE_WORLD = (
@@ -51,14 +54,16 @@ OF_THE_WORLD = (
     "callers",
     "crowd",
     "draws",
+    "group_router",
     "ledger",
+    "results",
+    "scenario",
     "staffing",
     "streams",
     "switch",
     "world",
 )
-"""What every simulated call goes through, decision 0151. The rest stays plain and works with it: also what others
-take apart as dataclasses or send to another process (policy, scenario, results)."""
+"""What every simulated call goes through, decision 0151. The rest stays plain and works with it."""
 
 COMPILE = """
 import sys

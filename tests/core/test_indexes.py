@@ -72,6 +72,7 @@ def test_explain_names_every_agent_and_the_reason():
     head, *rest = m.explain(CallId("c1"), 5_000)
     assert head.startswith("place 1 in x, waited 4000 ms of 20000 ms")
     assert rest == [
+        "waited 4.0 s with nobody ready who may take it",
         "off: not ready, level 3",
         "lacks: lacks a required skill or level",
         "talks: busy with a call, level 2",
