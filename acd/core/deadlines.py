@@ -58,7 +58,8 @@ class Deadlines:
         heap, due = self._heap, self._due
         while heap:
             when, serial, key = heap[0]
-            if due.get(key) == (when, serial):
+            pending = due.get(key)
+            if pending is not None and pending[1] == serial:
                 return when
             heappop(heap)
         return None

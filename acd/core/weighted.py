@@ -145,8 +145,12 @@ class WeightedMatcher(Indexes):
         home = line.home
         if self._rule is not None:
             self._history.record(agent, home.policy.id)
-            why = f"{agent}: {self._weights.policy}, waited {now - call.entered_at} ms, level {pair.level}"
-            return Assignment(call.call, agent, f"{why}, idle {now - since} ms")
+            waited = now - call.entered_at
+            return Assignment(
+                call.call,
+                agent,
+                f"{agent}: {self._weights.policy}, waited {waited} ms, level {pair.level}, idle {now - since} ms",
+            )
         why = (
             f"wait {(now - call.entered_at) / 1000:.1f}/{line.threshold_s:g} s cost {pair.cost:.3g} "
             f"(debt x{home.price:.3g}); level {pair.level} idle {(now - since) / 1000:.0f} s "

@@ -69,7 +69,7 @@ COMPILE = """
 import sys
 from mypyc.build import mypycify
 from setuptools import setup
-modules = mypycify(["--config-file", "pyproject.toml", "--follow-imports=silent", *sys.argv[1:]], opt_level="2", debug_level="0")
+modules = mypycify(["--config-file", "pyproject.toml", "--follow-imports=silent", *sys.argv[1:]], opt_level="3", debug_level="0")
 setup(name="acd-accelerator", packages=[], ext_modules=modules, script_args=["--quiet", "build_ext", "--inplace"])
 """
 
