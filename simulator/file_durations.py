@@ -191,6 +191,10 @@ def _short_form(value: object) -> object:
         return {"never": True}
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return {"fixed_s": value}
+    if not isinstance(value, (dict, DurationSection)):
+        raise ValueError(  # noqa: TRY004 - pydantic's way
+            "must be seconds (a number without unit), never, or a distribution such as {exponential: {mean_s: 180}}"
+        )
     return value
 
 

@@ -7,11 +7,23 @@ write such files is simulator/README.md.
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from acd.config.strict_yaml import ConfigError, Document, Flag, Number, Problem, Section, Whole, check, read
+from acd.config.strict_yaml import (
+    ConfigError,
+    Document,
+    Flag,
+    Number,
+    Problem,
+    Section,
+    Whole,
+    check,
+    read,
+    salvage,
+)
 from simulator import scenario as sc
 from simulator.file_durations import (
     DAYS,
@@ -244,18 +256,50 @@ def from_document(document: Document) -> tuple[sc.Scenario, tuple[Problem, ...]]
     """Check a parsed document; see `load`."""
     made, problems = check(ScenarioFile, document)
     if made is None:
-        raise ConfigError(problems)
+        raise ConfigError(_in_order([*problems, *_also(document)]))
     findings = list(find_errors(made, known_policies()))
     problems += [document.problem(found.location, found.message) for found in findings]
     rules = check_rules(made, document)
     problems += rules.errors
     if problems:
-        raise ConfigError(sorted(problems, key=lambda p: (p.file, p.line, p.column)))
+        raise ConfigError(_in_order(problems))
     scenario = made.build()
     warnings = [
         document.problem(found.location, found.message) for found in find_warnings(scenario, _places(made))
     ]
     return scenario, (*warnings, *rules.warnings)
+
+
+def _in_order(problems: list[Problem]) -> list[Problem]:
+    """Sort by place; what speaks of the file as a whole comes last."""
+    return sorted(problems, key=lambda p: (p.file, p.line or 10**9, p.column))
+
+
+def _also(document: Document) -> list[Problem]:
+    """Return what else is wrong in a file with mistakes of form, or say that more will be looked at.
+
+    Nothing is said that may only follow from the absence of a part that could not be read.
+    """
+    later = document.problem(("",), "more is checked once these are mended")
+    later = replace(later, line=0, column=0, path="")
+    rest, gone = salvage(ScenarioFile, document, inside_lists=True) if document.usable else (None, [])
+    if rest is None:
+        return [later]
+    named = any(place[0] == "agents" or place[-1] in {"name", "copies"} for place in gone if place)
+
+    def certain(path: tuple[str | int, ...]) -> bool:
+        near = any(path[: len(place)] == place or place[: len(path)] == path for place in gone)
+        refers = path[0] in {"queues", "expect"} or "prefers" in path
+        return not near and not (named and refers)
+
+    found = [
+        document.problem(f.location, f.message)
+        for f in find_errors(rest, known_policies())
+        if certain(f.location)
+    ]
+    if named:
+        return [*found, later]
+    return [*found, *check_rules(rest, document).errors]
 
 
 def _places(file: ScenarioFile) -> dict[str, tuple[str | int, ...]]:

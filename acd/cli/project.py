@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from acd.cli.cards import (
     CONFIG,
@@ -31,6 +32,8 @@ from acd.cli.cards import (
 )
 from acd.config import project_files
 from acd.config.loading import load
+from acd.config.numbers import bare
+from acd.config.project_models import Email
 from acd.config.strict_yaml import ConfigError
 from acd.desk import project as pure
 from acd.desk.dossier import Dossier
@@ -81,6 +84,12 @@ def new(
         if from_type not in project_files.types(folder):
             known = ", ".join(project_files.types(folder)) or "none"
             raise Misuse(f"no typical project {from_type!r}; known: {known}")  # noqa: TRY301
+        if (folder / f"{name}.yaml").exists():
+            raise Misuse(  # noqa: TRY301
+                f"there is a project {name!r} already: edit {folder / f'{name}.yaml'}, or take another id"
+            )
+        _usable_address(email)
+        _free_numbers(config, number or [])
     except Misuse as error:
         raise _fail(error) from error
     firm = title or name
@@ -98,6 +107,34 @@ def new(
     except OSError as error:
         raise _fail(error) from error
     typer.echo(f"{path}\nnext: edit it, then  acd project check {name}  and  acd project dry-run {name}")
+
+
+def _usable_address(email: str) -> None:
+    """Refuse what is no e-mail address; none is fine. Raises Misuse."""
+    try:
+        TypeAdapter(Email).validate_python(email or "office@firm.example")
+    except ValidationError:
+        raise Misuse(
+            f"--email {email!r} is no e-mail address: write one such as office@firm.example"
+        ) from None
+
+
+def _free_numbers(config: Path, wanted: list[str]) -> None:
+    """Refuse what is no telephone number, and numbers that lead to somebody already. Raises Misuse."""
+    try:
+        whole = load(config) if wanted else None
+    except ConfigError:
+        whole = None  # its mistakes are shown by `check`; only the form can be judged
+    for text in wanted:
+        try:
+            bare(text)
+        except ValueError as error:
+            raise Misuse(f"--number {text!r}: {error}") from None
+        held = whole.route(text) if whole else None
+        if held is not None:
+            raise Misuse(
+                f"--number {text!r} leads to {held[1].queue!r} already: take another, or change it there"
+            )
 
 
 def _free_number(config: Path, folder: Path) -> str:

@@ -23,7 +23,9 @@ class Callbacks(Section):
     """Call-backs the daemon dials by itself. Without this section the ledger only lists them."""
 
     enabled: Flag = Field(default=True, description="false: list them, dial none")
-    user: Account = Field(default="acd-callback", description="Manager user with `originate` and nothing else")
+    user: Account = Field(
+        default="acd-callback", description="Manager user with `originate` and nothing else"
+    )
     secret: SecretReference = Field(
         default=SecretReference(file=Path("secrets/ami-callback")), description="Its secret"
     )
@@ -31,12 +33,16 @@ class Callbacks(Section):
         default=(), description="Countries dialled without asking; absent = the centre's region"
     )
     prefixes: tuple[Prefix, ...] = Field(default=(), description="Further prefixes dialled without asking")
-    do_not_call: tuple[E164, ...] = Field(default=(), description="Numbers never called back; their tasks close")
+    do_not_call: tuple[E164, ...] = Field(
+        default=(), description="Numbers never called back; their tasks close"
+    )
     min_ring_s: Annotated[Number, Field(ge=5, le=600)] = Field(
         default=5.0, description="Who rang shorter is called back only with a person's yes"
     )
     hours_from: TimeOfDay = Field(default="09:00", description="Nobody is called back earlier, local time")
-    hours_to: TimeOfDay = Field(default="21:00", description="Nor from then on; opening hours of the queue also hold")
+    hours_to: TimeOfDay = Field(
+        default="21:00", description="Nor from then on; opening hours of the queue also hold"
+    )
     daily_per_number: Cap = Field(default=3, description="Call-backs of one number a day")
     daily_per_subscriber: Cap = Field(default=200, description="Of one subscriber's callers a day")
     daily_total: Cap = Field(default=2_000, description="Of the whole centre a day")
@@ -54,7 +60,9 @@ class Callbacks(Section):
     in_line_s: Annotated[Number, Field(ge=9, le=600)] = Field(
         default=120.0, description="So long one call-back waits for an agent, then it is put off"
     )
-    ring_s: Annotated[Whole, Field(ge=5, le=120)] = Field(default=40, description="The number is rung for this long")
+    ring_s: Annotated[Whole, Field(ge=5, le=120)] = Field(
+        default=40, description="The number is rung for this long"
+    )
     at_once: Annotated[Whole, Field(ge=1, le=1_000)] = Field(
         default=3, description="Call-backs of missed calls under way at once"
     )

@@ -10,17 +10,32 @@ from pydantic import BeforeValidator, Field, model_validator
 from acd.config.hours import OpeningHours
 from acd.config.rules import BUILT_IN, RuleSettings
 from acd.config.system import Language, Name, Seconds, SecretReference
-from acd.config.strict_yaml import Flag, Number, Section, Whole
+from acd.config.strict_yaml import Flag, Number, Section, Whole, shape
 
-Identifier: TypeAlias = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,32}$")]
+Identifier: TypeAlias = Annotated[
+    str,
+    Field(
+        pattern=shape(r"^[0-9A-Za-z_-]{1,32}$", "an id has 1 to 32 letters, digits, dashes and underscores")
+    ),
+]
 """Ids travel through the dialplan's notes, whose charset is narrow on purpose."""
-AgentIdentifier: TypeAlias = Annotated[str, Field(pattern=r"^[0-9A-Za-z]{1,16}$")]
+AgentIdentifier: TypeAlias = Annotated[
+    str, Field(pattern=shape(r"^[0-9A-Za-z]{1,16}$", "an agent's id has 1 to 16 letters and digits"))
+]
 Level: TypeAlias = Annotated[Whole, Field(ge=1, le=5)]
 Sound: TypeAlias = Annotated[str, Field(pattern=r"^[0-9A-Za-z_/.-]{1,120}$")]
 Device: TypeAlias = Annotated[
     str, Field(pattern=r"^(PJSIP/|Local/)?[0-9A-Za-z_+][0-9A-Za-z_.+-]{0,63}(@[0-9A-Za-z_.-]{1,64})?(/n)?$")
 ]
-DialledNumber: TypeAlias = Annotated[str, Field(pattern=r"^[+0-9() .-]{1,32}$")]
+DialledNumber: TypeAlias = Annotated[
+    str,
+    Field(
+        pattern=shape(
+            r"^[+0-9() .-]{1,32}$",
+            "must be a telephone number such as +74951230001, or a short one such as 7001",
+        )
+    ),
+]
 
 
 class PromiseSettings(Section):
@@ -113,7 +128,9 @@ class Queue(QueueSettings):
 
     subscriber: Identifier = Field(description="Id of the subscriber; several queues may share one")
     display_name: Name = Field(description="Shown to agents and on the wallboard")
-    default_rules: Flag = Field(default=True, description="Whether the rules of queue_defaults follow its own")
+    default_rules: Flag = Field(
+        default=True, description="Whether the rules of queue_defaults follow its own"
+    )
 
 
 class Skill(Section):

@@ -63,7 +63,9 @@ class Smpp(Section):
     port: Port = Field(default=2775, description="Its port")
     system_id: Annotated[str, Field(max_length=15)] = Field(default="", description="Login")
     password: SecretReference | None = Field(default=None, description="Of that login, at most 8 characters")
-    system_type: Annotated[str, Field(max_length=12)] = Field(default="", description="If the operator wants one")
+    system_type: Annotated[str, Field(max_length=12)] = Field(
+        default="", description="If the operator wants one"
+    )
     source: Annotated[str, Field(pattern=r"^(\+?[0-9]{3,15}|[0-9A-Za-z ._-]{1,11})$")] = Field(
         description="Number or name shown to the receiver"
     )
@@ -72,7 +74,9 @@ class Smpp(Section):
     @model_validator(mode="after")
     def _not_in_clear(self) -> Smpp:
         if not is_loopback(self.host):
-            raise ValueError("SMPP is in clear: write 127.0.0.1 and let a TLS tunnel (stunnel) lead to the centre")
+            raise ValueError(
+                "SMPP is in clear: write 127.0.0.1 and let a TLS tunnel (stunnel) lead to the centre"
+            )
         return self
 
 
@@ -99,7 +103,9 @@ class Imap(Section):
 class Inbox(Section):
     """Where bounces and answers to our mails come in. Both may be used at once."""
 
-    lmtp_port: Port | None = Field(default=None, description="LMTP on 127.0.0.1 for this machine's mail server")
+    lmtp_port: Port | None = Field(
+        default=None, description="LMTP on 127.0.0.1 for this machine's mail server"
+    )
     imap: Imap | None = Field(default=None, description="A mailbox looked into")
 
 
@@ -128,7 +134,8 @@ class Desk(Section):
     sms: SmsGateway | None = Field(default=None, description="Absent: SMS waits, and says so")
     smpp: Smpp | None = Field(default=None, description="SMS without a gateway; instead of `sms`")
     phone_ring_s: Annotated[int, Field(ge=5, le=60)] = Field(
-        default=25, description="Messages by phone (section `callbacks` names who dials): one ring of a person"
+        default=25,
+        description="Messages by phone (section `callbacks` names who dials): one ring of a person",
     )
     inbox: Inbox = Field(default=Inbox(), description="Bounces and answers to our mails")
     helpdesks: dict[Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,32}$")], HelpDesk] = Field(

@@ -35,7 +35,9 @@ class FittedFile(Section):
     weights: Weights = Weights()  # type: ignore[valid-type]
 
 
-def with_fitted(routing: Routing, directory: Path, document: Document) -> tuple[Routing, list[Problem], list[Problem]]:
+def with_fitted(
+    routing: Routing, directory: Path, document: Document
+) -> tuple[Routing, list[Problem], list[Problem]]:
     """Return the routing section with the fitted weights laid under what was written; errors; warnings."""
     weights: Any = routing.weights
     if not weights.auto:

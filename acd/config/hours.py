@@ -13,11 +13,14 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from acd.config.strict_yaml import Flag, Section
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MINUTES = 1440
@@ -62,6 +65,36 @@ def intervals_of(text: str) -> Intervals:
     return tuple(found)
 
 
+def date_of(text: str) -> date:
+    """Return the date written as 2027-01-01; raises ValueError for anything else."""
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        raise ValueError(f"{text!r} is no date: write 2027-01-01")
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no date of the calendar") from None
+
+
+def _checked(table: dict[str, str], key_check: Callable[[str], object]) -> dict[str, str]:
+    """Check every entry of a table of days; one mistake does not hide the next, and each keeps its own place.
+
+    Raises:
+        ValidationError: pydantic takes the entries' places over from it.
+    """
+    wrong: list[Any] = []
+    for key, text in table.items():
+        for work, argument, place in ((key_check, key, (key, "[key]")), (intervals_of, text, (key,))):
+            try:
+                work(argument)
+            except ValueError as error:  # noqa: PERF203 - every entry is to be tried
+                wrong.append(
+                    {"type": "value_error", "loc": place, "input": argument, "ctx": {"error": error}}
+                )
+    if wrong:
+        raise ValidationError.from_exception_data("opening", wrong)
+    return table
+
+
 class OpeningHours(Section):
     """When a queue takes calls."""
 
@@ -92,23 +125,20 @@ class OpeningHours(Section):
     @classmethod
     def _days_once(cls, value: dict[str, str]) -> dict[str, str]:
         seen: set[str] = set()
-        for days, text in value.items():
-            intervals_of(text)
+
+        def once(days: str) -> None:
             names = set(days_of(days))
-            if names & seen:
-                raise ValueError(f"{', '.join(sorted(names & seen))} stands twice")
-            seen |= names
-        return value
+            twice = names & seen
+            seen.update(names)
+            if twice:
+                raise ValueError(f"{', '.join(sorted(twice))} stands twice")
+
+        return _checked(value, once)
 
     @field_validator("exceptions")
     @classmethod
     def _dates(cls, value: dict[str, str]) -> dict[str, str]:
-        for day, text in value.items():
-            if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", day):
-                raise ValueError(f"{day!r} is no date: write 2027-01-01")
-            date.fromisoformat(day)
-            intervals_of(text)
-        return value
+        return _checked(value, date_of)
 
     def on(self, day: date) -> Intervals:
         """Return the intervals that start on a day."""

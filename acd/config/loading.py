@@ -59,7 +59,17 @@ from acd.config.system import (
 from acd.core.capacity import Capacity
 from acd.core.ids import AgentId, Did, QueueId, SkillId, SubscriberId
 from acd.core.policy import AgentPolicy, Policy, Promise, QueuePolicy, RoutingWeights, SkillNeed
-from acd.config.strict_yaml import ConfigError, Document, Problem, Section, check, merge, override, read, salvage
+from acd.config.strict_yaml import (
+    ConfigError,
+    Document,
+    Problem,
+    Section,
+    check,
+    merge,
+    override,
+    read,
+    salvage,
+)
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -197,7 +207,9 @@ class Config:
     @cached_property
     def windows(self) -> Mapping[str, OpeningHours]:
         """The stretches of the clock that rules speak of, by their text; local time of the centre."""
-        found = {c.window for q in self.policy.queues for rule in q.rules for c in rule.conditions if c.window}
+        found = {
+            c.window for q in self.policy.queues for rule in q.rules for c in rule.conditions if c.window
+        }
         return {window: window_hours(window) for window in sorted(found)}
 
     def secret(self, reference: SecretReference, location: str = "") -> SecretStr:

@@ -12,14 +12,29 @@ from acd.config.centre import DialledNumber, Identifier, Level, NeedSettings, Pr
 from acd.config.hours import OpeningHours, days_of, intervals_of
 from acd.config.system import Days, Language, Name, Seconds
 from acd.deskside.templates import TemplateRefusedError, render
-from acd.config.strict_yaml import Flag, Number, Section, Whole
+from acd.config.strict_yaml import Flag, Number, Section, Whole, shape
 
 Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=2_000)]
 Email: TypeAlias = Annotated[
-    str, Field(pattern=r"^[0-9A-Za-z.!#$%&'*+/=?^_{|}~-]{1,64}@[0-9A-Za-z-]{1,63}(\.[0-9A-Za-z-]{1,63})*$")
+    str,
+    Field(
+        pattern=shape(
+            r"^[0-9A-Za-z.!#$%&'*+/=?^_{|}~-]{1,64}@[0-9A-Za-z-]{1,63}(\.[0-9A-Za-z-]{1,63})*$",
+            "must be an e-mail address such as office@firm.example",
+        )
+    ),
 ]
-Phone: TypeAlias = Annotated[str, Field(pattern=r"^\+?[0-9() -]{3,24}$")]
-Link: TypeAlias = Annotated[str, Field(pattern=r"^https?://[^\s\"'<>]{1,500}$")]
+Phone: TypeAlias = Annotated[
+    str, Field(pattern=shape(r"^\+?[0-9() -]{3,24}$", "must be a telephone number such as +74951230001"))
+]
+Link: TypeAlias = Annotated[
+    str,
+    Field(
+        pattern=shape(
+            r"^https?://[^\s\"'<>]{1,500}$", "must be an address that begins with https:// or http://"
+        )
+    ),
+]
 """Only http and https: a `javascript:` link never gets onto an agent's screen."""
 FieldName: TypeAlias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 DayText: TypeAlias = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]

@@ -20,12 +20,21 @@ if TYPE_CHECKING:
 Finding: TypeAlias = "tuple[Location, str]"
 
 
+class Names(frozenset[str]):
+    """The names a section holds. One that could not be read at all may hold any: nothing is said of its users."""
+
+    readable: bool = True
+
+    def __contains__(self, name: object) -> bool:
+        return not self.readable or super().__contains__(name)
+
+
 class Known(NamedTuple):
     """What the files name, even where an entry had a mistake of its own and is left out of the tree."""
 
-    queues: frozenset[str]
-    skills: frozenset[str]
-    announcements: frozenset[str]
+    queues: Names
+    skills: Names
+    announcements: Names
     all_agents: bool
     """False when some agent had a mistake: nobody can say then what the agents cannot do."""
 
@@ -49,9 +58,9 @@ def relations(
     gone = set(left_out)
     sections = {location[0] for location in gone}
     known = Known(
-        queues=_names(document, "queues") | frozenset(tree.queues),
-        skills=_names(document, "skills") | frozenset(tree.skills),
-        announcements=_names(document, "announcements") | frozenset(tree.announcements),
+        queues=_names(document, "queues", tree.queues),
+        skills=_names(document, "skills", tree.skills),
+        announcements=_names(document, "announcements", tree.announcements),
         all_agents="agents" not in sections,
     )
     errors = [document.problem(*finding) for check in _ERRORS for finding in check(tree, known)]
@@ -60,9 +69,11 @@ def relations(
     return errors + rules.errors, warnings + rules.warnings
 
 
-def _names(document: Document, section: str) -> frozenset[str]:
+def _names(document: Document, section: str, built: Iterable[str]) -> Names:
     held = document.data.get(section) if isinstance(document.data, dict) else None
-    return frozenset(held) if isinstance(held, dict) else frozenset()
+    names = Names([*(held if isinstance(held, dict) else ()), *built])
+    names.readable = held is None or isinstance(held, dict)
+    return names
 
 
 def _effective(tree: Tree, queue: str, name: str) -> tuple[object, Location]:
@@ -115,7 +126,8 @@ def check_rules(tree: Tree, document: Document, known: Known) -> Checker:
     for name, queue in tree.queues.items():
         own = queue.rules if "rules" in queue.model_fields_set else ()
         read = (
-            checker.read(("queues", name, "rules", number), rule, number + 1) for number, rule in enumerate(own)
+            checker.read(("queues", name, "rules", number), rule, number + 1)
+            for number, rule in enumerate(own)
         )
         rules = [written for written in read if written] + (defaults if queue.default_rules else [])
         by_queue[name] = rules

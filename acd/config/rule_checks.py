@@ -81,9 +81,15 @@ def spans_of(conditions: tuple[Condition, ...]) -> dict[str, Span]:
     for c in conditions:
         low, high = {
             ">=": (c.value, math.inf),
-            ">": (math.nextafter(c.value, math.inf) if c.fact == "priority" else math.floor(c.value) + 1, math.inf),
+            ">": (
+                math.nextafter(c.value, math.inf) if c.fact == "priority" else math.floor(c.value) + 1,
+                math.inf,
+            ),
             "<=": (-math.inf, c.value),
-            "<": (-math.inf, math.nextafter(c.value, -math.inf) if c.fact == "priority" else math.ceil(c.value) - 1),
+            "<": (
+                -math.inf,
+                math.nextafter(c.value, -math.inf) if c.fact == "priority" else math.ceil(c.value) - 1,
+            ),
             "=": (c.value, c.value),
         }[c.operator]
         old = spans.get(c.key, Span())
@@ -134,7 +140,11 @@ class Checker:
             return None
         every = None if settings.every_s is None else round(settings.every_s * 1000)
         rule = Rule(
-            settings.name or str(number), tuple(p.condition for p in placed), tuple(actions), every, settings.when
+            settings.name or str(number),
+            tuple(p.condition for p in placed),
+            tuple(actions),
+            every,
+            settings.when,
         )
         written = Written(place, settings, rule, is_default)
         self._alone(written)
@@ -174,7 +184,10 @@ class Checker:
                 self.error(where, f"is never done: after {deed} the caller has left the queue")
                 break
         if rule.every_ms is not None and written.leaves:
-            self.error((*written.place, "every_s"), "does nothing: after the first time the caller has left the queue")
+            self.error(
+                (*written.place, "every_s"),
+                "does nothing: after the first time the caller has left the queue",
+            )
         for one, other in _pairs(rule.actions):
             if clash := _clash(one, other):
                 self.error((*written.place, "do"), clash)
@@ -201,7 +214,10 @@ class Checker:
                 for other in written.rule.actions:
                     if clash := _clash(one, other):
                         where = self._line(earlier)
-                        self.error((*written.place, "do"), f"{clash}; the other rule stands in {where}, same condition")
+                        self.error(
+                            (*written.place, "do"),
+                            f"{clash}; the other rule stands in {where}, same condition",
+                        )
 
     def _shadow(self, leaving: Written, written: Written) -> None:
         self.error(
@@ -221,23 +237,40 @@ class Checker:
             self.error(when, f"never applies: after max_wait_s {longest:g} the caller goes to the fallback")
         for fact in ("depth", "position"):
             if spans.get(fact, Span()).low > queue.max_waiting:
-                self.error(when, f"never applies: max_waiting is {queue.max_waiting}, more callers are refused")
+                self.error(
+                    when, f"never applies: max_waiting is {queue.max_waiting}, more callers are refused"
+                )
         if queue.always_open and spans.get("open", Span()).high < 1:
             self.warn(when, f"never applies: queue {queue.name!r} is always open")
         for fact in sorted(AGENT_FACTS):
             if self.known.holders is not None and spans.get(fact, Span()).low > queue.able:
-                self.warn(when, f"never applies: only {queue.able} agents can ever take calls of {queue.name!r}")
+                self.warn(
+                    when, f"never applies: only {queue.able} agents can ever take calls of {queue.name!r}"
+                )
         for index, action in enumerate(written.rule.actions):
             self._deed_here(queue, action, self._do(written.place, index))
 
     def _deed_here(self, queue: QueueFacts, action: Action, where: Location) -> None:
         least = queue.needs.get(action.name, 0)
-        if action.deed in {Deed.DROP_SKILL, Deed.LOWER_SKILL} and not least and action.name in self.known.skills:
-            self.warn(where, f"queue {queue.name!r} does not need {action.name!r}: helps only callers who bring the need")
+        if (
+            action.deed in {Deed.DROP_SKILL, Deed.LOWER_SKILL}
+            and not least
+            and action.name in self.known.skills
+        ):
+            self.warn(
+                where,
+                f"queue {queue.name!r} does not need {action.name!r}: helps only callers who bring the need",
+            )
         elif action.deed == Deed.LOWER_SKILL and 0 < least <= action.number:
             self.warn(where, f"does nothing: queue {queue.name!r} needs only level {least}")
-        if action.deed == Deed.OPEN_RESERVE and self.known.holders is not None and queue.reserve < action.number:
-            self.warn(where, f"does nothing: no agent of reserve {action.number:g} can take calls of {queue.name!r}")
+        if (
+            action.deed == Deed.OPEN_RESERVE
+            and self.known.holders is not None
+            and queue.reserve < action.number
+        ):
+            self.warn(
+                where, f"does nothing: no agent of reserve {action.number:g} can take calls of {queue.name!r}"
+            )
 
     # --- over all queues ----------------------------------------------------------------------------
 
@@ -280,7 +313,8 @@ def _soonest(later: Written, written: Written) -> bool:
 def _within(inner: Mapping[str, Span], outer: Mapping[str, Span]) -> bool:
     """Whether whenever the inner condition holds the outer one does."""
     return all(
-        key in inner and inner[key].low >= span.low and inner[key].high <= span.high for key, span in outer.items()
+        key in inner and inner[key].low >= span.low and inner[key].high <= span.high
+        for key, span in outer.items()
     )
 
 

@@ -23,8 +23,8 @@ class RuleSettings(Section):
 
     name: Name | None = Field(default=None, description="For explanations; absent = its number")
     when: _Text = Field(description="Conditions joined by `and`; see Rules")
-    do: Annotated[tuple[_Text, ...], BeforeValidator(_one_or_more), Field(min_length=1, max_length=10)] = Field(
-        description="One action or a list of them"
+    do: Annotated[tuple[_Text, ...], BeforeValidator(_one_or_more), Field(min_length=1, max_length=10)] = (
+        Field(description="One action or a list of them")
     )
     every_s: Seconds | None = Field(
         default=None, description="Again after this while the condition holds; absent = once"

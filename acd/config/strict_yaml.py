@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 import types
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin
 
@@ -55,12 +56,21 @@ __all__ = [
     "plain",
     "read",
     "salvage",
+    "shape",
     "validate",
     "value_at",
 ]
 
 _SALVAGE_ROUNDS = 8
 Model = TypeVar("Model", bound=BaseModel)
+_SHAPES: dict[str, str] = {}
+
+
+def shape(pattern: str, words: str) -> str:
+    """Return the pattern, and remember in which words to ask for what it wants."""
+    _SHAPES[pattern] = words
+    return pattern
+
 
 Flag: TypeAlias = Annotated[bool, Strict()]
 """true or false, nothing else."""
@@ -129,10 +139,13 @@ def check(model: type[Model], document: Document) -> tuple[Model | None, list[Pr
     return made, problems
 
 
-def salvage(model: type[Model], document: Document) -> tuple[Model | None, list[Location]]:
+def salvage(
+    model: type[Model], document: Document, *, inside_lists: bool = False
+) -> tuple[Model | None, list[Location]]:
     """Return what is left of a document once the parts with mistakes are left out, and where those are.
 
-    For checking relations in a file that also has plain mistakes: both kinds come out in one go.
+    For checking relations in a file that also has plain mistakes: both kinds come out in one go. `inside_lists`:
+    an item that can do without its mistaken key stays in its list, for files that are lists in the main.
     """
     data = copy.deepcopy({} if document.data is None else document.data)
     left_out: list[Location] = []
@@ -141,7 +154,8 @@ def salvage(model: type[Model], document: Document) -> tuple[Model | None, list[
             return model.model_validate(data), left_out
         except ValidationError as error:
             places = {_locate(item["loc"], document)[0] for item in error.errors(include_url=False)}
-        places = {_outside_lists(place) for place in places}
+        if not inside_lists:
+            places = {_outside_lists(place) for place in places}
         for place in sorted(places, key=str):
             _remove(data, place)
         left_out += sorted(places, key=str)
@@ -169,12 +183,26 @@ def _remove(data: Any, location: Location) -> None:
 def explain(error: ValidationError, model: type[BaseModel], document: Document) -> list[Problem]:
     """Turn pydantic's findings into problems with positions, in the order of the lines."""
     problems: dict[Problem, None] = {}  # the members of a union often say the same thing
-    for item in error.errors(include_url=False, include_context=True, include_input=False):
+    items = error.errors(include_url=False, include_context=True, include_input=False)
+    for item in items:
+        if item["type"] == "too_short" and any(
+            other["loc"][: len(item["loc"])] == item["loc"] and other is not item for other in items
+        ):
+            continue  # only because an entry with a mistake of its own was not counted
         location, at_key = _locate(item["loc"], document)
         if value_at(document.data, location) is UNREADABLE:
             continue
         kind = item["type"]
         message = _MESSAGES.get(kind) or _plain_message(item["msg"])
+        if kind == "string_pattern_mismatch":
+            pattern = item["ctx"]["pattern"]
+            message = (
+                _SHAPES.get(pattern) or f"has characters or a form not allowed here; must match {pattern}"
+            )
+        elif kind == "too_short":
+            message = f"must have at least {item['ctx']['min_length']} entries"
+        if kind in {"int_type", "float_type"}:
+            message += _number_hint(value_at(document.data, location))
         if kind == "missing":
             location, at_key = (*location, str(item["loc"][-1])), False
         elif kind == "extra_forbidden":
@@ -182,6 +210,14 @@ def explain(error: ValidationError, model: type[BaseModel], document: Document) 
         problem = document.problem(location, message, at_key=at_key)
         problems[problem] = None
     return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))
+
+
+def _number_hint(value: object) -> str:
+    """Say what to write instead of `20s` or `"20"`."""
+    found = re.fullmatch(r"(-?\d+(?:\.\d+)?)\s*([A-Za-zА-Яа-я%]*)", value) if isinstance(value, str) else None
+    if found is None:
+        return ""
+    return f", written without {'unit' if found[2] else 'quotes'}: {found[1]}"
 
 
 def value_at(data: Any, location: Location) -> Any:

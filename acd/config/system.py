@@ -46,6 +46,16 @@ class SecretReference(Section):
         default=None, description="Name of a systemd credential (LoadCredential=)"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _only_by_reference(cls, value: Any) -> Any:
+        if isinstance(value, str | int | float):
+            raise ValueError(  # noqa: TRY004 - pydantic's way
+                "a secret never stands in the configuration: name where it is, such as {file: secrets/NAME}"
+                " (bin/acd make-secrets creates it), {env: NAME} or {credential: NAME}"
+            )
+        return value
+
     @model_validator(mode="after")
     def _exactly_one(self) -> SecretReference:
         if sum(part is not None for part in (self.file, self.env, self.credential)) != 1:
@@ -274,7 +284,8 @@ class Transfers(Section):
     """To whom outside the centre a call may be handed. Without prefixes: to nobody."""
 
     outside_prefixes: tuple[Annotated[str, Field(pattern=r"^\+?[0-9]{1,15}$")], ...] = Field(
-        default=(), description="What an allowed outside number begins with, as +7495; needs asterisk.pstn_trunk"
+        default=(),
+        description="What an allowed outside number begins with, as +7495; needs asterisk.pstn_trunk",
     )
     outside_per_hour: Annotated[Whole, Field(ge=0, le=1_000)] = Field(
         default=30, description="Calls to outside numbers one agent may cause within an hour"

@@ -365,7 +365,6 @@ class Call:
         self.transfer = following
         if following is TransferState.NONE:
             self.transfer_to = ""
-            self.transfer_effect = None
         return True
 
     def describe(self, fact: CallQueued) -> None:

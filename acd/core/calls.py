@@ -80,6 +80,10 @@ class CallFacts:
         call.queued_last = when
         if call.state is names.CALL_OFFERING:
             leg = call.leg
+            if _unplaced(call):
+                self.late.queued(
+                    call, fact, when
+                )  # the offer was another daemon's, and its dialling heard first
             if leg is None or leg.confirmed_at is None or when < leg.confirmed_at:
                 return  # the note of the return before this offer
             self.offers.lost_return(call, when, now)
@@ -87,7 +91,7 @@ class CallFacts:
             floor.count("lost_talk_ends")
             self.to_head(call, names.BY_UNKNOWN, when, now)
         elif call.state is names.CALL_WAITING:
-            if call.fallback_effect is None and call.queue == fact.queue:
+            if call.fallback_effect is None and call.queue == fact.queue and not _unplaced(call):
                 return  # the confirmation of a return we knew from the offer's end
             floor.from_line(call)
             self._take_place(call, fact, when)
@@ -110,7 +114,8 @@ class CallFacts:
         """Learn what the dialplan knows of the caller, and begin a stay in the queue if it is a new one."""
         floor = self.floor
         line = floor.line(fact.queue, fact.subscriber)
-        moved = call.queue != fact.queue or (call.left is not None and fact.why is names.WHY_NEW)
+        again = call.left is not None and fact.why is names.WHY_NEW
+        moved = call.queue != fact.queue or _unplaced(call) or again
         if moved:
             floor.left_line(call, names.WAY_OVERFLOWED, when)
         call.describe(fact)
@@ -171,6 +176,8 @@ class CallFacts:
         if call is None:
             return
         when = happened(fact, now)
+        if not call.queue and isinstance(fact, OfferConfirmed):
+            self.floor.learn_queue(call, fact.queue)
         leg = call.leg
         if leg is not None and leg.attempt == fact.attempt and leg.agent == fact.agent:
             self.offers.dialled(call, leg, when, now)
@@ -204,6 +211,8 @@ class CallFacts:
         if call is None:
             return
         when = happened(fact, now)
+        if not call.queue:
+            self.floor.learn_queue(call, fact.queue)
         leg = call.leg
         if leg is not None and leg.attempt == fact.attempt and leg.agent == fact.agent:
             if call.state is names.CALL_TALKING:
@@ -336,6 +345,7 @@ class CallFacts:
 
     def end(self, call: Call, fact: CallEnded, when: Instant, now: Instant) -> None:
         """Part call and agent, then close."""
+        self.floor.forget_transfer(call)
         reason = fact.reason or reason_by_state(call)
         call.reason_given = fact.reason is not None
         call.cause = fact.cause
@@ -439,6 +449,11 @@ class CallFacts:
 
     def _illegal(self, call: Call, what: str) -> None:
         self.floor.count(f"illegal_call_{call.state.value}_{what}")
+
+
+def _unplaced(call: Call) -> bool:
+    """Whether no note has told yet when the caller came into the queue, even if another named it."""
+    return call.queued_at is None and not call.outbound
 
 
 def _handed_on(call: Call) -> bool:

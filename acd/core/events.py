@@ -123,12 +123,13 @@ class CallRefused:
 
 @dataclass(frozen=True, slots=True)
 class OfferConfirmed:
-    """The dialplan says it is dialling this agent for this call (its AcdDial note)."""
+    """The dialplan says it is dialling this agent for this call (its AcdDial note). `queue`: if it said so."""
 
     call: CallId
     agent: AgentId
     attempt: int
     at: Instant | None = None
+    queue: QueueId = QueueId("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +144,13 @@ class AgentRinging:
 
 @dataclass(frozen=True, slots=True)
 class CallAnswered:
-    """Agent and caller are joined."""
+    """Agent and caller are joined. `queue`: if the note said so."""
 
     call: CallId
     agent: AgentId
     attempt: int
     at: Instant | None = None
+    queue: QueueId = QueueId("")
 
 
 @dataclass(frozen=True, slots=True)

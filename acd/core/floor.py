@@ -255,6 +255,20 @@ class Floor:
         if self.rulebook is not None:
             self.rulebook.gone(call)
 
+    def forget_transfer(self, call: Call) -> None:
+        """No refusal of the last wish to hand the call on is waited for any more."""
+        if call.transfer_effect is not None:
+            self.by_effect.pop(call.transfer_effect, None)
+            call.transfer_effect = None
+
+    def learn_queue(self, call: Call, queue: QueueId) -> None:
+        """Another note than the lost one names the queue: its rules count, not those of no queue at all."""
+        if not queue:
+            return
+        call.queue, call.subscriber = queue, self.line(queue).policy.subscriber
+        for leg in call.legs:
+            leg.queue = leg.queue or queue
+
     def left_line(self, call: Call, way: Way, when: Instant) -> None:
         """Count, once per stay, that the call left its queue."""
         if call.stay_at is None or call.left is not None:

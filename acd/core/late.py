@@ -56,6 +56,8 @@ class Late:
         gone = next(moment for moment in moments if moment is not None)
         call.queued_at = call.stay_at = min(when, gone)
         line = self.floor.line(fact.queue, fact.subscriber)
+        for leg in call.legs:
+            leg.queue = leg.queue or fact.queue
         if call.outbound:
             call.stay_at = None
             self._corrected(call)

@@ -66,6 +66,7 @@ class Transfers:
                 call, f"transfer {fact.how.value} to {fact.to} refused: {call.transfer.value or 'busy'}"
             )
             return
+        floor.forget_transfer(call)
         effect = floor.effect()
         floor.by_effect[effect] = call.id
         call.transfer_effect = effect
@@ -86,7 +87,7 @@ class Transfers:
     def wish_failed(self, call: Call, effect: EffectId) -> None:
         """The switch surely did nothing: the talk goes on as it was."""
         if call.transfer_effect == effect:
-            call.transfer_effect = None
+            self.floor.forget_transfer(call)
             call.hand(TransferSignal.REFUSED)
 
     # --- what happened --------------------------------------------------------------------------

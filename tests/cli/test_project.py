@@ -69,7 +69,13 @@ def test_two_new_projects_do_not_get_the_same_number(config: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("new", "consul", "--from", "answering-basic"), "File exists"),
+        (("new", "consul", "--from", "answering-basic"), "there is a project 'consul' already"),
+        (("new", "beta", "--from", "answering-basic", "--number", "abc"), "not a telephone number"),
+        (
+            ("new", "beta", "--from", "answering-basic", "--number", "8 495 123-00-01"),
+            "leads to 'romashka' already",
+        ),
+        (("new", "beta", "--from", "answering-basic", "--email", "notmail"), "is no e-mail address"),
         (("new", "alfa", "--from", "nonsense"), "known: answering-basic"),
         (("new", "../alfa", "--from", "answering-basic"), "an id has"),
         (("check", "nobody"), "no project 'nobody'"),
@@ -79,6 +85,14 @@ def test_two_new_projects_do_not_get_the_same_number(config: Path) -> None:
 )
 def test_what_cannot_be_done_is_said_in_one_sentence(config: Path, words: tuple[str, ...], said: str) -> None:
     assert said in acd(config, "project", *words, ends=2)
+
+
+def test_a_bad_number_in_a_project_is_named_once_in_our_own_words(config: Path) -> None:
+    path = config / "projects" / "alfa.yaml"
+    path.write_text("extends: answering-basic\nname: A\nnumbers: [abc]\n", encoding="utf-8")
+    said = acd(config, "project", "check", "alfa", ends=2)
+    assert said.count("alfa.yaml:3") == 1
+    assert "numbers[0]: must be a telephone number such as +74951230001" in said
 
 
 def test_a_mistake_is_shown_with_its_place_and_only_for_the_project_asked_about(config: Path) -> None:

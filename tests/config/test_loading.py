@@ -53,8 +53,39 @@ def test_a_configuration_with_ten_mistakes_gives_ten_problems_with_their_places(
         ["queues.yaml:2:66", "queues.sales.promise.share"],
         ["queues.yaml:3:64", "queues.desk.ring_timeout_s"],
         ["queues.yaml:4:3", "queues.sales"],
-        ["queues.yaml:5:64", "queues.help.opening.week"],
+        ["queues.yaml:5:70", "queues.help.opening.week.mon"],
     ]
+
+
+def test_a_mistake_in_conf_d_is_shown_there_and_hides_no_other(tmp_path):
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "10.yaml").write_text(
+        "queues:\n  sales:\n"
+        "    opening: {week: {mon-fri: 09:00-18:00, sunn: closed, sat: 9-13, fri: closed}, except: {2027-02-30: x}}\n",
+        encoding="utf-8",
+    )
+    queues = "queues:\n  sales: {subscriber: shop, display_name: Shop, opening: {week: {mon: 09:00-18:00}}}\n"
+    problems = refused(tmp_path, queues=queues)
+    assert [problem.split(": ")[0] for problem in problems] == [f"conf.d/10.yaml:3:{n}" for n in (22, 44, 63, 69, 92, 104)]
+    assert "mon stands twice" in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ("promise: {threshold_s: 20s}", "must be a number, written without unit: 20"),
+        ('promise: {threshold_s: "20"}', "must be a number, written without quotes: 20"),
+    ],
+)
+def test_a_number_with_a_unit_or_in_quotes_is_told_how_to_be_written(tmp_path, changed, said):
+    queues = f"queues:\n  sales: {{subscriber: shop, display_name: Shop, {changed}}}\n"
+    assert said in refused(tmp_path, queues=queues)[0]
+
+
+def test_a_secret_in_the_configuration_is_told_where_to_go(tmp_path):
+    (problem,) = refused(tmp_path, acd="state_dir: state\nmqtt: {password: geheim}\n")
+    assert "{file: secrets/NAME}" in problem
+    assert "geheim" not in problem
 
 
 def test_each_missing_file_is_named(tmp_path):

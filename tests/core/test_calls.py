@@ -485,3 +485,47 @@ def test_a_call_found_done_is_left_alone_from_waiting_and_after_a_talk():
         assert t.state(call) == "done"
     assert t.agent() == "wrap_up"
     assert t.call("c2").history[-1] == (2, "done", "found done")
+
+
+def test_the_queue_is_learnt_from_the_dialling_when_its_own_note_is_lost():
+    """Another daemon offered the call: who missed the entry still wraps up and shows the pop by the queue's rules."""
+    t = Telling("anna")
+    t.tell(10, ev.CallEntered("c1", "100", "200"))
+    (pop,) = [
+        w for w in t.tell(20, ev.OfferConfirmed("c1", "anna", 1, queue="desk")) if isinstance(w, ef.ShowPop)
+    ]
+    assert (pop.queue, pop.subscriber) == ("desk", "firm")
+    t.tell(30, ev.CallAnswered("c1", "anna", 1, queue="desk"))
+    t.tell(1_030, ev.TalkEnded("c1", "anna", 1, ev.EndedBy.CALLER), ev.CallEnded("c1"))
+    t.wake(11_030)
+    assert t.agent() == "idle"
+    assert t.cards()[0].queue == "desk"
+
+
+def test_an_answer_names_the_queue_too_and_no_name_changes_nothing():
+    t = Telling("anna")
+    t.tell(10, ev.CallEntered("c1", "100", "200"), ev.OfferConfirmed("c1", "anna", 1))
+    assert t.call().queue == ""
+    t.tell(20, ev.CallAnswered("c1", "anna", 1, queue="desk"))
+    assert (t.call().queue, t.call().leg.queue) == ("desk", "desk")
+
+
+def test_the_entry_that_comes_after_the_dialling_is_still_the_entry():
+    t = Telling("anna")
+    t.tell(20, ev.CallEntered("c1", "100", "200", at=10), ev.OfferConfirmed("c1", "anna", 1, at=20))
+    t.queued(30, entered_at=10, at=15, card_number="7")
+    call = t.call()
+    assert (call.queue, call.leg.queue, call.queued_at, call.card_number) == ("desk", "desk", 15, "7")
+    assert t.state() == "offering"
+    t.queued(31, entered_at=10, at=15, card_number="7")
+    assert t.queue(now=31).offered == 1
+
+
+def test_who_came_back_to_the_line_before_his_entry_was_heard_is_counted_once():
+    t = Telling("anna")
+    t.tell(20, ev.CallEntered("c1", "100", "200", at=10), ev.OfferConfirmed("c1", "anna", 1, queue="desk"))
+    t.tell(40, ev.OfferEnded("c1", "anna", 1, ev.OfferOutcome.BUSY, at=40))
+    t.queued(50, entered_at=10, at=15)
+    assert (t.state(), t.call().queued_at) == ("waiting", 15)
+    t.queued(60, entered_at=10, why=ev.QueuedWhy.RETURNED, at=41)
+    assert t.queue(now=60).offered == 1

@@ -67,9 +67,45 @@ queues:
 agents:
   - {name: agent, count: 0}
 """)
-    assert [p.split(": ")[0] for p in problems] == ["s.yaml:2:1", "s.yaml:6:26", "s.yaml:7:34", "s.yaml:9:26"]
+    assert [p.split(": ")[0] for p in problems[:-1]] == [
+        "s.yaml:2:1",
+        "s.yaml:6:26",
+        "s.yaml:7:34",
+        "s.yaml:9:26",
+    ]
+    assert problems[-1] == "s.yaml: more is checked once these are mended"
     assert "did you mean 'policy'" in problems[0]
     assert "queues[0].arrivals.per_hour" in problems[1]
+
+
+MIXED = """\
+name: mixed
+policy: nonsense
+queues:
+  - name: line
+    needs: {chinese: 1}
+    arrivals: {per_hour: 3}
+    talk: 60
+    wrap_up: abc
+    rules:
+      - {when: waited_s >= 10, do: overflow nowhere}
+agents:
+  - {name: agent, count: 2, shifts: [{starts: 10:00, ends: 09:00}]}
+"""
+
+
+def test_contradictions_are_reported_together_with_mistakes_of_form() -> None:
+    problems = refused(MIXED)
+    places = ["s.yaml:2:9", "s.yaml:5:22", "s.yaml:8:14", "s.yaml:10:45", "s.yaml:12:60"]
+    assert [p.split(": ")[0] for p in problems] == places
+    assert "must be seconds (a number without unit), never, or a distribution" in problems[2]
+
+
+def test_nothing_is_said_that_may_follow_from_an_agent_group_that_was_not_read() -> None:
+    said = " ".join(refused(MIXED.replace("count: 2", "skills: {chinese: x}, count: 2")))
+    assert "nonsense" in said
+    assert "ends before it starts" in said
+    assert "nobody could answer" not in said
 
 
 def test_contradictions_are_refused_all_at_once_each_with_its_place() -> None:
@@ -144,7 +180,7 @@ expect:
         ("{survival: [{at_s: 5, share: 0.5}, {at_s: 4, share: 0.4}]}", "rises in at_s"),
         ("{survival: [{at_s: 5, share: 0.5}, {at_s: 6, share: 0.6}]}", "never rises in share"),
         ("-4", "greater than or equal to 0"),
-        ("soon", "mapping"),
+        ("soon", "must be seconds (a number without unit), never, or"),
     ],
 )
 def test_a_distribution_that_makes_no_sense_is_refused(duration: str, why: str) -> None:

@@ -119,6 +119,12 @@ def _agent(fields: Fields) -> AgentId:
     return AgentId(_take(_AGENT, fields, "agent"))
 
 
+def _queue(fields: Fields) -> QueueId:
+    """Return the queue if the note says it: useful, but no reason to refuse a note."""
+    value = fields.get("queue", "")
+    return QueueId(value if _NAME.match(value) else "")
+
+
 def _attempt(fields: Fields) -> int:
     return int(_take(_DIGITS, fields, "attempt"))
 
@@ -244,8 +250,8 @@ _NOTES: Final[Mapping[str, Callable[[Fields], tuple[Fact, ...]]]] = {
             at=_at(f),
         ),
     ),
-    "AcdDial": lambda f: (fact.OfferConfirmed(_call(f), _agent(f), _attempt(f), at=_at(f)),),
-    "AcdAnswer": lambda f: (fact.CallAnswered(_call(f), _agent(f), _attempt(f), at=_at(f)),),
+    "AcdDial": lambda f: (fact.OfferConfirmed(_call(f), _agent(f), _attempt(f), at=_at(f), queue=_queue(f)),),
+    "AcdAnswer": lambda f: (fact.CallAnswered(_call(f), _agent(f), _attempt(f), at=_at(f), queue=_queue(f)),),
     "AcdDialEnd": _dial_ended,
     "AcdTalkEnd": _talk_ended,
     "AcdTransfer": lambda f: (fact.CallTransferred(_call(f), _agent(f), f.get("to", ""), at=_at(f)),),

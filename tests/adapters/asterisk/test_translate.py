@@ -105,8 +105,8 @@ def test_an_answered_dial_has_notes_of_its_own():
     ("kind", "fields", "expected"),
     [
         ("AcdRefused", {"why": "closed"}, fact.CallRefused(CALL, "closed", "sales", at=AT)),
-        ("AcdDial", {"attempt": "2"}, fact.OfferConfirmed(CALL, "anna", 2, at=AT)),
-        ("AcdAnswer", {"attempt": "2"}, fact.CallAnswered(CALL, "anna", 2, at=AT)),
+        ("AcdDial", {"attempt": "2"}, fact.OfferConfirmed(CALL, "anna", 2, at=AT, queue="sales")),
+        ("AcdAnswer", {"attempt": "2"}, fact.CallAnswered(CALL, "anna", 2, at=AT, queue="sales")),
         (
             "AcdTalkEnd",
             {"attempt": "2", "by": "agent", "stays": "1"},
