@@ -19,6 +19,7 @@ from acd.adapters.asterisk.connection import UP, AmiConnection
 from acd.adapters.asterisk.journal import JournalTailer
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
+from acd.adapters.asterisk.twin import TwinWatch
 from acd.adapters.broker import EmbeddedBroker
 from acd.adapters.clock import SystemClock
 from acd.adapters.http.server import HttpServer
@@ -44,6 +45,7 @@ from acd.deskside.house import DeskHouse
 from acd.deskside.phones import WebPhones
 from acd.deskside.side import DeskSide
 from acd.deskside.transfers import TransferDesk
+from acd.deskside.work import WorkDesk, works_for
 from acd.door import Door, LastTalks
 from acd.factlog import FactLog
 from acd.journalfeed import JournalFeed
@@ -69,7 +71,10 @@ CLOSE_S = 5.0
 STORE_CLOSE_S = 15.0
 """The store writes or spills what waits; see Writer.close."""
 
-MINOR = frozenset({"store", "journal", "webhook", "door", "disk", "clock", "callbacks"}) | desk_house.TROUBLES
+MINOR = (
+    frozenset({"twin", "store", "journal", "webhook", "door", "disk", "clock", "callbacks"})
+    | desk_house.TROUBLES
+)
 """Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
 
 
@@ -94,6 +99,7 @@ class House:
         self.book = PopBook()
         self.desk = self._make_desk()
         self.page = self._make_page()
+        self.work = self._make_work(self.desk) if self.desk else None
         self._make_switch_side()
         self._make_edges()
 
@@ -102,6 +108,7 @@ class House:
         config, clock = self.config, self.clock
         self.translator = Translator(self._devices())
         self.gate = NoteGate()
+        self.twins = TwinWatch(lambda: self.ami)
         self.sync = Synchroniser(
             self.translator,
             self._tell,
@@ -110,6 +117,7 @@ class House:
             on_told=self.gate.mark_event,
             read_calls=self._read_calls,
             read_journal=self._read_journal,
+            alone=self.twins.look,
         )
         self.journal = JournalFeed(
             self._tailers(),
@@ -123,7 +131,9 @@ class House:
         settings = assembly.ami_settings(config, interest=EVENTS)
         self.ami = AmiConnection(settings, self._on_event, self.sync.on_state)
         self.sync.attach(self.ami)
-        self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released, doubt=self.sync.ask_audit)
+        self.switch = AsteriskSwitch(
+            self.ami, self.translator, self.sync.released, self.sync.ask_audit, self.twins.careful
+        )
         self.callbacks = CallbackDialler(
             lambda: self.config,
             self.store,
@@ -132,7 +142,7 @@ class House:
             self.sync.released,
             assembly.callback_caller(config),
         )
-        self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect)
+        self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect, twins=self.twins)
         self.watch = LoopWatch(self.sync.suspect)
         self.broker = self._make_broker()
         self.pops = MqttScreenPop(assembly.mqtt_settings(config), clock, self._tell, self.book)
@@ -168,6 +178,8 @@ class House:
         self.agi = assembly.agi_server(config, self.door.routes(), talks, self._tell)
         self.http = HttpServer(self._services(), assembly.http_settings(config))
         self.runner.observe(self._count_cards)
+        if self.work is not None:
+            self.runner.observe(self.work.observe)
 
     # --- making ----------------------------------------------------------------------------------
 
@@ -192,6 +204,16 @@ class House:
         last_talks = LastTalks(self.store, self.clock, self._numbers)
         caller = assembly.callback_caller(self.config)
         return DeskHouse(lambda: self.config, self.store, self.clock, last_talks, caller)
+
+    def _make_work(self, desk: DeskHouse) -> WorkDesk:
+        return WorkDesk(
+            self.store,
+            desk.cases,
+            self._tell,
+            self.engine.room_for,
+            lambda: self.config.tree.agents,
+            lambda agent: works_for(self.config.policy, agent, desk.projects().good.values()),
+        )
 
     def _make_page(self) -> DeskSide:
         cards = Cards(self.store)
@@ -248,6 +270,7 @@ class House:
             phones=WebPhones(lambda: self.config),
             transfers=TransferDesk(lambda: self.config, self.snapshot, self._project),
             public_desk=self.desk.public if self.desk else None,
+            work=self.work,
             firm_desk=self.desk.firm if self.desk else None,
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
             troubles=self.troubles,
@@ -266,6 +289,7 @@ class House:
 
     async def open(self) -> None:
         """Start what can fail at once. Raises PortError with what to do."""
+        self.twins.remember(self.config.state_dir / "heartbeat")
         await self.store.open()
         if self.broker is not None:
             await self.broker.start()
@@ -302,6 +326,8 @@ class House:
             tasks["webhook"] = self.webhook.run()
         if self.desk is not None:
             tasks |= self.desk.tasks()
+        if self.work is not None:
+            tasks["written work"] = self.work.run()
         async with asyncio.TaskGroup() as group:
             for name, work in tasks.items():
                 group.create_task(work, name=name)
@@ -399,6 +425,8 @@ class House:
         found: dict[str, str] = {}
         if self.ami.state != UP or not self.sync.synced:
             found["asterisk"] = f"AMI {self.ami.state} {self.ami.detail}".strip()
+        if self.twins.trouble:
+            found["twin"] = self.twins.trouble
         if not self.store.status.ok:
             found["store"] = self.store.status.words
         if self.journal.trouble:
@@ -435,6 +463,7 @@ class House:
             ("journal", self.journal.counters),
             ("runner", self.runner.counters),
             ("heartbeat", self.heartbeat.counters),
+            ("twins", self.twins.counters),
             ("callbacks", self.callbacks.counters),
             ("callbacks_owed", self.callbacks.owed),
         )

@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="simulate",
+        prog="bin/simulate",
         description="Run a centre in virtual time through the production router and report with intervals.",
         epilog=f"Ready scenarios: {', '.join(path.stem for path in sorted(SCENARIOS.glob('*.yaml')))}."
         " Also: simulate learn --help, simulate replay --help, simulate fit --help.",

@@ -204,7 +204,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     usual = Effort()
     parser = argparse.ArgumentParser(
-        prog="simulate fit", description="Fit the routing weights to a scenario."
+        prog="bin/simulate fit", description="Fit the routing weights to a scenario."
     )
     parser.add_argument("scenario", type=Path, help="a scenario file: your centre's callers and agents")
     parser.add_argument("--out", type=Path, default=Path(NAME), help=f"file to write (default {NAME})")

@@ -278,7 +278,7 @@ def read_source(options: argparse.Namespace) -> Recording:
 def main(argv: Sequence[str]) -> int:
     """Learn a scenario; 0 done, 2 bad input."""
     parser = argparse.ArgumentParser(
-        prog="simulate learn", description="Write a scenario file from a record of calls."
+        prog="bin/simulate learn", description="Write a scenario file from a record of calls."
     )
     add_sources(parser)
     parser.add_argument("--out", type=Path, help="the scenario file to write; default: standard output")

@@ -130,7 +130,7 @@ def replay(
 def main(argv: Sequence[str]) -> int:
     """Replay a record; 0 done, 2 bad input."""
     parser = argparse.ArgumentParser(
-        prog="simulate replay", description="A recorded day through another policy, or on other staff."
+        prog="bin/simulate replay", description="A recorded day through another policy, or on other staff."
     )
     add_sources(parser)
     parser.add_argument(

@@ -24,7 +24,7 @@ async def test_the_limits_of_the_dialplans_questions_come_from_the_settings(tmp_
     async def script(_session: object) -> None:
         return None
 
-    server = assembly.agi_server(config, {"ask": script}, lambda _fact: None)
+    server = assembly.agi_server(config, {"ask": script}, {}, lambda _fact: None)
     assert server._routes["ask"].deadline_s == 0.12
     port = await server.start("127.0.0.1", 0)
     try:

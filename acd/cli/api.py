@@ -69,7 +69,9 @@ def _content(answer: httpx.Response, url: str) -> Any:
     if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         raise ApiError("the daemon refuses the token", "name the file it was started with: --token-file")
     if answer.status_code == httpx.codes.NOT_FOUND:
-        raise ApiError("not found", "`bin/acd calls` lists live calls, `bin/acd callbacks` what is owed")
+        raise ApiError(
+            _detail(answer, "not found"), "`bin/acd calls` lists live calls, `bin/acd callbacks` what is owed"
+        )
     if answer.status_code == httpx.codes.CONFLICT:
         raise ApiError(_detail(answer), "`bin/acd callbacks --all` shows how it stands")
     if answer.status_code != httpx.codes.OK:
@@ -80,12 +82,12 @@ def _content(answer: httpx.Response, url: str) -> Any:
         raise ApiError(f"{url} does not speak our API", "is another service on that port?") from error
 
 
-def _detail(answer: httpx.Response) -> str:
+def _detail(answer: httpx.Response, otherwise: str = "the daemon says it cannot be done now") -> str:
     """Return why the daemon refuses, in its own words."""
     try:
         return str(answer.json()["detail"])[:300]
     except (ValueError, KeyError, TypeError):
-        return "the daemon says it cannot be done now"
+        return otherwise
 
 
 def segment(text: str) -> str:

@@ -73,6 +73,17 @@ def _database(config: Path, db: Path | None) -> tuple[Path, str]:
     return found.path(found.tree.store.path), found.tree.centre.region
 
 
+async def _present(path: Path) -> None:
+    """Raise PortError, with what to do, when there is no database yet."""
+    if await asyncio.to_thread(path.exists):
+        return
+    raise PortError(
+        f"there is no database at {path}: the first `bin/acd run` makes it"
+        " (on a fresh machine `bin/acd make-secrets` comes before that); another place is named with --db",
+        retryable=False,
+    )
+
+
 def _run(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end; every expected trouble becomes one sentence and an exit code."""
     try:
@@ -87,6 +98,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 async def _read(config: Path, db: Path | None, question: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
     path, _ = _database(config, db)
+    await _present(path)
     async with reader(path) as connection:
         return await question(connection)
 
@@ -98,8 +110,8 @@ async def _change(
     path, region = _database(config, db)
     if make and db is None:
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True, mode=0o700)
-    elif not await asyncio.to_thread(path.exists):
-        raise PortError(f"there is no database at {path}", retryable=False)
+    else:
+        await _present(path)
     store = SqliteStore(path, WallClock(), normalise=lambda number: numberfacts.normalise(number, region))
     try:
         await store.open()
@@ -164,6 +176,7 @@ async def _find(
         wanted.reason,
         wanted.limit,
     )
+    await _present(path)
     async with reader(path) as connection:
         return await cards.find(connection, full)
 

@@ -26,12 +26,23 @@ def local(at: int | None) -> str:
     return datetime.fromtimestamp(at / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def brief(at: int | None, now: int | None = None) -> str:
+    """Return a moment in as few letters as it takes: the time today, day and time this year, else the date."""
+    if at is None:
+        return "–"
+    when = datetime.fromtimestamp(at / 1000).astimezone()
+    today = datetime.now().astimezone() if now is None else datetime.fromtimestamp(now / 1000).astimezone()
+    if when.date() == today.date():
+        return when.strftime("%H:%M")
+    return when.strftime("%m-%d %H:%M" if when.year == today.year else "%Y-%m-%d")
+
+
 def cards(found: Sequence[CallCard], out: Console) -> None:
     """Print one line per card."""
     rows = [
         (
             cardnumber.spoken(card.number),
-            local(card.entered_at),
+            brief(card.entered_at),
             card.subscriber or card.queue,
             card.ani or "withheld",
             card.end_reason.value,
@@ -42,8 +53,9 @@ def cards(found: Sequence[CallCard], out: Console) -> None:
         )
         for card in found
     ]
-    heads = ("card", "entered", "subscriber", "caller", "end", "wait>", "talk>", "agent", "subject")
-    out.print(table(f"{len(found)} cards", heads, rows))
+    heads = ("card!", "entered!", "subscriber", "caller!", "end", "wait>", "talk>", "agent!", "?subject")
+    title = "1 card" if len(found) == 1 else f"{len(found)} cards"
+    out.print(table(title, heads, rows, out.width))
 
 
 def card(stored: StoredCard, out: Console) -> None:
@@ -128,14 +140,14 @@ def callbacks(found: Sequence[Mapping[str, Any]], out: Console) -> None:
             task["state"] + (", LOST" if task["lost"] else ""),
             task["missed"],
             task["attempts"],
-            local(task["opened_at"]),
-            local(task["next_try_at"]) if task["state"] == "open" else "–",
+            brief(task["opened_at"]),
+            brief(task["next_try_at"]) if task["state"] == "open" else "–",
             (task["closed_by"] and f"{task['close_reason']} ({task['closed_by']})") or task["why"],
         )
         for task in found
     ]
-    heads = ("task>", "number", "subscriber", "state", "missed>", "tries>", "since", "next try", "why")
-    out.print(table("Call-backs", heads, rows))
+    heads = ("task>", "number!", "subscriber", "state", "?missed>", "?tries>", "?since!", "?next try!", "why")
+    out.print(table("Call-backs", heads, rows, out.width))
     held = sum(task["state"] == "held" for task in found)
     if held:
         out.print(
@@ -153,14 +165,26 @@ def tasks(found: Sequence[MissedTask], tally: MissedTally, now: int, out: Consol
             task.state.value + (", LOST" if task.is_lost(now) else ""),
             task.reason,
             task.missed,
-            local(task.opened_at),
-            local(task.deadline),
-            task.closed_by and f"{task.close_reason} ({task.closed_by})",
+            brief(task.opened_at, now),
+            brief(task.deadline, now),
+            f"{task.close_reason} ({task.closed_by})" if task.closed_by else "",
         )
         for task in found
     ]
-    heads = ("id>", "number", "subscriber", "state", "last end", "missed>", "since", "deadline", "closed")
-    out.print(table("Missed calls", heads, rows))
+    heads = (
+        *(
+            "id>",
+            "number!",
+            "subscriber",
+            "state",
+            "?last end",
+            "?missed>",
+            "?since!",
+            "deadline!",
+            "?closed",
+        ),
+    )
+    out.print(table("Missed calls", heads, rows, out.width))
     out.print(
         f"missed {tally.missed}, tasks {tally.tasks}: open {tally.open} (held {tally.held}), "
         f"recontacted {tally.recontacted}, closed {tally.closed}; LOST {tally.lost} "

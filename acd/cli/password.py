@@ -44,4 +44,5 @@ def give(
         typer.echo(f"{path}: {failed.strerror}; may this user write there?", err=True)
         raise typer.Exit(2) from None
     typer.echo(password)
+    typer.echo(f"a new password for agent {agent} was made (above; it is shown only once);", err=True)
     typer.echo(f"its hash is in {path}; tell the daemon: systemctl reload acd (or kill -HUP)", err=True)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from acd.cards.number import spoken
+from acd.core.snapshot import Snapshot
 from acd.snapshot_json import Frame
 from acd.wallboard.render import clean, count, duration, percent
 
 MAX_CELL = 60
+LEAST_NAME = 14
+"""Columns a name keeps before other columns are left out."""
 
 
 def console() -> Console:
@@ -21,37 +26,66 @@ def console() -> Console:
     return Console(highlight=False, markup=False, emoji=False)
 
 
-def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    """Return a table of cleaned cells."""
+def table(title: str, columns: Sequence[str], rows: Iterable[Iterable[object]], room: int = 0) -> Table:
+    """Return a table of cleaned cells.
+
+    Args:
+        title: above it.
+        columns: heads. A last `>` means a figure: to the right, never broken. `!` means never broken. A first `?`
+            means that the column may be left out when there is no room, the rightmost of them first.
+        rows: one cell per column.
+        room: columns of the terminal; 0 leaves nothing out.
+    """
+    cells = [[clean(str(cell))[:MAX_CELL] for cell in row] for row in rows]
+    kept = _fitting(columns, cells, room)
     made = Table(
         title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
-    for column in columns:
+    for index in kept:
+        column = columns[index]
         right = column.endswith(">")
         justify: Literal["right", "left"] = "right" if right else "left"
-        # figures are never broken over lines; names give way instead
+        # figures, numbers and ids are never broken over lines; names give way instead
+        whole = column.endswith((">", "!"))
         made.add_column(
-            column.rstrip(">"), justify=justify, overflow="ellipsis" if right else "fold", no_wrap=right
+            column.strip("?>!"), justify=justify, overflow="ellipsis" if whole else "fold", no_wrap=whole
         )
-    for row in rows:
-        made.add_row(*(Text(clean(str(cell))[:MAX_CELL]) for cell in row))
+    for row in cells:
+        made.add_row(*(Text(row[index]) for index in kept))
     return made
 
 
-def status(frame: Frame, out: Console) -> None:
-    """Print the state of the centre."""
-    snapshot, labels = frame.snapshot, frame.labels
-    out.print(Text(clean(labels.centre) or "ACD"))
-    out.print(
-        "synced with Asterisk" if snapshot.synced else "NOT synced with Asterisk: the dialplan serves calls"
+def _fitting(columns: Sequence[str], cells: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Return the columns that find room, names counted as broken over lines."""
+    widths = []
+    for index, column in enumerate(columns):
+        widest = max((cell_len(row[index]) for row in cells), default=0)
+        if not column.endswith((">", "!")):
+            widest = min(widest, LEAST_NAME)
+        widths.append(max(widest, cell_len(column.strip("?>!"))) + 1)
+    kept = list(range(len(columns)))
+    for index in reversed(range(len(columns))):
+        if room and columns[index].startswith("?") and sum(widths[one] for one in kept) + 1 > room:
+            kept.remove(index)
+    return kept
+
+
+def sums(snapshot: Snapshot) -> str:
+    """Return where all offered calls went, so that the figures add up before the reader's eyes."""
+    offered, answered, abandoned, fallback, otherwise = (
+        sum(getattr(queue, name) for queue in snapshot.queues)
+        for name in ("offered", "answered", "abandoned", "fallback", "left_otherwise")
     )
-    out.print(snapshot.line(), soft_wrap=True)
-    for mode in labels.degraded:
-        out.print(f"degraded: {clean(mode)}")
-    if labels.callbacks_due or labels.callbacks_held:
-        out.print(
-            f"call-backs: {labels.callbacks_due} due, {labels.callbacks_held} need a yes (acd callbacks)"
-        )
+    under_way = offered - answered - abandoned - fallback - otherwise
+    return (
+        f"offered {offered} = answered {answered} + abandoned {abandoned} + fallback or voice mail {fallback}"
+        f" + left otherwise {otherwise} (overflow, call-back, refused) + under way {under_way}"
+    )
+
+
+def _queues(frame: Frame, room: int) -> Table:
+    """Return the queues of the interval."""
+    snapshot, labels = frame.snapshot, frame.labels
     rows = [
         (
             labels.queues.get(queue.queue, queue.queue),
@@ -61,6 +95,7 @@ def status(frame: Frame, out: Console) -> None:
             count(queue.offered),
             count(queue.answered),
             count(queue.abandoned),
+            count(queue.fallback),
             f"{percent(queue.sl_of_offered)}, {percent(queue.target_share)}/{queue.target_threshold_ms // 1000}s",
             "–" if queue.asa_ms is None else duration(queue.asa_ms),
         )
@@ -74,10 +109,30 @@ def status(frame: Frame, out: Console) -> None:
         "offered>",
         "answered>",
         "aband.>",
+        "?fallb.>",
         "SL, target>",
-        "ASA>",
+        "?ASA>",
     )
-    out.print(table("Queues", heads, rows))
+    return table("Queues", heads, rows, room)
+
+
+def status(frame: Frame, out: Console) -> None:
+    """Print the state of the centre."""
+    snapshot, labels = frame.snapshot, frame.labels
+    out.print(Text(clean(labels.centre) or "ACD"))
+    out.print(
+        "synced with Asterisk" if snapshot.synced else "NOT synced with Asterisk: the dialplan serves calls"
+    )
+    off = sum(agent.status == "logged_out" for agent in snapshot.agents)
+    out.print(snapshot.line() + (f", {off} logged out" if off else ""), soft_wrap=True)
+    for mode in labels.degraded:
+        out.print(f"degraded: {clean(mode)}")
+    if labels.callbacks_due or labels.callbacks_held:
+        out.print(
+            f"call-backs: {labels.callbacks_due} due, {labels.callbacks_held} need a yes (acd callbacks)"
+        )
+    out.print(_queues(frame, out.width))
+    out.print(sums(snapshot), soft_wrap=True)
     out.print("SL is sl_of_offered = answered within the target's seconds / offered")
     if snapshot.counters:
         out.print("counters: " + ", ".join(f"{clean(name)} {number}" for name, number in snapshot.counters))
@@ -101,7 +156,7 @@ def calls(frame: Frame, out: Console) -> None:
     short = short_ids(call.call for call in frame.snapshot.calls)
     rows = [
         (
-            call.card_number or "–",
+            spoken(call.card_number) if call.card_number else "–",
             call.state,
             labels.queues.get(call.queue, call.queue),
             call.ani or "–",
@@ -113,7 +168,12 @@ def calls(frame: Frame, out: Console) -> None:
         for call in frame.snapshot.calls
     ]
     out.print(
-        table("Calls", ("card", "state", "queue", "caller", "waited>", "place>", "agent", "call"), rows)
+        table(
+            "Calls",
+            ("card!", "state!", "queue", "caller!", "waited>", "?place>", "agent", "call!"),
+            rows,
+            out.width,
+        )
     )
 
 
@@ -130,11 +190,13 @@ def agents(frame: Frame, out: Console) -> None:
             duration(snapshot.now - agent.state_since) if agent.state_since > 0 else "–",
             "yes" if agent.reachable else "NO",
             agent.handled,
+            agent.written,
             short[agent.call] if agent.call else "",
         )
         for agent in snapshot.agents
     ]
-    out.print(table("Agents", ("id", "name", "status", "state", "for>", "phone", "handled>", "call"), rows))
+    heads = ("id!", "name", "status", "state!", "for>", "phone!", "?handled>", "?written>", "call!")
+    out.print(table("Agents", heads, rows, out.width))
 
 
 def explanation(answer: Any, out: Console) -> None:

@@ -96,6 +96,7 @@ class DeliveryWorker:
         async def job(
             db: aiosqlite.Connection,
         ) -> tuple[list[Delivery], dict[str, list[Delivery]], dict[str, int]]:
+            await desk_store.put_right(db, now)
             for one in await desk_store.overdue(db, now):
                 await self._ask_next(db, one, now, "not acknowledged in time")
             return (

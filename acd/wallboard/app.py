@@ -323,6 +323,8 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print one snapshot as JSON and leave")] = False,  # noqa: FBT002 - typer
 ) -> None:
     """Show the centre live: subscribers, agents, alarms. Survives restarts of the daemon."""
+    if language not in LANGUAGES:
+        raise typer.BadParameter(f"{language!r} is none of {', '.join(LANGUAGES)}", param_hint="--language")
     try:
         endpoint = find(config, url, token_file)
         source = HttpSource(endpoint.url, endpoint.token_file, verify=endpoint.verify())

@@ -165,6 +165,7 @@ _AGENT_COLUMNS = (
     Column("call", 8, right=False),
     Column("subscriber", 18, right=False, from_columns=106),
     Column("handled", 6, from_columns=90),
+    Column("written", 6, from_columns=116),
     Column("alarm", 14, right=False),
 )
 _SEVERITY_ROLES = {
@@ -235,6 +236,7 @@ def agent_line(row: AgentRow, columns: int, language: str) -> Line:
         ),
         "call": Span(row.call, "text"),
         "subscriber": Span(row.queue, "text"),
+        "written": Span(count(row.written) if row.written else "·", "text" if row.written else "dim"),
         "handled": Span(count(row.handled), "dim" if off or not row.handled else "text"),
         "alarm": _alarm(row.alarm, language),
     }
@@ -398,8 +400,23 @@ def page(board: Board, columns: int, language: str, zone: tzinfo | None = None) 
     lines += [queue_line(row, columns, language) for row in board.queues]
     lines += [(Span(""),), agent_head(columns, language)]
     lines += [agent_line(row, columns, language) for row in board.agents]
-    lines += [(Span(""),), (Span(fit(word("sl_formula", language), columns), "dim"),)]
+    lines += [
+        (Span(""),),
+        sums_line(board, columns, language),
+        (Span(fit(word("sl_formula", language), columns), "dim"),),
+    ]
     return tuple(lines)
+
+
+def sums_line(board: Board, columns: int, language: str) -> Line:
+    """Return where all offered calls went: the parts add up, whatever columns a small screen leaves out.
+
+    Other: still in the line, moved to another one, called back, refused.
+    """
+    of = board.totals
+    rest = of.offered - of.answered - of.abandoned - of.fallback
+    text = word("sums", language).format(of.offered, of.answered, of.abandoned, of.fallback, rest)
+    return (Span(fit(text, columns), "dim"),)
 
 
 def plain(lines: Iterable[Line]) -> str:

@@ -32,7 +32,8 @@ def read_token(path: Path | None) -> str:
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(
-            f"token file {path}: {getattr(error, 'strerror', None) or 'not plain text'}"
+            f"token file {path}: {getattr(error, 'strerror', None) or 'not plain text'};"
+            " `bin/acd make-secrets` makes it on a fresh machine"
         ) from error
 
 

@@ -83,6 +83,8 @@ class AgentRow:
     """Name of the line the call came from."""
     handled: int
     alarm: Alarm
+    written: int = 0
+    """Pieces of written work in hand."""
     reserve: str = ""
     """A word for an available agent of the reserve: back_office or called; empty for the front line."""
 
@@ -102,6 +104,9 @@ class Totals:
     abandoned: int
     level: Severity
     wait: Severity
+    answered: int
+    fallback: int
+    """Served by the PBX alone, a message left on voice mail among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +281,7 @@ def _agent_row(
         handled=agent.handled,
         alarm=_agent_alarm(agent, now),
         reserve=_reserve(agent),
+        written=agent.written,
     )
 
 
@@ -321,6 +327,8 @@ def _totals(snapshot: Snapshot, rows: tuple[QueueRow, ...]) -> Totals:
         abandoned=sum(row.abandoned for row in rows),
         level=_level(share, promised / offered) if offered else Severity.NONE,
         wait=max((row.wait for row in rows), default=Severity.NONE),
+        answered=sum(row.answered for row in rows),
+        fallback=sum(row.fallback for row in rows),
     )
 
 

@@ -28,10 +28,15 @@ _WORDS: dict[str, tuple[str, str]] = {
     "state": ("Состояние", "State"),
     "since": ("Время", "For"),
     "call": ("Звонок", "Call"),
+    "written": ("Письма", "Writes"),
     "handled": ("Принял", "Handld"),
     "sl_formula": (
         "sl_of_offered = отвечено в срок / поступило",
         "sl_of_offered = answered in time / offered",
+    ),
+    "sums": (
+        "всего {} = отвечено {} + ушли {} + резерв, голосовая почта {} + прочее {}",
+        "offered {} = answered {} + abandoned {} + fallback, voice mail {} + other {}",
     ),
     # --- tiles ---
     "tile_waiting": ("ЖДУТ", "WAITING"),

@@ -101,7 +101,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(prog="bench bank", description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(prog="bin/bench bank", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args(argv)

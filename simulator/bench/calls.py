@@ -198,7 +198,7 @@ def _ratio(stage: object) -> float | None:
 
 def main(argv: list[str]) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="bench calls", description=__doc__)
+    parser = argparse.ArgumentParser(prog="bin/bench calls", description=__doc__)
     parser.add_argument("--json", type=Path, help="write the report here")
     parser.add_argument("--quick", action="store_true", help="a quarter of the calls")
     parser.add_argument(

@@ -415,7 +415,7 @@ def _print(report: dict[str, object], console: Console) -> None:
 
 def main(argv: list[str]) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="bench capacity", description=__doc__)
+    parser = argparse.ArgumentParser(prog="bin/bench capacity", description=__doc__)
     parser.add_argument("--json", type=Path, help="write the report here")
     parser.add_argument("--quick", action="store_true", help="a coarse search within 90 s")
     options = parser.parse_args(argv)

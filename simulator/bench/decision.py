@@ -189,7 +189,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line; exit 1 when a bar is missed."""
-    parser = argparse.ArgumentParser(prog="bench decision", description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(prog="bin/bench decision", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args(argv)

@@ -184,7 +184,9 @@ def run(options: Options | None = None) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, measure, tell. Exit 1 when a pop was lost or p95 is above the target."""
-    parser = argparse.ArgumentParser(prog="bench desktop", description="pop to painted screen, in Chromium")
+    parser = argparse.ArgumentParser(
+        prog="bin/bench desktop", description="pop to painted screen, in Chromium"
+    )
     parser.add_argument("--agents", type=int, default=100)
     parser.add_argument("--samples", type=int, default=40)
     parser.add_argument("--background", type=float, default=5.0, help="calls a second to the other agents")

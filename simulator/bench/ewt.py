@@ -69,7 +69,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line; exit 1 when the default method is not the best."""
-    parser = argparse.ArgumentParser(prog="bench ewt", description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(prog="bin/bench ewt", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args(argv)

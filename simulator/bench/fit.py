@@ -97,7 +97,7 @@ def run(*, load: float = 0.7, matrix: int = 0, trials: int = 40) -> dict[str, An
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(prog="bench fit", description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(prog="bin/bench fit", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--load", type=float, default=0.7)
     parser.add_argument("--matrix", type=int, default=0)
     parser.add_argument("--trials", type=int, default=40)

@@ -199,7 +199,7 @@ def text(report: dict[str, Any]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line; exit 1 when a bar is missed."""
-    parser = argparse.ArgumentParser(prog="bench routing", description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(prog="bin/bench routing", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="two loads, three matrices, short runs")
     parser.add_argument("--full", action="store_true", help="3 seeds of 40 000 calls per matrix")
     parser.add_argument("--main-only", action="store_true", help="recommended, level_first and fifo only")

@@ -189,7 +189,7 @@ def parse_promises(text: str) -> tuple[tuple[float, float], tuple[float, float]]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line; exit 1 when a bar is missed."""
-    parser = argparse.ArgumentParser(prog="bench routing-bound", description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(prog="bin/bench routing-bound", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--promises", help="two promises, e.g. 93/15,80/20")
     parser.add_argument("--mix", default="50,50", help="shares of calls, e.g. 40,60")
     parser.add_argument("--agents", type=int, default=12)

@@ -254,4 +254,4 @@ def main(
 
 
 if __name__ == "__main__":
-    app()
+    app(prog_name="bin/demo")

@@ -212,7 +212,9 @@ app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None)
 @app.command()
 def main(
     calls: Annotated[int, typer.Option(min=1, max=100_000, help="How many calls.")] = 500,
-    kills: Annotated[int, typer.Option(min=0, max=10_000, help="How often the daemon is killed.")] = 40,
+    kills: Annotated[
+        int, typer.Option(min=0, max=10_000, help="Kills of the daemon; once more it stays dead.")
+    ] = 40,
     rate: Annotated[float, typer.Option(min=0.1, max=50, help="Calls per second.")] = 3.0,
     seed: Annotated[
         int | None, typer.Option(help="Same seed, same plan. Default: drawn and printed.")
@@ -267,4 +269,4 @@ def main(
 
 
 if __name__ == "__main__":
-    app()
+    app(prog_name="bin/faults")

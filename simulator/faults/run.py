@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import httpx
+
 from simulator.centre.daemon import Api
 from simulator.centre.driver import PlannedCall, StandInDriver, plan_calls
 from simulator.centre.lab_driver import LabDriver
@@ -19,7 +21,7 @@ from simulator.centre.oracle import Truth, percentile
 from simulator.faults import evidence as ev
 from simulator.faults.deeds import DEEDS, NotHere
 from simulator.faults.plan import Fault, Kind
-from simulator.faults.site import ANSWER_S, READY_S, Pause, Site, now_ms
+from simulator.faults.site import ANSWER_S, READY_S, NotSyncedError, Pause, Site, now_ms
 from simulator.lab import sipp
 
 SETTLE_S = 90.0
@@ -149,9 +151,9 @@ async def run(
             done.append(await _one(site, fault, guard))
             on_fault(done[-1])
         truths = await making
-        await site.until_synced(READY_S)
+        unready = await _unready(site)
         await _settle(site, truths)
-        leaks = await _leaks(site)
+        leaks = [*unready, *await _leaks(site)]
     finally:
         watching.cancel()
         making.cancel()
@@ -215,6 +217,15 @@ async def _one(site: Site, fault: Fault, guard: _Guard) -> Done:
     return done
 
 
+async def _unready(site: Site) -> list[str]:
+    """Wait for the daemon after the last fault; one that does not come back is a finding, and the run is judged."""
+    try:
+        await site.until_synced(READY_S)
+    except NotSyncedError as late:
+        return [str(late)]
+    return []
+
+
 async def _settle(site: Site, truths: Sequence[Truth]) -> None:
     """Wait until every call that entered has its card and every card its ticket."""
     end = time.monotonic() + SETTLE_S
@@ -252,6 +263,8 @@ async def _left_over(site: Site) -> list[str]:
     api = Api(site.spec)
     try:
         snapshot = await api.get("/snapshot")
+    except (httpx.HTTPError, RuntimeError) as silent:
+        return [*found, f"the daemon does not say what it knows: {silent!r}"]
     finally:
         await api.close()
     if snapshot["calls"]:

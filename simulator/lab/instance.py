@@ -197,7 +197,7 @@ class Lab:
     def console(self, command: str) -> str:
         """Run one console command and return what it prints. Raises LabError when it cannot."""
         if not self.pid:
-            raise LabError(f"lab {self.name} does not run: bin/lab up --name {self.name}")
+            raise LabError(f"lab {self.name} does not run: bin/lab --name {self.name} up")
         words = ["asterisk", "-C", str(self.etc / "asterisk.conf"), "-rx", command]
         if self._tree is None or self._tree.root is not None:
             words = ["nsenter", "--target", str(self.pid), "--mount", "--root", "--wd=/", *words]
@@ -387,6 +387,11 @@ def _birth(pid: int) -> str:
     except OSError:
         return ""
     return "" if fields[0] == "Z" else fields[19]
+
+
+def free_udp_port() -> int:
+    """Return a port of 127.0.0.1 nobody has now."""
+    return _free_port(socket.SOCK_DGRAM)
 
 
 def _free_port(kind: socket.SocketKind) -> int:

@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="load",
+        prog="bin/load",
         description="Run a scenario with the real daemon: on our Asterisk stand-in, or on real Asterisk with SIP callers"
         " and phones. The same draws as bin/simulate's for the same seed and stretch.",
     )

@@ -12,6 +12,7 @@ from acd.adapters.asterisk.connection import AmiConnection
 from acd.adapters.asterisk.link import AmiSettings
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
+from acd.adapters.asterisk.twin import TwinWatch
 from acd.adapters.service import LoopWatch
 from acd.core.engine import Engine
 from acd.core.events import Fact, LiveAgent
@@ -65,6 +66,9 @@ class Daemon:
         self.engine = Engine(policy)
         self.translator = Translator({agent: f"PJSIP/{agent}" for agent in world.phones})
         self.gate = NoteGate()
+        nonce = f"{chance.getrandbits(32):08x}"
+        self.twins = TwinWatch(lambda: self.ami, nonce=nonce, former=disk.nonce)
+        disk.nonce = nonce
         self.sync = Synchroniser(
             self.translator,
             self._tell,
@@ -72,6 +76,7 @@ class Daemon:
             known_agents=self._known_agents,
             read_calls=self._read_calls,
             read_journal=self._read_journal,
+            alone=self.twins.look,
         )
         self.journal = JournalFeed(
             (Tailer(world.journal, self.store),),  # type: ignore[arg-type]  # the part of JournalTailer that is used
@@ -86,9 +91,10 @@ class Daemon:
         self.ami = AmiConnection(settings, self._on_event, self.sync.on_state)
         self.ami._random = Random(chance.random())  # noqa: SLF001 - jitter by the seed
         self.sync.attach(self.ami)
-        self.switch = AsteriskSwitch(self.ami, self.translator, self.sync.released, doubt=self.sync.ask_audit)
-        self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect)
-        self.heartbeat.nonce = f"{chance.getrandbits(32):08x}"
+        self.switch = AsteriskSwitch(
+            self.ami, self.translator, self.sync.released, self.sync.ask_audit, self.twins.careful
+        )
+        self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect, twins=self.twins)
         self.watch = LoopWatch(self.sync.suspect)
         self.runner = Runner(
             self.engine,

@@ -63,6 +63,8 @@ class Disk:
         self.numbers = 0
         self.completed = 0
         """Cards whose fields the journal had otherwise."""
+        self.nonce = ""
+        """Of the last life's heartbeat."""
         self.refuses = False
         self.slow_s = 0.0
         self.chance = chance

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -17,10 +18,10 @@ DAY_MS = 24 * 3_600_000
 
 
 class LiveClock:
-    """Milliseconds of the loop: back-off passes in real time."""
+    """Real milliseconds, from any thread: back-off passes in real time."""
 
     def now(self):
-        return 1_700_000_000_000 + int(asyncio.get_running_loop().time() * 1000)
+        return 1_700_000_000_000 + int(time.monotonic() * 1000)
 
 
 class Downstream:

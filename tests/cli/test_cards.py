@@ -194,7 +194,10 @@ def test_what_changes_the_database_is_refused_beside_a_running_daemon(path, numb
 def test_no_database_is_one_sentence(tmp_path, words):
     result = CliRunner().invoke(app, [*words, "--db", str(tmp_path / "none.db")])
     assert (result.exit_code, result.output.count("\n")) == (1, 1)
-    assert "cannot be opened" in result.output
+    assert (
+        f"there is no database at {tmp_path / 'none.db'}: the first `bin/acd run` makes it" in result.output
+    )
+    assert "make-secrets" in result.output
 
 
 @pytest.mark.parametrize("text", ["yesterday", "", "99999999d", "2026-13-01"])

@@ -1,18 +1,24 @@
 """The acd command in process: sub-commands load lazily, errors say what to do, exit codes are honest."""
 
+import io
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import httpx
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
 import acd.cli.api as api_module
+from acd.cards.number import spoken
 from acd.cli import main as cli
+from acd.cli import tables
 from acd.cli.api import Api
+from acd.cli.cardtables import brief
 from acd.config.loading import load
 from acd.snapshot_json import Labels, encode
 from tests.config_help import write
@@ -125,6 +131,7 @@ def test_status_shows_queues_with_their_formula_and_what_is_degraded(daemon):
         "90%, 80%/20s",
         "aband.",
         "1:05",
+        "offered 10 = answered 9 + abandoned 1 + fallback or voice mail 0 + left otherwise 0",
         "degraded: mqtt: no broker",
         "late_outcome 2",
     ):
@@ -136,7 +143,7 @@ def test_calls_and_agents_are_tables_with_names(daemon, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
     daemon(lambda _: httpx.Response(200, json=encode(SNAPSHOT, LABELS)))
     calls, agents = invoke("calls").stdout, invoke("agents").stdout
-    assert "1042-7" in calls
+    assert spoken("1042-7") in calls
     assert "Sales[31m" in calls
     assert "Ann" in calls
     assert "paused: lunch" in agents
@@ -229,3 +236,30 @@ def test_ids_are_cut_to_what_tells_them_apart_and_explain_takes_what_is_shown():
     one, two, odd = "0f8c2b1e-aaaa-4444", "0f8c2b1e-bbbb-4444", "77aa0000-cccc-4444"
     assert short_ids([one, two, odd, one]) == {one: "0f8c2b1e-a", two: "0f8c2b1e-b", odd: "77aa0000"}
     assert short_ids(["short"]) == {"short": "short"}
+
+
+def test_a_table_at_80_columns_keeps_numbers_whole_and_leaves_the_least_important_out():
+    heads = ("card!", "subscriber", "caller!", "wait>", "?agent!", "?subject")
+    row = ("10 256 3", "Юридическая фирма «Консул»", "+79161234567", "0:00", "101", "a word " * 9)
+    shown = {}
+    for room in (55, 80, 200):
+        out = Console(width=room, file=io.StringIO(), force_terminal=False)
+        out.print(tables.table("T", heads, [row], room))
+        shown[room] = out.file.getvalue()
+        assert "10 256 3" in shown[room]
+        assert "+79161234567" in shown[room]
+        assert max(map(len, shown[room].splitlines())) <= room
+    assert "subject" not in shown[55]
+    assert "101" in shown[55]
+    assert "subject" in shown[80]
+
+
+def test_moments_are_as_short_as_they_can_be():
+    noon = round(datetime(2026, 11, 26, 12, 0).astimezone().timestamp() * 1000)
+    day = 86_400_000
+    assert [brief(at, noon) for at in (noon, noon - 2 * day, noon - 400 * day, None)] == [
+        "12:00",
+        "11-24 12:00",
+        "2025-10-22",
+        "–",
+    ]

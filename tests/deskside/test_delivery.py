@@ -196,6 +196,30 @@ async def test_nobody_acknowledges_so_the_next_person_is_asked_until_the_alarm(r
     assert rig.worker.undelivered == 0
 
 
+HOUR_MS = 3_600_000
+
+
+async def test_a_clock_put_right_keeps_no_message_for_the_wrong_hour(rig: Rig) -> None:
+    """As the outbox (tests/adapters/store/test_outbox): the daemon that wrote it was an hour ahead, this one is not."""
+    rig.clock.time += HOUR_MS
+    await rig.write()
+    await rig.turn(-HOUR_MS)
+    assert rig.mail.recipients == ["office@law.example"]
+
+
+async def test_a_clock_put_right_gives_whoever_was_asked_his_time_and_no_hour_more(rig: Rig) -> None:
+    rig.use(DUTY)
+    rig.clock.time += HOUR_MS
+    await rig.write()
+    await rig.turn()
+    await rig.turn(-HOUR_MS)
+    await rig.turn(59_000)
+    assert rig.mail.recipients == ["ann@law.example"]
+    await rig.turn(2_000)
+    await rig.turn()
+    assert rig.mail.recipients == ["ann@law.example", "bob@law.example"]
+
+
 async def test_whoever_acknowledges_ends_the_asking(rig: Rig) -> None:
     rig.use(replace(DUTY, deliver=(*DUTY.deliver, Rule("office@law.example"))))
     await rig.write()

@@ -230,6 +230,22 @@ def test_once_prints_one_picture_without_escapes(monkeypatch):
     assert "\x1b" not in result.stdout
 
 
+def test_an_unknown_language_is_refused(monkeypatch):
+    result = one_shot(monkeypatch, answer, "--once", "--language", "xx")
+    assert (result.exit_code, "none of ru, en" in result.output) == (2, True)
+
+
+def test_where_all_offered_calls_went_adds_up(monkeypatch):
+    """Calls the PBX served alone are in the picture, whatever its width."""
+    told = frame(queues=(queue(offered=10, answered=6, abandoned=1, fallback=2),))
+
+    def say(_request):
+        return httpx.Response(200, json=encode(told.snapshot, told.labels))
+
+    said = one_shot(monkeypatch, say, "--once", "--language", "en").stdout
+    assert "offered 10 = answered 6 + abandoned 1 + fallback, voice mail 2 + other 1" in said
+
+
 def test_json_prints_the_snapshot(monkeypatch):
     result = one_shot(monkeypatch, answer, "--json")
     assert result.exit_code == 0

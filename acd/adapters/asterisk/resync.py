@@ -255,6 +255,7 @@ class Synchroniser:
         read_calls: tells what the journal knows of calls while we heard nothing; asked before the world is
             told, so that a call which ended meanwhile ends as it really did.
         read_journal: reads the rest of the journal's tail; asked after the replay.
+        alone: raises PortError while another daemon serves; asked before a resync, which is put off then.
     """
 
     def __init__(
@@ -267,6 +268,7 @@ class Synchroniser:
         on_told: Callable[[AmiFrame], None] = lambda _frame: None,
         read_calls: Callable[[], Awaitable[None]] | None = None,
         read_journal: Callable[[], Awaitable[None]] | None = None,
+        alone: Callable[[], Awaitable[None]] | None = None,
         audit_every_s: float = AUDIT_EVERY_S,
     ) -> None:
         self.counters: Counter[str] = Counter()
@@ -275,7 +277,7 @@ class Synchroniser:
         self._translator, self._inbox, self._clock = translator, inbox, clock
         self._on_told = on_told
         self._known_agents, self._read_calls, self._read_journal = known_agents, read_calls, read_journal
-        self._audit_every_s = audit_every_s
+        self._audit_every_s, self._alone = audit_every_s, alone
         self._link: Link | None = None
         self._kept: list[AmiFrame] | None = None
         self._told_lost = True
@@ -366,6 +368,10 @@ class Synchroniser:
     async def _sync(self, *, audit: bool) -> None:
         link = self._link
         assert link is not None  # noqa: S101 - run() asked
+        if self._alone is not None and not audit:
+            if self._kept:
+                self._kept.clear()  # the snapshot to come knows better, and standing by may take hours
+            await self._alone()
         link.flush_events()  # a snapshot must not overtake what came before it
         if self._kept is None:
             self._kept = []

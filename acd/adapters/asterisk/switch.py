@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 
 from acd.adapters.asterisk.connection import LOOP_GAP_S
 from acd.adapters.asterisk.link import NoAnswer
+from acd.adapters.asterisk.twin import TwinWatch
 from acd.core.effects import (
     Announce,
     HangUpStrayLeg,
@@ -91,6 +92,7 @@ class AsteriskSwitch:
         channels: finds channels by call and agent.
         released: set while we are synced; commands wait a moment for it, then fail as not sent.
         doubt: told when a caller is not where we believed: what we believe must be asked again.
+        careful: whether another daemon may have offered this caller too; then the first offer asks as well.
     """
 
     def __init__(
@@ -99,10 +101,11 @@ class AsteriskSwitch:
         channels: Channels,
         released: asyncio.Event,
         doubt: Callable[[], None] = lambda: None,
+        careful: Callable[[], bool] = lambda: False,
     ) -> None:
         self.counters: Counter[str] = Counter()
         self._manager, self._channels, self._released = manager, channels, released
-        self._doubt = doubt
+        self._doubt, self._careful = doubt, careful
         self._flying: dict[CallId, asyncio.Event] = {}
 
     def offer(self, wish: OfferCall) -> Coroutine[Any, Any, None]:
@@ -116,7 +119,7 @@ class AsteriskSwitch:
         Raises, when awaited:
             PortError: surely not carried out; a second try is the core's decision.
         """
-        if wish.attempt > 1 or not self._released.is_set():
+        if wish.attempt > 1 or not self._released.is_set() or self._careful():
             return self._offer(wish, None)
         try:
             self._check(wish)
@@ -143,7 +146,7 @@ class AsteriskSwitch:
             self._flying[wish.call] = asyncio.Event()
         try:
             if answer is None:
-                if wish.attempt > 1:
+                if wish.attempt > 1 or self._careful():
                     await self._require_waiting(wish.call)
                 await self._until_released("Redirect")
                 answer = self._manager.begin("Redirect", self._dial(wish))
@@ -324,7 +327,9 @@ class Heartbeat:
     Args:
         manager: the connection.
         released: set while we are synced.
-        on_gap: told when the loop slept for more than two seconds; nothing is sent then.
+        on_gap: told when the loop slept for more than two seconds, or another daemon has served for longer;
+            nothing is sent then.
+        twins: looks for another daemon before each beat.
     """
 
     def __init__(
@@ -334,9 +339,11 @@ class Heartbeat:
         on_gap: Callable[[], None] = lambda: None,
         *,
         every_s: float = 1.0,
+        twins: TwinWatch | None = None,
     ) -> None:
         self.counters: Counter[str] = Counter()
-        self.nonce = secrets.token_hex(4)
+        self.nonce = secrets.token_hex(4) if twins is None else twins.nonce
+        self._twins = twins
         self._manager, self._released, self._on_gap, self._every_s = manager, released, on_gap, every_s
 
     async def run(self) -> None:
@@ -351,23 +358,28 @@ class Heartbeat:
                 self.counters["gaps"] += 1
                 self._on_gap()
             elif self._released.is_set():
-                count += 1
-                await self._beat(count)
+                count = await self._beat(count)
             spent = loop.time() - now
             await asyncio.sleep(max(0.0, self._every_s - spent))
 
-    async def _beat(self, count: int) -> None:
+    async def _beat(self, count: int) -> int:
+        """Beat; return the number of the last beat."""
         limit = self._every_s * 0.9
         try:
             if self._manager.read_age_s > self._every_s:
                 await self._manager.action("Ping", (), limit)  # heard nothing lately: ask, do not assume
-                if not self._released.is_set():
-                    return
+            if self._twins is not None and await self._twins.must_yield(count, limit):
+                self.counters["yielded"] += 1
+                self._on_gap()
+            if not self._released.is_set():
+                return count
+            count += 1
             value = f"{self.nonce}-{count}"
             answer = await self._manager.action(
                 "Setvar", {"Variable": var.ACD_HEARTBEAT, "Value": value}, limit
             )
         except PortError:
             self.counters["missed"] += 1
-            return
+            return count
         self.counters["beats" if answer.name == "Success" else "refused"] += 1
+        return count

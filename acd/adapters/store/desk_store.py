@@ -208,6 +208,24 @@ async def log_of(db: aiosqlite.Connection, delivery: int) -> list[tuple[Instant,
     return [(int(row["at"]), str(row["event"]), str(row["detail"])) for row in rows]
 
 
+async def put_right(db: aiosqlite.Connection, now: Instant) -> None:
+    """What was made or tried in our future was so under a clock that was ahead: nobody waits for that wrong hour.
+
+    A message meant at once, or for another try, is due; whoever was asked has his whole time to answer from now. Times
+    of day (quiet hours, digests) stand as they are.
+    """
+    await db.execute(
+        "UPDATE deliveries SET next_try_at = ?1, created_at = min(created_at, ?1), first_tried_at = min(first_tried_at, ?1)"
+        " WHERE state = 'waiting' AND next_try_at > ?1"
+        " AND (first_tried_at > ?1 OR (created_at > ?1 AND next_try_at <= created_at))",
+        (now,),
+    )
+    await db.execute(
+        "UPDATE deliveries SET deadline = ?1 + acknowledge_ms, sent_at = ?1 WHERE state = 'unread' AND sent_at > ?1",
+        (now,),
+    )
+
+
 async def due(db: aiosqlite.Connection, now: Instant, limit: int = 50) -> list[Delivery]:
     """Return single deliveries whose time has come, the urgent ones first."""
     rows = await db.execute_fetchall(

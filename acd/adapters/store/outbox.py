@@ -71,6 +71,19 @@ async def due(db: aiosqlite.Connection, destination: str, now: Instant, limit: i
     return [OutboxMessage(*row) for row in rows]
 
 
+async def make_due(db: aiosqlite.Connection, destination: str, now: Instant) -> None:
+    """Let nothing wait for a time that another clock meant.
+
+    A clock that was an hour ahead and was put right (we anchor our timeline at the start, so that shows after a restart)
+    has left messages that are due in an hour. Nor would a message that a former life retried have to wait on.
+    """
+    await db.execute(
+        "UPDATE outbox SET next_try_at = ?, created_at = min(created_at, ?)"
+        " WHERE destination = ? AND state = 'waiting' AND next_try_at > ?",
+        (now, now, destination, now),
+    )
+
+
 async def mark_sent(db: aiosqlite.Connection, message: int, now: Instant) -> None:
     """The receiver took it."""
     await db.execute(
@@ -134,10 +147,20 @@ class Outbox:
     ) -> None:
         self._writer, self._dead_after_ms = writer, dead_after_ms
         self._draw = draw or random.Random()  # noqa: S311 - jitter, not a secret
+        self._begun: set[str] = set()
+        """Destinations asked about in this life."""
 
     async def due(self, destination: str, now: Instant, limit: int) -> list[OutboxMessage]:
-        """Return messages whose time has come."""
-        return await self._writer.do(lambda db: due(db, destination, now, limit))
+        """Return messages whose time has come; the first time in our life every waiting one is due."""
+
+        async def job(db: aiosqlite.Connection) -> list[OutboxMessage]:
+            if destination not in self._begun:
+                await make_due(db, destination, now)
+            return await due(db, destination, now, limit)
+
+        found = await self._writer.do(job)
+        self._begun.add(destination)
+        return found
 
     async def sent(self, message: OutboxMessage, now: Instant) -> None:
         """The receiver took it."""
