@@ -45,6 +45,7 @@ from acd.deskside.house import DeskHouse
 from acd.deskside.phones import WebPhones
 from acd.deskside.side import DeskSide
 from acd.deskside.transfers import TransferDesk
+from acd.deskside.work import WorkDesk, works_for
 from acd.door import Door, LastTalks
 from acd.factlog import FactLog
 from acd.journalfeed import JournalFeed
@@ -98,6 +99,7 @@ class House:
         self.book = PopBook()
         self.desk = self._make_desk()
         self.page = self._make_page()
+        self.work = self._make_work(self.desk) if self.desk else None
         self._make_switch_side()
         self._make_edges()
 
@@ -176,6 +178,8 @@ class House:
         self.agi = assembly.agi_server(config, self.door.routes(), talks, self._tell)
         self.http = HttpServer(self._services(), assembly.http_settings(config))
         self.runner.observe(self._count_cards)
+        if self.work is not None:
+            self.runner.observe(self.work.observe)
 
     # --- making ----------------------------------------------------------------------------------
 
@@ -200,6 +204,16 @@ class House:
         last_talks = LastTalks(self.store, self.clock, self._numbers)
         caller = assembly.callback_caller(self.config)
         return DeskHouse(lambda: self.config, self.store, self.clock, last_talks, caller)
+
+    def _make_work(self, desk: DeskHouse) -> WorkDesk:
+        return WorkDesk(
+            self.store,
+            desk.cases,
+            self._tell,
+            self.engine.room_for,
+            lambda: self.config.tree.agents,
+            lambda agent: works_for(self.config.policy, agent, desk.projects().good.values()),
+        )
 
     def _make_page(self) -> DeskSide:
         cards = Cards(self.store)
@@ -256,6 +270,7 @@ class House:
             phones=WebPhones(lambda: self.config),
             transfers=TransferDesk(lambda: self.config, self.snapshot, self._project),
             public_desk=self.desk.public if self.desk else None,
+            work=self.work,
             firm_desk=self.desk.firm if self.desk else None,
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
             troubles=self.troubles,
@@ -311,6 +326,8 @@ class House:
             tasks["webhook"] = self.webhook.run()
         if self.desk is not None:
             tasks |= self.desk.tasks()
+        if self.work is not None:
+            tasks["written work"] = self.work.run()
         async with asyncio.TaskGroup() as group:
             for name, work in tasks.items():
                 group.create_task(work, name=name)

@@ -190,11 +190,12 @@ def agents(frame: Frame, out: Console) -> None:
             duration(snapshot.now - agent.state_since) if agent.state_since > 0 else "–",
             "yes" if agent.reachable else "NO",
             agent.handled,
+            agent.written,
             short[agent.call] if agent.call else "",
         )
         for agent in snapshot.agents
     ]
-    heads = ("id!", "name", "status", "state!", "for>", "phone!", "?handled>", "call!")
+    heads = ("id!", "name", "status", "state!", "for>", "phone!", "?handled>", "?written>", "call!")
     out.print(table("Agents", heads, rows, out.width))
 
 

@@ -36,6 +36,8 @@ class Room:
 
     allowed: bool
     why: str
+    code: str = ""
+    """The reason in one word, for pages in other languages: status, voice, full, called, needed; empty: allowed."""
 
 
 def room_for(agent: Agent, channel: str, demand: Demand, blend: float) -> Room:
@@ -50,21 +52,21 @@ def room_for(agent: Agent, channel: str, demand: Demand, blend: float) -> Room:
     if channel not in CHANNELS:
         raise ValueError(f"unknown channel {channel!r}; known: {', '.join(CHANNELS)}")
     if agent.status is not AgentStatus.AVAILABLE:
-        return Room(allowed=False, why=agent.status.value)
+        return Room(allowed=False, why=agent.status.value, code="status")
     if agent.state is not AgentState.IDLE:
-        return Room(allowed=False, why=f"voice is exclusive: {agent.state.value}")
+        return Room(allowed=False, why=f"voice is exclusive: {agent.state.value}", code="voice")
     return _for_a_call(agent, demand) if channel == VOICE else _for_writing(agent, demand, blend)
 
 
 def _for_writing(agent: Agent, demand: Demand, blend: float) -> Room:
     most = agent.policy.capacity.written
     if len(agent.written) >= most:
-        return Room(allowed=False, why=f"full: {len(agent.written)} of {most} in hand")
+        return Room(allowed=False, why=f"full: {len(agent.written)} of {most} in hand", code="full")
     if demand.called_by is not None:
-        return Room(allowed=False, why=f"called to the phones by {demand.called_by}")
+        return Room(allowed=False, why=f"called to the phones by {demand.called_by}", code="called")
     if demand.price >= blend:
         why = f"needed on the phones: opportunity cost {demand.price:.3g}, written work below {blend:g}"
-        return Room(allowed=False, why=why)
+        return Room(allowed=False, why=why, code="needed")
     why = f"{len(agent.written)} of {most} in hand, opportunity cost {demand.price:.3g}"
     return Room(allowed=True, why=why)
 

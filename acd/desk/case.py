@@ -28,6 +28,8 @@ class Event(Enum):
     """What can happen to a case."""
 
     TAKEN = "taken"
+    RELEASED = "released"
+    """Given back by who had it in hand: anybody may take it."""
     ASKED_CLIENT = "asked_client"
     CLIENT_ANSWERED = "client_answered"
     RESOLVED = "resolved"
@@ -43,6 +45,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = {
     (State.OPEN, Event.CLIENT_ANSWERED): State.OPEN,
     (State.OPEN, Event.NOTED): State.OPEN,
     (State.IN_WORK, Event.TAKEN): State.IN_WORK,
+    (State.IN_WORK, Event.RELEASED): State.OPEN,
     (State.IN_WORK, Event.ASKED_CLIENT): State.WAITING,
     (State.IN_WORK, Event.CLIENT_ANSWERED): State.IN_WORK,
     (State.IN_WORK, Event.RESOLVED): State.RESOLVED,
@@ -112,6 +115,13 @@ class Case:
     def is_open(self) -> bool:
         """Tell whether somebody still has to do something."""
         return self.state in STILL_OPEN
+
+    @property
+    def holder(self) -> str:
+        """Who has it in hand: who took it last, while it is in work; a help desk's name too. Empty: nobody."""
+        if self.state is not State.IN_WORK:
+            return ""
+        return next((e.who for e in reversed(self.history) if e.event == Event.TAKEN.value), "")
 
     def is_late(self, now: Instant) -> bool:
         """Tell whether it was not resolved by its deadline."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -53,6 +53,8 @@ class CaseDesk:
         """`notices`: a case's project and the links its client gets; None: this project tells clients nothing."""
         self._store, self._clock, self._helpdesks, self._poll_ms = store, clock, helpdesks, poll_ms
         self._notices = notices
+        self.watchers: list[Callable[[Case, Case], None]] = []
+        """Told each kept change of a case: before, after. Must not raise or wait."""
         self.counters: Counter[str] = Counter()
         self.last_error: dict[str, str] = {}
 
@@ -61,7 +63,7 @@ class CaseDesk:
     ) -> Case | None:
         """Let something happen to a case; None when there is none. Raises CaseError, PortError."""
 
-        async def job(db: aiosqlite.Connection) -> Case | CaseError | None:
+        async def job(db: aiosqlite.Connection) -> tuple[Case, Case] | CaseError | None:
             held = await case_store.case(db, number)
             if held is None:
                 return None
@@ -70,12 +72,33 @@ class CaseDesk:
             except CaseError as error:
                 return error
             await self._save(db, held, changed)
-            return changed
+            return held, changed
 
         answer = await self._store.writer.do(job)
         if isinstance(answer, CaseError):
             raise answer
-        return answer
+        return self._tell(answer)
+
+    async def take_next(self, agent: str, projects: Sequence[str]) -> Case | None:
+        """Give an agent the next open case of these projects, in one transaction: never to two. Raises PortError."""
+
+        async def job(db: aiosqlite.Connection) -> tuple[Case, Case] | None:
+            found = await case_store.next_open(db, agent, projects)
+            if found is None:
+                return None
+            taken = machine.happen(found, Event.TAKEN, self._clock.now(), agent)
+            await self._save(db, found, taken)
+            return found, taken
+
+        return self._tell(await self._store.writer.do(job))
+
+    def _tell(self, change: tuple[Case, Case] | None) -> Case | None:
+        """Tell the watchers what is kept, not before."""
+        if change is None:
+            return None
+        for watcher in self.watchers:
+            watcher(*change)
+        return change[1]
 
     async def _save(self, db: aiosqlite.Connection, before: Case, after: Case) -> None:
         now = self._clock.now()
@@ -141,23 +164,26 @@ class CaseDesk:
     ) -> None:
         asked = seen.state.value == ticket.told_state
 
-        async def job(db: aiosqlite.Connection) -> None:
+        async def job(db: aiosqlite.Connection) -> tuple[Case, Case] | None:
+            change = None
             name, following, state = answer.ticket if answer else "", told, answer.state if answer else None
             fresh = await case_store.case(db, ticket.number)
             if fresh is None:
-                return
+                return None
             changed_here = fresh.state is not seen.state
             if asked and state is not None and not changed_here and not _same(state, fresh.state):
                 after = machine.told(fresh, state, self._clock.now(), ticket.helpdesk)
                 await self._save(db, fresh, after)
+                change = (fresh, after)
                 following = after.state.value
                 self.counters["heard"] += 1
             at = self._clock.now() if changed_here else next_at
             await case_store.synced(
                 db, ticket.number, ticket=name, told_state=following, next_at=at, error=error
             )
+            return change
 
-        await self._store.writer.do(job)
+        self._tell(await self._store.writer.do(job))
 
     async def _text(self, case: Case) -> str:
         """Return what the help desk is told: the written message of the case's first call."""

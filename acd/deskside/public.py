@@ -29,14 +29,14 @@ WORDS = {
         "title": "Сообщение № {number}", "ask": "Подтвердить получение", "done": "Получение подтверждено: {who}",
         "case": "Обращение № {number}", "state": "Состояние", "open": "принято", "in_work": "в работе",
         "waiting": "ждёт вашего ответа", "resolved": "решено", "closed": "закрыто", "opened": "принято",
-        "taken": "взято в работу", "asked_client": "вопрос к вам", "client_answered": "получен ваш ответ",
+        "taken": "взято в работу", "released": "возвращено в очередь", "asked_client": "вопрос к вам", "client_answered": "получен ваш ответ",
         "reopened": "открыто снова", "noted": "запись",
     },
     "en": {
         "title": "Message {number}", "ask": "Acknowledge", "done": "Acknowledged: {who}",
         "case": "Request {number}", "state": "State", "open": "received", "in_work": "in work",
         "waiting": "waits for your answer", "resolved": "resolved", "closed": "closed", "opened": "received",
-        "taken": "taken up", "asked_client": "a question to you", "client_answered": "your answer came",
+        "taken": "taken up", "released": "back in the line", "asked_client": "a question to you", "client_answered": "your answer came",
         "reopened": "opened again", "noted": "note",
     },
 }  # fmt: skip

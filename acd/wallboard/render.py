@@ -165,6 +165,7 @@ _AGENT_COLUMNS = (
     Column("call", 8, right=False),
     Column("subscriber", 18, right=False, from_columns=106),
     Column("handled", 6, from_columns=90),
+    Column("written", 6, from_columns=116),
     Column("alarm", 14, right=False),
 )
 _SEVERITY_ROLES = {
@@ -235,6 +236,7 @@ def agent_line(row: AgentRow, columns: int, language: str) -> Line:
         ),
         "call": Span(row.call, "text"),
         "subscriber": Span(row.queue, "text"),
+        "written": Span(count(row.written) if row.written else "·", "text" if row.written else "dim"),
         "handled": Span(count(row.handled), "dim" if off or not row.handled else "text"),
         "alarm": _alarm(row.alarm, language),
     }

@@ -83,6 +83,8 @@ class AgentRow:
     """Name of the line the call came from."""
     handled: int
     alarm: Alarm
+    written: int = 0
+    """Pieces of written work in hand."""
     reserve: str = ""
     """A word for an available agent of the reserve: back_office or called; empty for the front line."""
 
@@ -279,6 +281,7 @@ def _agent_row(
         handled=agent.handled,
         alarm=_agent_alarm(agent, now),
         reserve=_reserve(agent),
+        written=agent.written,
     )
 
 

@@ -28,6 +28,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "state": ("Состояние", "State"),
     "since": ("Время", "For"),
     "call": ("Звонок", "Call"),
+    "written": ("Письма", "Writes"),
     "handled": ("Принял", "Handld"),
     "sl_formula": (
         "sl_of_offered = отвечено в срок / поступило",

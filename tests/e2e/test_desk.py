@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -118,3 +119,50 @@ async def put_message(rig: Rig, call: str, fields: dict[str, str]) -> str:
         )
     assert answer.status_code == 202, answer.text
     return str(answer.json()["text"])
+
+
+async def test_the_case_of_a_call_is_given_as_written_work_and_survives_a_restart(rig: Rig) -> None:
+    """001-07, 001-08: asked for over HTTP, seen in the snapshot, told again by a new daemon, given back at logout."""
+    await rig.open(
+        {"a101": Behaviour(rings_s=0.2, talks_s=0.5)},
+        projects="projects",
+        routing={"weights": {"blend": 1e6}},
+    )
+    assert rig.api is not None
+    assert rig.daemon is not None
+    rig.call("+79160000001", "7001")
+    await rig.noted("ACDANSWER")
+    fields = {
+        "caller_name": "Ольга", "callback_number": "+79160000001", "subject": "Ремонт", "note": "Экран разбит.",
+        "urgency": "urgent", "disposition": "ticket",
+    }  # fmt: skip
+    await put_message(rig, next(iter(rig.journal())), fields)
+    card = await rig.card()
+
+    async def given() -> str:
+        work = (await next_work(rig))["work"]
+        return str(work["number"]) if work else ""
+
+    assert await rig.until(given) == card["number"]
+    assert (await rig.agent("a101"))["written"] == 1
+    assert (await next_work(rig))["why"] == "full: 1 of 1 in hand"
+    await rig.daemon.stop()
+    rig.daemon.start()
+    await rig.daemon.ready()
+
+    async def in_hand() -> bool:
+        return bool((await rig.agent("a101"))["written"] == 1)
+
+    await rig.until(in_hand)
+    await rig.api.post("/agents/a101/logout")
+
+    async def given_back() -> bool:
+        return not await in_hand()
+
+    await rig.until(given_back)
+
+
+async def next_work(rig: Rig) -> Any:
+    url = f"http://127.0.0.1:{rig.spec.http_port}/api/v1/desk/next-work"
+    async with httpx.AsyncClient(auth=("a101", rig.spec.agents_token)) as client:
+        return (await client.post(url)).raise_for_status().json()

@@ -9,11 +9,11 @@ from fastapi import APIRouter, HTTPException, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from acd.adapters.http import views
-from acd.adapters.http.auth import AgentOrSupervisor
+from acd.adapters.http.auth import AgentOrSupervisor, OnlyAgent
 from acd.ports import PortError
 
 if TYPE_CHECKING:
-    from acd.adapters.http.services import PublicDesk, PublicPage
+    from acd.adapters.http.services import PublicDesk, PublicPage, WrittenWork
 
 router = APIRouter(include_in_schema=False)
 cases = APIRouter(prefix="/api/v1")
@@ -98,12 +98,12 @@ async def change_case(
     request: Request,
     number: NumberPath,
     event: Annotated[
-        str, Path(pattern="^(taken|asked_client|client_answered|resolved|reopened|closed|noted)$")
+        str, Path(pattern="^(taken|released|asked_client|client_answered|resolved|reopened|closed|noted)$")
     ],
     who: AgentOrSupervisor,
     body: CaseChange | None = None,
 ) -> Response:
-    """Take a case, ask the client, resolve, reopen, close, or note something; 409 when its state forbids it."""
+    """Take a case, give it back, ask the client, resolve, reopen, close, or note something; 409 when its state forbids it."""
     change = body or CaseChange()
     try:
         found = await _desk(request).change_case(
@@ -116,3 +116,28 @@ async def change_case(
     if isinstance(found, str):
         raise HTTPException(409, found)
     return views.answer({"v": 1, **found})
+
+
+# --- written work, one agent's next piece (001-07, 001-08) ----------------------------------------
+
+
+def _work(request: Request) -> WrittenWork:
+    found: WrittenWork | None = request.app.state.services.work
+    if found is None:
+        raise HTTPException(404, "no desk here")
+    return found
+
+
+@cases.get("/desk/next-work")
+async def room_for_work(request: Request, who: OnlyAgent) -> Response:
+    """Say whether this agent would be given a piece of written work now, and why; nothing is taken."""
+    return views.answer({"v": 1, **_work(request).room(who.name)})
+
+
+@cases.post("/desk/next-work")
+async def next_work(request: Request, who: OnlyAgent) -> Response:
+    """Give this agent the next case, if the phones can spare him; else `work` is null and `why` says why."""
+    try:
+        return views.answer({"v": 1, **await _work(request).next(who.name)})
+    except PortError:
+        raise HTTPException(503, "the store does not answer") from None

@@ -217,6 +217,16 @@ class PublicDesk(Protocol):
         """Let something happen to a case; a text says why it cannot, None: there is none."""
 
 
+class WrittenWork(Protocol):
+    """Written work for agents whom the phones can spare (001-07, 001-08)."""
+
+    def room(self, agent: str) -> Mapping[str, object]:
+        """Whether he would get a piece now: `allowed`, `code`, `why`."""
+
+    async def next(self, agent: str) -> Mapping[str, object]:
+        """Give him the next piece: `work`, or None with `code` and `why`. Raises PortError."""
+
+
 class CallbackBook(Protocol):
     """Missed calls and the call-backs they are owed. Both raise PortError."""
 
@@ -251,6 +261,8 @@ class HttpServices:
     desk: DeskAnswers = field(default_factory=_NoDesk)
     public_desk: PublicDesk | None = None
     """Pages behind links in messages; None: no such pages."""
+    work: WrittenWork | None = None
+    """Cases given out by capacity; None: no desk."""
     phones: Phones | None = None
     """Phones in the page; None: none here."""
     transfers: TransferAnswers | None = None

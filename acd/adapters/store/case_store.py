@@ -105,6 +105,25 @@ async def cases(
     return await _cases(db, rows)
 
 
+async def next_open(db: aiosqlite.Connection, agent: str, projects: Sequence[str]) -> Case | None:
+    """Return the case of these projects an agent should take next: his own first, then the soonest deadline."""
+    marks = ",".join("?" * len(projects))
+    rows = list(
+        await db.execute_fetchall(
+            f"SELECT * FROM cases WHERE state = 'open' AND project IN ({marks})"  # noqa: S608 - marks only
+            " ORDER BY owner = ? DESC, deadline IS NULL, deadline, opened_at, number LIMIT 1",
+            (*projects, agent),
+        )
+    )
+    return (await _cases(db, rows))[0] if rows else None
+
+
+async def in_work(db: aiosqlite.Connection) -> list[Case]:
+    """Return every case somebody has in hand, oldest first."""
+    rows = list(await db.execute_fetchall("SELECT * FROM cases WHERE state = 'in_work' ORDER BY opened_at"))
+    return await _cases(db, rows)
+
+
 async def _cases(db: aiosqlite.Connection, rows: Sequence[aiosqlite.Row]) -> list[Case]:
     found = []
     for row in rows:

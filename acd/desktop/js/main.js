@@ -5,6 +5,7 @@ import { byId, el, fill, said } from "./dom.js";
 import { draw } from "./dossier.js";
 import * as drafts from "./drafts.js";
 import { CardForm } from "./form.js";
+import { Work } from "./work.js";
 import { listenToKeys, showKeys } from "./keys.js";
 import { Link } from "./link.js";
 import { Keeper } from "./keeper.js";
@@ -27,6 +28,7 @@ const keeper = new Keeper({ onSent, onStored, onChange: drawDrafts, api: () => d
 const handOn = new Transfer({
   api: () => desk.api, call: () => desk.call?.call, told: (text, kind) => toast(text, kind), askNow: () => desk.link?.askNow(),
 });
+const work = new Work({ api: () => desk.api, told: (text, kind) => toast(text, kind) });
 const phone = new Phone({ api: () => desk.api, told: (text, kind) => toast(text, kind) });
 export const now = () => Date.now() + desk.skew;
 
@@ -87,6 +89,7 @@ async function enter(agent, secret) {
 }
 
 function leave(problem) {
+  work.show(null);
   keep();
   desk.link?.stop();
   keeper.stop();
@@ -534,6 +537,7 @@ function wire() {
     save: () => save(false), saveReady: () => save(!desk.call?.past), message: () => card.focusNext(desk.problems),
     outcome: () => card.focusOutcome(), ready: toggleReady, identity,
     phone: () => phone.key(), transfer: () => handOn.key(), back: () => handOn.back(), moreTime, phrase: (n) => card.phrase(n),
+    work: () => work.next(),
     draft: () => {
       const [next] = drafts.all(desk.api.agent);
       if (next && !desk.call) openDraft(next);

@@ -118,3 +118,27 @@ async def test_a_quoted_number_shows_the_case_and_its_changes_say_when_they_cann
     assert (refused.status_code, "cannot be closed" in refused.text) == (409, True)
     assert (await client.post("/api/v1/cases/123459/eaten", headers=who)).status_code == 422
     assert (await client.post("/api/v1/cases/123459/noted", headers=who, json={"x": 1})).status_code == 422
+
+
+class FakeWork:
+    def room(self, agent: str) -> dict[str, object]:
+        return {"allowed": agent == "ann", "code": "", "why": "0 of 1 in hand"}
+
+    async def next(self, agent: str) -> dict[str, object]:
+        if agent != "ann":
+            raise PortError("locked", retryable=True)
+        return {"allowed": False, "code": "voice", "why": "voice is exclusive: talking", "work": None}
+
+
+async def test_the_next_written_work_is_asked_by_an_agent_for_himself(client: httpx.AsyncClient) -> None:
+    """001-07, 001-08."""
+    path = "/api/v1/desk/next-work"
+    assert (await client.get(path)).status_code == 401
+    assert (await client.post(path, headers=auth("ann"))).status_code == 404, "no desk here"
+    services = replace(World().services(), work=FakeWork())
+    app = create_app(services, HttpSettings(principals=users("ann", "bob")))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://x") as one:
+        assert (await one.get(path, headers=auth("ann"))).json()["allowed"] is True
+        refused = (await one.post(path, headers=auth("ann"))).json()
+        assert (refused["work"], refused["why"]) == (None, "voice is exclusive: talking")
+        assert (await one.post(path, headers=auth("bob"))).status_code == 503
