@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
-from acd.core.matcher import Assignment, Demand
+from acd.core.matcher import Assignment, Demand, Matcher
 
 if TYPE_CHECKING:
     import random
@@ -26,7 +26,7 @@ def _place(call: Waiting) -> tuple[bool, Instant, int]:
     return (call.order >= 0, call.entered_at, call.order)
 
 
-class GroupRouter:
+class GroupRouter(Matcher):
     """See the module's text. Implements `acd.core.matcher.Matcher`."""
 
     def __init__(self, scenario: Scenario, rng: random.Random) -> None:

@@ -33,35 +33,30 @@ COUNTS = (
 """`in_target`: served within the threshold. `within_target`: served or given up within it."""
 
 
+@dataclass(slots=True)
 class Tally:
     """Counters of one queue in one period. Every stay in the queue adds to `arrivals` once."""
 
-    __slots__ = COUNTS
-
-    def __init__(self) -> None:
-        for name in COUNTS:
-            setattr(self, name, 0)
-
-    arrivals: int
-    first_calls: int
-    retries: int
-    transferred_in: int
-    served: int
-    abandoned: int
-    abandoned_short: int
-    abandoned_late: int
-    blocked: int
-    cleared: int
-    overflowed: int
-    callbacks: int
-    called_back: int
-    waited: int
-    in_target: int
-    within_target: int
-    wait_served_ms: int
-    wait_all_ms: int
-    talk_ms: int
-    wrap_ms: int
+    arrivals: int = 0
+    first_calls: int = 0
+    retries: int = 0
+    transferred_in: int = 0
+    served: int = 0
+    abandoned: int = 0
+    abandoned_short: int = 0
+    abandoned_late: int = 0
+    blocked: int = 0
+    cleared: int = 0
+    overflowed: int = 0
+    callbacks: int = 0
+    called_back: int = 0
+    waited: int = 0
+    in_target: int = 0
+    within_target: int = 0
+    wait_served_ms: int = 0
+    wait_all_ms: int = 0
+    talk_ms: int = 0
+    wrap_ms: int = 0
 
     def add(self, other: Tally) -> None:
         """Add another queue's or period's counts."""

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 STUCK_AFTER = 10_000
 """So many deadlines at one instant without anything else happening: the engine is going in circles."""
 
-COLLECT_AFTER = 50_000
+COLLECT_AFTER = 500_000
 """Objects made, less those let go, before the collector looks: 700 is Python's own."""
 
 

@@ -17,7 +17,7 @@ TOP_LEVEL = {"acd", "agi_scripts", "dialplan", "config", "simulator", "bin", "te
 
 STDLIB = sys.stdlib_module_names
 CORE_STDLIB = {
-    "__future__", "dataclasses", "enum", "typing", "collections", "heapq", "math", "bisect", "operator",
+    "__future__", "abc", "dataclasses", "enum", "typing", "collections", "heapq", "math", "bisect", "operator",
     "itertools", "functools",
 }  # fmt: skip
 

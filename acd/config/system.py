@@ -359,22 +359,23 @@ def _within(name: str) -> AfterValidator:
 
 def _weights_model() -> type[Section]:
     """Make the model from the core's dataclass: names, defaults and meanings have one home."""
-    kinds: dict[str, Any] = {
-        "float": Number,
-        "int": Whole,
-        "Duration": Whole,
-        "str": Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")],
-        "bool": Flag,
+    kinds: dict[type, Any] = {
+        float: Number,
+        int: Whole,
+        str: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")],
+        bool: Flag,
     }
+    standard = RoutingWeights()  # asked for kinds and defaults: the compiled record tells only its names
     fields: dict[str, Any] = {}
     for item in dataclasses.fields(RoutingWeights):
-        kind = kinds[str(item.type)]
+        default = getattr(standard, item.name)
+        kind = kinds[type(default)]
         more: dict[str, Any] = {}
         if item.name in WEIGHT_LIMITS:
             limit = WEIGHT_LIMITS[item.name]
             kind = Annotated[kind, _within(item.name)]
             more = {"json_schema_extra": {"minimum": limit.low, "maximum": limit.high}}
-        fields[item.name] = (kind, Field(default=item.default, **more))
+        fields[item.name] = (kind, Field(default=default, **more))
     made: type[Section] = create_model("Weights", __base__=Section, **fields)
     return made
 

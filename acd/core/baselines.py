@@ -138,3 +138,6 @@ RULES: dict[str, tuple[CallKey, AgentKey]] = {
     "wrandom": (_age, _weighted_random),
 }
 """ringall rings everybody of the lowest penalty and the first to lift takes the call: here the first."""
+
+BY_IDLENESS: frozenset[AgentKey] = frozenset({_longest_idle, _best_level})
+"""Of two agents of one level these take the one ready for longer: the front of a group is enough to look at."""

@@ -71,6 +71,7 @@ class Cards:
         floor.calls.pop(call.id, None)
         call.close_due = now + floor.policy.card_close_ms
         floor.closed[call.id] = call
+        floor.closing.append(call)
         self.forget_old(now)
         self.write_if_due(call)
 
@@ -95,14 +96,15 @@ class Cards:
 
     def forget_old(self, now: Instant) -> None:
         """Let calls leave memory whose cards are closed: by age, and by number."""
-        closed = self.floor.closed
+        closed, closing = self.floor.closed, self.floor.closing
         if self._due > now and len(closed) <= CLOSED_LIMIT:
             return
-        while closed:
-            oldest = next(iter(closed.values()))
+        while closing:
+            oldest = closing[0]
             if oldest.close_due > now and len(closed) <= CLOSED_LIMIT:
                 self._due = oldest.close_due
                 return
+            closing.popleft()
             del closed[oldest.id]
             if oldest.wrapping > 0:
                 oldest.wrapping = 0  # the card is due now or never

@@ -7,7 +7,7 @@ assigns.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from acd.core import names
@@ -65,6 +65,7 @@ class Floor:
         "by_effect",
         "calls",
         "closed",
+        "closing",
         "counters",
         "deadlines",
         "dirty",
@@ -87,11 +88,10 @@ class Floor:
         self.windows: dict[str, bool] = {}
         """Stretches of the clock that rules speak of: whether we are inside."""
         self.calls: dict[CallId, Call] = {}
-        self.closed: OrderedDict[CallId, Call] = OrderedDict()
-        """Ended calls that still accept late facts and card fields, oldest first.
-
-        Ordered, because a plain dict is slow at a front that was emptied one by one.
-        """
+        self.closed: dict[CallId, Call] = {}
+        """Ended calls that still accept late facts and card fields."""
+        self.closing: deque[Call] = deque()
+        """The same, oldest first: a dict is slow at a front that was emptied one by one."""
         self.agents: dict[AgentId, Agent] = {}
         self.lines: dict[QueueId, Line] = {}
         self.leaving: set[QueueId] = set()

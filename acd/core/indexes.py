@@ -13,7 +13,7 @@ from acd.core.debt import Debts
 from acd.core.ewt import ArrivalRate, WaitModel
 from acd.core.ids import SubscriberId
 from acd.core.instant import MINUTE_MS
-from acd.core.matcher import Demand
+from acd.core.matcher import Demand, Matcher
 from acd.core.policy import Policy, QueuePolicy
 from acd.core.reserve import FrontLine, Gate
 from acd.core.scoring import Score
@@ -31,7 +31,7 @@ LEAST_BUSY = 0.5
 """So that a queue whose agents are all ready still has a rate at which they become free."""
 
 
-class Indexes:
+class Indexes(Matcher):
     """Waiting calls by line, ready agents by group, prices and rates by queue; kept as facts come in."""
 
     def __init__(self, policy: Policy | None = None) -> None:

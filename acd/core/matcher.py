@@ -6,7 +6,8 @@ the end of each step. The matcher keeps its own indexes, so a pass costs what ch
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from abc import ABCMeta, abstractmethod
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dataclasses import dataclass
@@ -55,53 +56,71 @@ class Demand:
     """The queue that calls upon this agent of the reserve."""
 
 
-class Matcher(Protocol):
-    """What the engine needs of an assignment pass."""
+class Matcher(metaclass=ABCMeta):
+    """What the engine needs of an assignment pass. A base and not a protocol: compiled calls find it at once."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def set_policy(self, policy: Policy) -> None:
         """Start or reload; waiting calls and ready agents stay."""
 
+    @abstractmethod
     def add_call(self, call: Waiting) -> None:
         """A call starts (or again starts) to wait."""
 
+    @abstractmethod
     def remove_call(self, call: CallId) -> None:
         """It no longer waits: assigned, gone or left. Unknown ids are harmless."""
 
+    @abstractmethod
     def add_agent(self, agent: AgentId, idle_since: Instant) -> None:
         """The agent is ready: available and idle and reachable."""
 
+    @abstractmethod
     def remove_agent(self, agent: AgentId) -> None:
         """The agent is not ready any more. Unknown ids are harmless."""
 
+    @abstractmethod
     def record_outcome(self, queue: QueueId, waited_ms: Duration, *, answered: bool) -> None:
         """A call left the line: feeds the service-level debt and the arrival estimate."""
 
+    @abstractmethod
     def record_talk(self, queue: QueueId, agent: AgentId, busy_ms: Duration) -> None:
         """An agent finished talk and wrap-up: feeds the rate at which agents become free."""
 
+    @abstractmethod
     def assign(self, now: Instant) -> tuple[Assignment, ...]:
         """Decide. The assigned calls and agents are removed from the indexes."""
 
+    @abstractmethod
     def next_check(self, now: Instant) -> Instant | None:
         """When a call held back, or a requirement about to relax, wants to be tested again."""
 
+    @abstractmethod
     def explain(self, call: CallId, now: Instant) -> tuple[str, ...]:
         """Why this call waits: one line per candidate agent and reason."""
 
+    @abstractmethod
     def position(self, call: CallId) -> int:
         """Place of the call in its own queue, 1 is next; 0 when it does not wait."""
 
+    @abstractmethod
     def open_reserve(self, queue: QueueId, upto: int, now: Instant) -> None:
         """A rule opens this queue's reserve up to that class; it closes by load like any other."""
 
+    @abstractmethod
     def reserve_open(self, queue: QueueId) -> int:
         """The highest reserve class that is open for this queue, 0 none."""
 
+    @abstractmethod
     def demand(self, agent: AgentId) -> Demand:
         """How much the phones need this agent; nothing for unknown ones."""
 
+    @abstractmethod
     def explain_reserve(self, queue: QueueId) -> str:
         """What opened or closed this queue's reserve last; empty if nothing did."""
 
+    @abstractmethod
     def expected_wait_ms(self, queue: QueueId, place: int) -> Duration | None:
         """Time still to wait at this place of the queue, 1 is next; None without an honest estimate."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from acd.core.deadlines import Deadlines
 from acd.core.ids import CallId
-from acd.core.matcher import Assignment, Demand, Waiting
+from acd.core.matcher import Assignment, Demand, Matcher, Waiting
 
 if TYPE_CHECKING:
     from acd.core.ids import AgentId, QueueId, SkillId
@@ -24,7 +24,7 @@ def place(call: Waiting) -> tuple[bool, Instant, int]:
     return (call.order >= 0, call.entered_at, call.order)
 
 
-class SimpleMatcher:
+class SimpleMatcher(Matcher):
     """Implements `acd.core.matcher.Matcher`."""
 
     def __init__(self) -> None:

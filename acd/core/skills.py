@@ -112,11 +112,15 @@ class Group:
             self._unsorted = True
         self.idle[agent] = idle_since
 
-    def longest_idle(self) -> AgentId:
-        """Return the agent ready for longest; ties by order of arrival."""
+    def sort(self) -> None:
+        """Bring `idle` into order, longest first, if somebody came with an older time."""
         if self._unsorted:
             self.idle = dict(sorted(self.idle.items(), key=lambda item: item[1]))
             self._unsorted = False
+
+    def longest_idle(self) -> AgentId:
+        """Return the agent ready for longest; ties by order of arrival."""
+        self.sort()
         return next(iter(self.idle))
 
 

@@ -229,7 +229,9 @@ class Sync:
             if (status, live.paused_reason) != (agent.status, agent.pause_reason):
                 agent.choose(status, live.paused_reason, now)  # told by the store: no need to keep it
             if live.wrap_up_until is not None and live.wrap_up_until > now and live.logged_in:
-                self.offers.found_wrap_up(agent, live.wrap_up_until, now)
+                # never longer than a whole one: the clock that kept it may have been an hour ahead
+                longest = max((line.policy.wrap_up_ms for line in floor.lines.values()), default=0)
+                self.offers.found_wrap_up(agent, min(live.wrap_up_until, now + longest), now)
         floor.settle(agent, now)
         return drift
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+# read at run time: the compiler takes the types of a named tuple when the module is loaded
+from acd.core.ids import AgentId, CallId
+from acd.core.instant import Duration, Instant
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from acd.core.ids import AgentId, CallId
-    from acd.core.instant import Duration, Instant
 
 LOG_LENGTH = 2_000
 LOOK_BACK = 200

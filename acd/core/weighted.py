@@ -7,6 +7,7 @@ from heapq import heapify, heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
+from acd.core.baselines import BY_IDLENESS
 from acd.core.indexes import Indexes
 from acd.core.matcher import Assignment
 from acd.core.scoring import IDLE_SCALE_MS
@@ -144,8 +145,12 @@ class WeightedMatcher(Indexes):
         home = line.home
         if self._rule is not None:
             self._history.record(agent, home.policy.id)
-            why = f"{agent}: {self._weights.policy}, waited {now - call.entered_at} ms, level {pair.level}"
-            return Assignment(call.call, agent, f"{why}, idle {now - since} ms")
+            waited = now - call.entered_at
+            return Assignment(
+                call.call,
+                agent,
+                f"{agent}: {self._weights.policy}, waited {waited} ms, level {pair.level}, idle {now - since} ms",
+            )
         why = (
             f"wait {(now - call.entered_at) / 1000:.1f}/{line.threshold_s:g} s cost {pair.cost:.3g} "
             f"(debt x{home.price:.3g}); level {pair.level} idle {(now - since) / 1000:.0f} s "
@@ -250,20 +255,30 @@ class WeightedMatcher(Indexes):
         urgency = score.urgency(waited / 1000.0, line.threshold_s, rate)
         return line.priority * (home.price * home.pull * urgency + score.lost(rate))
 
-    def _pick_by_rule(self, line: Line, call: Waiting, now: Instant) -> _Pair | None:
+    def _pick_by_rule(  # noqa: C901 -- the hottest function of a rule stays in one piece
+        self, line: Line, call: Waiting, now: Instant
+    ) -> _Pair | None:
         if self._rule is None:
             return None
         call_key, agent_key = self._rule
         waited = now - call.entered_at
         skip = call.skip if call.skip and not self._only_skipped(line, call) else ()
         found: tuple[tuple[float, ...], int, AgentId, Group, int] | None = None
+        by_idleness = agent_key in BY_IDLENESS
         history, places, queue = self._history, self._history.place, line.policy.id
         for group, level in line.groups[line.stage(waited)]:
             if group.reserve > line.home.reserve_open:
                 continue
+            if by_idleness:
+                group.sort()
+            first: Instant | None = None
             for agent, since in group.idle.items():
                 if agent in skip:
                     continue
+                if by_idleness:
+                    if first is not None and since > first:
+                        break  # the rest of the group is ready for a shorter time
+                    first = since
                 key = agent_key(history, queue, agent, level, since)
                 if found is None or key < found[0] or (key == found[0] and places.get(agent, 0) < found[1]):
                     found = (key, places.get(agent, 0), agent, group, level)

@@ -73,7 +73,8 @@ def clean(text: str) -> str:
             kept.append(" ")
         elif category[0] in "LNP" or (category[0] == "S" and ord(character) < _FIRST_PICTURE):
             kept.append(character)
-    return " ".join("".join(kept).split())
+    # what was dropped may have stood between a letter and its mark
+    return unicodedata.normalize("NFC", " ".join("".join(kept).split()))
 
 
 def _columns(character: str) -> int:

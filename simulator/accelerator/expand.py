@@ -12,6 +12,7 @@ import re
 from typing import NamedTuple
 
 CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]*")
+IMPORTS = "from typing import Final\nfrom simulator.accelerator.records import expose as _expose\n"
 
 
 class Field(NamedTuple):
@@ -37,12 +38,13 @@ def expand(source: str) -> str:
             lines[node.body[-1].end_lineno or 0 : node.end_lineno] = []
         if isinstance(node, ast.ClassDef) and (options := dataclass_options(node)) is not None:
             first = _first_line(node)
-            _write_out(node, frozen=options.get("frozen", False))
-            lines[first - 1 : node.end_lineno] = [ast.unparse(ast.fix_missing_locations(node)) + "\n"]
+            names = _write_out(node, frozen=options.get("frozen", False))
+            text = f"{ast.unparse(ast.fix_missing_locations(node))}\n_expose({node.name}, {names!r})\n"
+            lines[first - 1 : node.end_lineno] = [text]
         if isinstance(node, (ast.Assign, ast.AnnAssign)):
             _mark(node, once, lines)
     after = next(node for node in tree.body if not _is_text(node) and not _is_future(node))
-    lines.insert(_first_line(after) - 1, "from typing import Final\n")
+    lines.insert(_first_line(after) - 1, IMPORTS)
     return "".join(lines)
 
 
@@ -91,7 +93,8 @@ def dataclass_options(node: ast.ClassDef) -> dict[str, bool] | None:
     return None
 
 
-def _write_out(node: ast.ClassDef, *, frozen: bool) -> None:
+def _write_out(node: ast.ClassDef, *, frozen: bool) -> tuple[str, ...]:
+    """Turn the class into a plain one; return the names of its fields."""
     fields: list[Field] = []
     kept: list[ast.stmt] = []
     for item in node.body:
@@ -103,14 +106,16 @@ def _write_out(node: ast.ClassDef, *, frozen: bool) -> None:
         if _is_text(item) and kept:
             continue  # the words under a field
         kept.append(item)
+    values = "".join(f"self.{field.name}, " for field in fields)
     texts = [_constructor(node.name, fields), _equality(node.name, fields), _repr(node.name, fields)]
+    texts.append(f"def __reduce__(self) -> tuple[object, ...]:\n    return ({node.name}, ({values}))")
     if frozen:
-        values = "".join(f"self.{field.name}, " for field in fields)
         texts.append(f"def __hash__(self) -> int:\n    return hash(({values}))")
     for text in texts:
         kept += ast.parse(text).body
     node.body = kept
     node.decorator_list = []
+    return tuple(field.name for field in fields)
 
 
 def _is_text(item: ast.stmt) -> bool:

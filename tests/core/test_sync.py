@@ -325,3 +325,13 @@ def test_a_wrap_up_kept_by_the_store_goes_on():
     t = Telling(synced=False)
     t.tell(0, ev.WorldSynced(agents=(ev.LiveAgent("anna", True, wrap_up_until=500),)))
     assert t.agent() == "wrap_up"
+
+
+def test_a_wrap_up_kept_under_a_clock_an_hour_ahead_lasts_no_longer_than_a_whole_one():
+    """Met by the fault regime: two agents were in wrap-up for an hour after a clock was put right."""
+    t = Telling(synced=False)
+    kept = ev.LiveAgent("anna", logged_in=True, wrap_up_until=3_600_000)
+    t.tell(1_000, ev.WorldSynced(agents=(kept,)))
+    assert t.agent() == "wrap_up"
+    t.wake(11_000)
+    assert t.agent() == "idle"

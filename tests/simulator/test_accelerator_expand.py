@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from typing import Any
 
@@ -60,12 +61,22 @@ def written() -> dict[str, Any]:
     return load(expand(SOURCE))
 
 
-def test_a_written_out_record_is_no_dataclass_and_behaves_like_one(written):
+def test_others_take_a_written_out_record_apart_and_send_it_away(written):
+    one = written["Pair"](1, "x")
+    assert dataclasses.replace(one, left=2) == written["Pair"](2, "x")
+    assert [field.name for field in dataclasses.fields(one)] == ["left", "right"]
+    assert dataclasses.asdict(one) == {"left": 1, "right": "x"}
+    assert copy.deepcopy(one) == one
+    made, values = one.__reduce__()  # what pickle does, whose classes must stand in a module
+    assert made(*values) == one
+
+
+def test_a_written_out_record_behaves_like_the_dataclass(written):
     plain, twin = (
         written["Pair"],
         load(SOURCE)["Pair"],
     )
-    assert not dataclasses.is_dataclass(plain)
+    assert "__dataclass_params__" not in vars(plain)  # written out, not decorated
     assert dataclasses.is_dataclass(twin)
     for arguments in ((1,), (2, "x")):
         assert plain(*arguments) == plain(*arguments)
