@@ -27,10 +27,11 @@ def test_published_values_are_reproduced(path: Path) -> None:
 
 
 def test_ninety_five_percent_of_all_values_lie_within_two_standard_errors() -> None:
-    everything = [one for found in FOUND.values() for one in found]
-    if len(FOUND) < len(FILES):  # run alone: nothing was measured before
-        everything = [
-            one for path in FILES for one in reproduce(load(path)[0], max(2, load(path)[0].quick_runs // 4))
-        ]
+    """Models measured by another worker, or not at all, are measured here: the same runs, so the same values."""
+    everything = [
+        one
+        for path in FILES
+        for one in FOUND.get(path.stem) or reproduce(load(path)[0], load(path)[0].quick_runs)
+    ]
     within = sum(abs(one.z) <= Z_MOST for one in everything)
     assert within >= SHARE_MOST * len(everything), sorted(round(one.z, 2) for one in everything)
