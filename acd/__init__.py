@@ -1,3 +1,3 @@
 """The call router that secretarial services run on. Start with acd/README.md, the map."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
