@@ -6,7 +6,7 @@ import logging
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from acd.adapters.http import views
+from acd.adapters.http import sip_pipe, views
 from acd.adapters.http.auth import OnlyAgent
 from acd.adapters.http.routes import AgentPath, services_of
 from acd.core.ids import AgentId
@@ -26,4 +26,7 @@ async def phone(request: Request, agent: AgentPath, who: OnlyAgent) -> Response:
     if phones is None or password is None:
         raise HTTPException(404, "no phone in the page for this agent: agents.ID.webphone")
     log.info("phone credentials handed to %s", who.name)
-    return views.answer({"v": 1, "user": phones.endpoint(AgentId(agent)), "password": password})
+    user = phones.endpoint(AgentId(agent))
+    return views.answer(
+        {"v": 1, "user": user, "password": password, "ticket": sip_pipe.ticket(AgentId(agent), password)}
+    )

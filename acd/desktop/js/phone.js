@@ -52,10 +52,11 @@ export class Phone {
   async #open() {
     this.#show("connecting");
     try {
-      const { user, password } = await this.on.api().phone();
+      const { user, password, ticket } = await this.on.api().phone();
       const { default: JsSIP } = await import("../vendor/jssip.min.js");
       const url = new URL("../sip", location.href);
       url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+      url.search = new URLSearchParams({ agent: this.agent, ticket });
       this.ua?.stop();
       this.ua = new JsSIP.UA({
         sockets: [new JsSIP.WebSocketInterface(url.href)], uri: `sip:${user}@${location.hostname}`, password,

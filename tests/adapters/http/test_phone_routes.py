@@ -9,6 +9,8 @@ import pytest
 
 from acd.adapters.http.app import create_app
 from acd.adapters.http.services import HttpSettings
+from acd.adapters.http.sip_pipe import ticket
+from acd.core.ids import AgentId
 from tests.adapters.edges_help import users
 from tests.adapters.http.http_help import World, auth
 
@@ -39,5 +41,7 @@ async def test_only_its_own_agent_gets_them_and_no_log_does(path, who, status, c
     assert ("sip-secret" in answer.text) is (status == 200)
     assert "sip-secret" not in caplog.text
     if status == 200:
-        assert answer.json() == {"v": 1, "user": "sip-ann", "password": "sip-secret"}
+        assert answer.json() == {
+            "v": 1, "user": "sip-ann", "password": "sip-secret", "ticket": ticket(AgentId("ann"), "sip-secret"),
+        }  # fmt: skip
         assert answer.headers["cache-control"] == "no-store"

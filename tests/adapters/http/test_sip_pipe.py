@@ -9,10 +9,23 @@ import pytest
 import websockets
 from websockets.asyncio.server import ServerConnection, serve
 
+from acd.adapters.http.sip_pipe import ticket
+from acd.core.ids import AgentId
 from tests.adapters.edges_help import until
 from tests.adapters.http.http_help import World, serving
 
 pytestmark = pytest.mark.e2e
+
+
+SECRETS = {AgentId("a101"): "s3cret"}
+
+
+def phones_at(address: str) -> SimpleNamespace:
+    return SimpleNamespace(websocket=address, password=SECRETS.get)
+
+
+def door(port: int, agent: str = "a101", password: str = "s3cret") -> str:
+    return f"ws://127.0.0.1:{port}/sip?agent={agent}&ticket={ticket(AgentId(agent), password)}"
 
 
 @contextlib.asynccontextmanager
@@ -27,12 +40,12 @@ async def asterisk():
 
     async with serve(echo, "127.0.0.1", 0, subprotocols=["sip"]) as server:
         port = server.sockets[0].getsockname()[1]
-        yield SimpleNamespace(websocket=f"ws://127.0.0.1:{port}/ws")
+        yield phones_at(f"ws://127.0.0.1:{port}/ws")
 
 
 async def test_messages_go_both_ways_and_either_side_ends_it():
     async with asterisk() as phones, serving(World(phones=phones)) as server:
-        url = f"ws://127.0.0.1:{server.port}/sip"
+        url = door(server.port)
         async with websockets.connect(url, subprotocols=["sip"]) as page:
             assert page.subprotocol == "sip"
             await page.send("REGISTER Иван")
@@ -59,7 +72,7 @@ async def test_messages_go_both_ways_and_either_side_ends_it():
 async def test_only_our_page_speaks_sip_here(origin, protocol, allowed):
     async with asterisk() as phones, serving(World(phones=phones)) as server:
         wanted = origin.format(port=server.port) if origin else None
-        url = f"ws://127.0.0.1:{server.port}/sip"
+        url = door(server.port)
         if allowed:
             async with websockets.connect(url, subprotocols=[protocol], origin=wanted) as page:
                 assert page.subprotocol == "sip"
@@ -68,9 +81,23 @@ async def test_only_our_page_speaks_sip_here(origin, protocol, allowed):
                 await websockets.connect(url, subprotocols=[protocol], origin=wanted)
 
 
-@pytest.mark.parametrize("phones", [None, SimpleNamespace(websocket="ws://127.0.0.1:1/ws")])
+@pytest.mark.parametrize("phones", [None, phones_at("ws://127.0.0.1:1/ws")])
 async def test_without_asterisk_there_is_no_pipe_and_nothing_hangs(phones):
     async with serving(World(phones=phones)) as server:
         with pytest.raises(websockets.InvalidStatus, match="403"):
-            await websockets.connect(f"ws://127.0.0.1:{server.port}/sip", subprotocols=["sip"])
+            await websockets.connect(door(server.port), subprotocols=["sip"])
         assert (server.counters.sip_pipes, server.counters.sip_refused) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    ["", "?agent=a101", "?agent=a101&ticket=0", "?agent=a102&ticket=0", "?ticket=\u0434"],
+)
+async def test_without_the_ticket_of_a_logged_in_page_nobody_reaches_asterisk(shown):
+    """Asterisk sees every page as 127.0.0.1: guessing must end here."""
+    async with asterisk() as phones, serving(World(phones=phones)) as server:
+        with pytest.raises(websockets.InvalidStatus, match="403"):
+            await websockets.connect(f"ws://127.0.0.1:{server.port}/sip{shown}", subprotocols=["sip"])
+        with pytest.raises(websockets.InvalidStatus, match="403"):
+            await websockets.connect(door(server.port, password="guess"), subprotocols=["sip"])
+        assert (server.counters.sip_pipes, server.counters.sip_refused) == (0, 2)
