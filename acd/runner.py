@@ -38,7 +38,7 @@ INBOX_LIMIT = 100_000
 _SWITCH = frozenset(
     {
         wish.OfferCall, wish.SendToFallback, wish.MoveToQueue, wish.Announce, wish.OfferCallback,
-        wish.HangUpStrayLeg,
+        wish.HangUpStrayLeg, wish.TransferCall,
     }
 )  # fmt: skip
 """Wishes to the switch: of one step they leave first, in their order."""

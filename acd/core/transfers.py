@@ -13,13 +13,14 @@ from acd.core.call import CONSULT_STATES, CallSignal, CallState, TransferSignal,
 from acd.core.effects import TransferCall
 from acd.core.events import EndedBy, EndReason
 from acd.core.floor import happened
+from acd.core.ids import AgentId
 from acd.core.transfer_facts import TransferHow
 
 if TYPE_CHECKING:
     from acd.core.call import Call, Leg
     from acd.core.events import CallTransferred, HoldEnded, HoldStarted
     from acd.core.floor import Floor
-    from acd.core.ids import AgentId, CallId, EffectId
+    from acd.core.ids import CallId, EffectId
     from acd.core.instant import Instant
     from acd.core.late import Late
     from acd.core.offers import Offers
@@ -55,6 +56,10 @@ class Transfers:
         if call is None or call.state is not CallState.TALKING or leg is None or leg.agent != fact.agent:
             floor.count("transfers_without_talk")
             return
+        if call.outbound:  # the talk of a call-back is held by the other half of its channel (decision 0120)
+            floor.count("transfers_refused")
+            floor.explain(call, f"transfer {fact.how.value} refused: a call-back is not handed on")
+            return
         if leg.answered_at is not None and now - max(leg.answered_at, leg.consult_over_at) < JOIN_MS:
             floor.count("transfers_too_soon")
             floor.explain(call, f"transfer {fact.how.value} refused: the legs are just being joined")
@@ -81,7 +86,7 @@ class Transfers:
         kind, _, name = fact.to.partition("_")
         if kind != "agent":
             return True
-        found = next((a for a in self.floor.agents.values() if a.id == name), None)
+        found = self.floor.agents.get(AgentId(name))
         return found is not None and found.id != fact.agent and found.ready
 
     def wish_failed(self, call: Call, effect: EffectId) -> None:

@@ -130,8 +130,11 @@ class CallbackDialler:
             return
         self.trouble = ""
         busy = sum(one.task.state is TaskState.DIALLING for one in under_way)
+        room = self._has_room()  # once a tick: it looks at the whole centre
         for task in await self._do(lambda db: ledger_store.due(db, now, BATCH)):
-            busy += await self._consider(task, busy, rules, settings)
+            if not task.asked and not (room and busy < settings.at_once):
+                continue
+            busy += await self._consider(task, busy, rules, settings, room=room)
 
     def _rules(self) -> tuple[LedgerRules, Callbacks | None]:
         tree = self._config().tree
@@ -162,7 +165,9 @@ class CallbackDialler:
 
     # --- what is due -----------------------------------------------------------------------------
 
-    async def _consider(self, task: MissedTask, busy: int, rules: LedgerRules, settings: Callbacks) -> bool:
+    async def _consider(
+        self, task: MissedTask, busy: int, rules: LedgerRules, settings: Callbacks, *, room: bool
+    ) -> bool:
         """Dial one task, or say why not; return whether it is under way now."""
         now = self._clock.now()
         origin = await self._do(lambda db: ledger_store.origin(db, task.id))
@@ -181,7 +186,7 @@ class CallbackDialler:
             await self._refuse(task, verdict.why, rules)
         elif verdict.dial is Dial.LATER:
             await self._change(replace(task, next_try_at=now + LOOK_MS, why=verdict.why))
-        elif (busy < PLACES_AT_ONCE) if keeps else self._has_room(busy, settings):
+        elif (busy < PLACES_AT_ONCE) if keeps else (room and busy < settings.at_once):
             return await self._dial(task, origin, queue, settings, rules, keeps=keeps)
         return False
 
@@ -216,10 +221,8 @@ class CallbackDialler:
             return ledger.DialVerdict(Dial.LATER, "outside the subscriber's opening hours")
         return verdict
 
-    def _has_room(self, busy: int, settings: Callbacks) -> bool:
+    def _has_room(self) -> bool:
         """Whether a missed call may be answered now: callers come first, and somebody must be free."""
-        if busy >= settings.at_once:
-            return False
         seen = self._line.snapshot()
         if any(view.waiting for view in seen.queues):
             return False

@@ -61,21 +61,15 @@ class Swaps:
     def __init__(self, store: SqliteStore, clock: Clock, source: Callable[[], Projects]) -> None:
         self._store, self._clock, self._source = store, clock, source
         self.current: tuple[KeptSwap, ...] = ()
-        self._seen: tuple[Projects, tuple[KeptSwap, ...]] | None = None
-        self._laid: Projects | None = None
+        self._laid: tuple[Projects, tuple[KeptSwap, ...], Projects] | None = None
 
     def projects(self) -> Projects:
         """Return the projects in force with the swaps in force."""
-        source = self._source()
-        if (
-            self._laid is None
-            or self._seen is None
-            or self._seen[0] is not source
-            or self._seen[1] is not self.current
-        ):
-            self._laid = lay_over(source, self.current)
-            self._seen = (source, self.current)
-        return self._laid
+        source, swaps, kept = self._source(), self.current, self._laid
+        if kept is None or kept[0] is not source or kept[1] is not swaps:
+            # asked from the database's thread too: what was laid over and over what is kept as one
+            kept = self._laid = (source, swaps, lay_over(source, swaps))
+        return kept[2]
 
     async def refresh(self) -> None:
         """Read what is kept. Raises PortError."""

@@ -226,3 +226,13 @@ def test_the_wish_to_hand_on_is_forgotten_with_the_call():
     assert len(t.floor.by_effect) == 1, "only the last wish may still be refused"
     t.tell(2_000, ev.CallEnded("c1"))
     assert not t.floor.by_effect
+
+
+def test_a_call_back_is_not_handed_on():
+    """Its talk is held by the other half of its channel: the commands would reach the wrong one (decision 0120)."""
+    t = Telling("anna", "boris")
+    t.talking(0)
+    t.call().missed = "c0"
+    assert ask(t, 1_000, HOW.BLIND, "agent_boris") == []
+    assert ask(t, 1_000, HOW.CONSULT, "agent_boris") == []
+    assert t.state() == "talking"

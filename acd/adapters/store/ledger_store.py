@@ -6,7 +6,7 @@ The order in which cards are stored (a replay after trouble may be late) does no
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 from acd.adapters.store import journal_store
@@ -55,7 +55,11 @@ async def note_card(
         if talk_at is None and told.get("fallback_member"):
             talk_at = card.ended_at
     if talk_at is not None:
-        await _retract(db, card.call)
+        kept = await _retract(db, card.call)
+        if (
+            kept is not None
+        ):  # being called back: the claim ends with the task, and the dialler lets go of the call
+            await _save(db, ledger.talked(kept, talk_at, f"call {card.call}"))
         await _talked(db, card, caller, talk_at)
     elif card.end_reason.value in ledger.MISSED_REASONS:
         keyed_in = normalise(await journal_store.callback_number(db, card.call))
@@ -69,8 +73,16 @@ async def note_card(
 async def note_again(
     db: aiosqlite.Connection, card: CallCard, rules: LedgerRules, normalise: Callable[[str], str]
 ) -> None:
-    """The journal knows more of a call than when its card was noted: who answered, which number to call."""
-    await _retract(db, card.call)
+    """The journal knows more of a call than when its card was noted: who answered, which number to call.
+
+    A task that was dialled already is never opened anew: the number would be called twice.
+    """
+    kept = await _dialled_task(db, card.call)
+    if kept is None:
+        await _retract(db, card.call)
+    keyed_in = normalise(await journal_store.callback_number(db, card.call))
+    if kept is not None and keyed_in and await _open_task(db, keyed_in, kept.subscriber) is None:
+        await _save(db, replace(kept, number=keyed_in, reason="callback", asked=True))
     await note_card(db, card, rules, normalise)
 
 
@@ -102,8 +114,27 @@ async def _missed(db: aiosqlite.Connection, call: MissedCall, rules: LedgerRules
     )
 
 
-async def _retract(db: aiosqlite.Connection, call: str) -> None:
-    """Take back that this call was missed; an open task that has no other call goes with it."""
+async def _dialled_task(db: aiosqlite.Connection, call: str) -> MissedTask | None:
+    """Return the open task of this missed call if its number was dialled, or is being dialled now."""
+    rows = list(
+        await db.execute_fetchall(
+            "SELECT t.* FROM missed_calls c JOIN missed_tasks t ON t.id = c.task"
+            " WHERE c.call = ? AND t.closed_at IS NULL"
+            " AND EXISTS (SELECT 1 FROM missed_dials d WHERE d.task = t.id)",
+            (call,),
+        )
+    )
+    return _task(rows[0]) if rows else None
+
+
+async def _retract(db: aiosqlite.Connection, call: str) -> MissedTask | None:
+    """Take back that this call was missed; an open task that has no other call goes with it.
+
+    A task that was dialled stays, with its dials, and is returned: the caller of this decides what became of it.
+    """
+    kept = await _dialled_task(db, call)
+    if kept is not None:
+        return kept
     for row in await db.execute_fetchall("DELETE FROM missed_calls WHERE call = ? RETURNING task", (call,)):
         await db.execute(
             "DELETE FROM missed_tasks WHERE id = ? AND closed_at IS NULL"
@@ -111,6 +142,7 @@ async def _retract(db: aiosqlite.Connection, call: str) -> None:
             (row["task"], row["task"]),
         )
         await db.execute("UPDATE missed_tasks SET missed = missed - 1 WHERE id = ?", (row["task"],))
+    return None
 
 
 async def _called_back(

@@ -143,6 +143,30 @@ async def test_the_number_the_caller_keyed_in_is_the_one_to_call(tmp_path, card_
         assert (task.number, task.asked) == ("+74951234567", True)
 
 
+async def test_the_number_keyed_in_told_late_does_not_call_a_client_twice(tmp_path):
+    """The card came by the live feed and the dialler was quick: the journal's row finds the number being dialled."""
+    row = JournalRow("ACDCALLBACK", "c-1", "acme", "", T0 + 10_000, {"number": "84951234567"})
+    async with store_at(tmp_path) as store:
+        await store.write_card(missed("c-1", end_reason=EndReason.CALLBACK))
+        await store.writer.do(lambda db: ledger_store.start_dial(db, 1, T0 + 9_000, "b-1"))
+        await store.commit_rows("queue_log", [row], (1, 10, b""))
+        (task,) = await tasks(store)
+        assert (task.id, task.state, task.number) == (1, TaskState.DIALLING, "+74951234567")
+        assert [one.call for one in await store.writer.do(ledger_store.dialling)] == ["b-1"]
+
+
+async def test_a_fallback_answer_told_late_ends_the_claim_with_the_task(tmp_path):
+    """So the dialler lets go of a call-back to somebody who was served already."""
+    row = JournalRow("ACDFALLBACKANSWER", "c-1", "acme", "anna", T0 + 5_000, {})
+    async with store_at(tmp_path) as store:
+        await store.write_card(missed("c-1", end_reason=EndReason.FALLBACK))
+        await store.writer.do(lambda db: ledger_store.start_dial(db, 1, T0 + 9_000, "b-1"))
+        await store.commit_rows("queue_log", [row], (1, 10, b""))
+        (task,) = await tasks(store)
+        assert (task.id, task.state) == (1, TaskState.RECONTACTED)
+        assert [one.call for one in await store.writer.do(ledger_store.dialling)] == ["b-1"]
+
+
 async def test_after_closing_a_new_missed_call_opens_a_new_task(tmp_path):
     async with store_at(tmp_path) as store:
         await store.write_card(missed("c-1"))
