@@ -121,7 +121,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "redirect without asking where the caller is",
         "acd/adapters/asterisk/switch.py",
-        "                if wish.attempt > 1:\n                    await self._require_waiting(wish.call)\n",
+        "                if wish.attempt > 1 or self._careful():\n                    await self._require_waiting(wish.call)\n",
         "",
         ("tests/adapters/asterisk/test_switch.py",),
     ),

@@ -56,7 +56,7 @@ def ring(told, channel="PJSIP/anna-01", agent="anna"):
 def test_an_offer_rings_once_also_through_a_trunk(told, channel, agent):
     facts = ring(told, channel, agent)
     assert facts[1:] == [
-        fact.OfferConfirmed(CALL, agent, 4, at=5),
+        fact.OfferConfirmed(CALL, agent, 4, at=5, queue="sales"),
         fact.AgentRinging(CALL, agent, 4, at=1_700_000_000_123),
     ]
     assert told.translator.uniqueid_of(CALL) == "c.1"

@@ -31,9 +31,9 @@ STORY = [
         priority=2.0,
         at=1795326685073,
     ),
-    fact.OfferConfirmed(CALL, "a1", 7, at=1795326685075),
+    fact.OfferConfirmed(CALL, "a1", 7, at=1795326685075, queue="q1"),
     fact.AgentRinging(CALL, "a1", 7, at=1795326685080),
-    fact.CallAnswered(CALL, "a1", 7, at=1795326685082),
+    fact.CallAnswered(CALL, "a1", 7, at=1795326685082, queue="q1"),
     fact.TalkEnded(CALL, "a1", 7, EndedBy.AGENT, at=1795326686157),
     fact.CallEnded(CALL, cause=16, by=EndedBy.AGENT, at=1795326686157),
 ]
