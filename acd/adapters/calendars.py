@@ -30,11 +30,16 @@ MAX_COUNT: Final = 5_000
 MAX_RDATES: Final = 2_000
 
 
+_FOLD = re.compile(rb"\r?\n[ \t]")
+
+
 def guard(text: bytes) -> bytes:
     """Return an iCalendar text that is safe to expand. Raises PortError for a bomb."""
     if len(text) > MAX_BYTES:
         raise PortError(f"the calendar is larger than {MAX_BYTES} bytes", retryable=False)
-    text = re.sub(rb"\r?\n[ \t]", b"", text)  # folded lines hide what they say
+    folded = b""
+    while folded != text:  # folded lines hide what they say, and the parser unfolds what one pass leaves
+        folded, text = text, _FOLD.sub(b"", text)
     if _FREQ.search(text) or _PARTS.search(text):
         raise PortError("the calendar repeats something more often than daily: refused", retryable=False)
     if text.upper().count(b"BEGIN:VEVENT") > MAX_EVENTS:

@@ -6,6 +6,7 @@ nothing more. Who only guesses, forges a sender, or has no reference, is counted
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -46,7 +47,7 @@ class InMails:
 
     async def take(self, raw: bytes) -> str:
         """Do what a mail says; return what it was. Raises PortError: then it is to be shown again later."""
-        mail = inmail.read(raw)
+        mail = await asyncio.to_thread(inmail.read, raw)  # anybody may write: the loop goes on meanwhile
         things = [thing for found in mail.references if (thing := self._links.read("mail", found))]
         if not things:
             kind = "forged" if mail.references else "other"

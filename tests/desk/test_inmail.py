@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acd.desk.inmail import MAX_TEXT, InMail, Kind, read
+from acd.desk.inmail import MAX_FIELD, MAX_TEXT, InMail, Kind, read, too_costly
 from tests.adapters.mail_help import bounce, reply
 
 REFERENCE = f"17.{'a' * 32}"
@@ -86,3 +86,34 @@ def test_parts_within_parts_do_not_break_it(depth: int) -> None:
 )
 def test_no_bytes_raise(junk: bytes, base: bytes, at: int) -> None:
     assert read(base[:at] + junk + base[at:]).kind in set(Kind)
+
+
+NESTED = (
+    b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (n, n) for n in range(240))
+    + b"\r\n" * 10_000
+)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        NESTED,
+        b"Content-Type: text/plain; " + b"a=b;" * 25_000 + b"\r\n\r\n",
+        b"Content-Type: text/plain;\r\n" + b" a=b;\r\n" * 2_000 + b"\r\n",
+        b"From: " + b"a@b.example, " * 6_000 + b"\r\n\r\nhello",
+        b"\n" * 500_000,
+    ],
+    ids=["nested", "parameters", "folded", "from", "lines"],
+)
+def test_what_would_cost_the_parser_seconds_is_not_read(raw):
+    """A megabyte of nested parts held the standard parser for 18 s: anybody may send one."""
+    assert too_costly(raw)
+    assert read(raw) == InMail(Kind.OTHER)
+
+
+def test_an_honest_long_mail_is_read():
+    raw = (
+        b"From: a@b.example\r\nReferences: " + b"<x@y.example>\r\n " * 100 + b"\r\n\r\n" + b"text\r\n" * 5_000
+    )
+    assert not too_costly(raw)
+    assert not too_costly(b"Subject: " + b"a" * (MAX_FIELD - 9))
