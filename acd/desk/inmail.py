@@ -15,12 +15,11 @@ from enum import Enum
 from typing import Final
 
 MAX_BYTES: Final = 1_048_576
+"""A longer mail is read up to here: bounces and answers are short."""
 MAX_LINES: Final = 20_000
-MAX_PARTS: Final = 32
 MAX_FIELD: Final = 6_000
 """Bytes of one header field with its folded lines; lines of the text that look like one count as well."""
 _FIELD: Final = re.compile(rb"[!-9;-~]{1,76}:")
-"""A longer mail is read up to here: bounces and answers are short."""
 MAX_PARTS: Final = 40
 MAX_TEXT: Final = 1_500
 REFERENCE: Final = re.compile(r"<([0-9A-Za-z_-]{1,64}\.[0-9a-f]{32})@[^\s<>]{1,255}>")
