@@ -9,6 +9,9 @@ from collections.abc import Iterable
 
 import aiomqtt
 
+AGAIN_S = 0.5
+"""How long a watcher has to end before it is asked once more."""
+
 
 class PopWatcher:
     """One MQTT client per agent. `first[(call, agent)]` is when the pop's `show` came, wall seconds."""
@@ -30,10 +33,16 @@ class PopWatcher:
                 await asyncio.sleep(0.02)
 
     async def stop(self) -> None:
-        """Disconnect."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Disconnect.
+
+        Asked again until they end: up to Python 3.11 `asyncio.wait_for`, which aiomqtt connects with, loses a
+        cancellation that meets the broker's answer, and the watcher would then watch for ever.
+        """
+        pending = set(self._tasks)
+        while pending:
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=AGAIN_S)
 
     async def _watch(self, agent: str) -> None:
         first = True
