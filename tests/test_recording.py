@@ -164,7 +164,7 @@ async def test_an_agent_pauses_the_recording_of_his_own_talk_and_it_is_audited(b
         (ANN, "recording paused", "call c1"),
         (ANN, "recording goes on", "call c1"),
     ]
-    assert (await bench.writer.do(lambda db: audit.verify(db))).ok
+    assert (await bench.writer.do(audit.verify)).ok
 
 
 @pytest.mark.parametrize(("agent", "call"), [(BOB, "c1"), (ANN, "c2"), (ANN, "gone")])

@@ -69,9 +69,8 @@ def monitored(rig: Rig) -> bool:
     return any("/monitor/" in rig.switch.lab.console(f"mixmonitor list {name}") for name in names)
 
 
-async def live_call(rig: Rig, ani: str) -> str:
-    call = next(call for call, story in rig.journal().items() if story.ani == ani)
-    return call
+def live_call(rig: Rig, ani: str) -> str:
+    return next(call for call, story in rig.journal().items() if story.ani == ani)
 
 
 async def test_a_nearly_full_disk_records_no_new_call_and_all_else_goes_on(rig: Rig) -> None:
@@ -102,7 +101,7 @@ async def test_running_recordings_end_and_the_talk_goes_on(rig: Rig) -> None:
     await open_with(rig, 14.0, no_new_below_percent=0, stop_below_percent=0)
     rig.call(ANI)
     await rig.noted("ACDANSWER")
-    file = recording(rig, await live_call(rig, ANI))
+    file = recording(rig, live_call(rig, ANI))
     await rig.until(file.exists)
     assert monitored(rig)
     await reload(rig, no_new_below_percent=99, stop_below_percent=99)
@@ -122,7 +121,7 @@ async def test_an_agent_pauses_the_recording_while_a_card_number_is_read_out(rig
     await open_with(rig, 5.0, no_new_below_percent=0, stop_below_percent=0)
     rig.call(ANI)
     await rig.noted("ACDANSWER")
-    call = await live_call(rig, ANI)
+    call = live_call(rig, ANI)
     url = f"http://127.0.0.1:{rig.spec.http_port}/api/v1/calls/{call}/recording"
     async with httpx.AsyncClient(trust_env=False, auth=("a101", rig.spec.agents_token)) as http:
         paused = await http.post(url, json={"paused": True})
@@ -140,6 +139,6 @@ async def test_a_talk_without_a_recording_says_so_instead_of_a_silent_success(ri
     await open_with(rig, 3.0)
     rig.call(ANI)
     await rig.noted("ACDANSWER")
-    url = f"http://127.0.0.1:{rig.spec.http_port}/api/v1/calls/{await live_call(rig, ANI)}/recording"
+    url = f"http://127.0.0.1:{rig.spec.http_port}/api/v1/calls/{live_call(rig, ANI)}/recording"
     async with httpx.AsyncClient(trust_env=False, auth=("a101", rig.spec.agents_token)) as http:
         assert (await http.post(url, json={"paused": True})).status_code == 409

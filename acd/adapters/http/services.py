@@ -36,7 +36,14 @@ class HttpSettings:
     desk: Path | None = None
     """Directory of the agent's page, served under /desk/."""
     max_connections: int = 1_000
-    max_mqtt_pipes: int = 400
+    max_pipes: int = 400
+    """Of each kind, /mqtt and /sip. Asterisk's `sessionlimit` (http.conf) must be above it."""
+    max_strangers: int = 100
+    """Of these, pipes in which nobody has logged in yet."""
+    login_limit_s: float = 10.0
+    """From the opening of a pipe to the login inside it."""
+    max_phones: int = 3
+    """SIP pipes of one agent: two pages and one that broke without a word. The oldest gives way."""
     max_body_bytes: int = 65_536
     max_header_bytes: int = 16_384
     header_deadline_s: float = 2.0
