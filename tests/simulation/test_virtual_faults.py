@@ -104,7 +104,7 @@ def problems_of(seeds: range, **options: bool) -> str:
 
 @pytest.mark.slow
 def test_without_the_group_guard_double_booking_is_seen() -> None:
-    assert "double booked" in " ".join(p for seed in (76, 163) for p in run_seed(seed, guard=False).problems)
+    assert "double booked" in " ".join(run_seed(58, guard=False).problems)
 
 
 def test_a_walk_that_leaves_the_dialplan_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
