@@ -7,7 +7,7 @@ tasks, `troubles` says in plain words what does not work.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,6 @@ from acd.adapters.http.services import HttpServices
 from acd.adapters.mqtt import MqttScreenPop
 from acd.adapters.service import LoopWatch
 from acd.adapters.spool import Spool, SpoolItem
-from acd.adapters.store.cards import CardFilter, StoredCard
 from acd.adapters.store.retention import run_daily
 from acd.adapters.store.sqlite import SqliteStore
 from acd.config.callbacks import ledger_rules
@@ -53,6 +52,7 @@ from acd.notegate import NoteGate
 from acd.pops import PopBook
 from acd.ports import PortError
 from acd.runner import Runner
+from acd.sidework import SideWork
 from acd.watches import ClockWatch, DiskWatch, DoorWatch
 from acd.wire import cel, queue_log
 
@@ -72,7 +72,7 @@ STORE_CLOSE_S = 15.0
 """The store writes or spills what waits; see Writer.close."""
 
 MINOR = (
-    frozenset({"twin", "store", "journal", "webhook", "door", "disk", "clock", "callbacks"})
+    frozenset({"twin", "store", "journal", "webhook", "door", "disk", "clock", "callbacks", "side"})
     | desk_house.TROUBLES
 )
 """Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
@@ -96,7 +96,7 @@ class House:
             normalise=partial(numberfacts.normalise, home_region=config.tree.centre.region),
             ledger_rules=ledger_rules(config.tree.callbacks, config.tree.centre.region),
         )
-        self.book = PopBook()
+        self.book, self.side = PopBook(), SideWork()
         self.desk = self._make_desk()
         self.page = self._make_page()
         self.work = self._make_work(self.desk) if self.desk else None
@@ -216,7 +216,7 @@ class House:
         )
 
     def _make_page(self) -> DeskSide:
-        cards = Cards(self.store)
+        cards = assembly.Cards(self.store)
         more = self.desk.pop if self.desk else lambda _wish: {}
         return DeskSide(
             lambda: self.config,
@@ -265,7 +265,7 @@ class House:
             explain=self.explain,
             call_of_channel=self.translator.call_of,
             pops=self.book,
-            cards=Cards(self.store),
+            cards=assembly.Cards(self.store),
             desk=self.page,
             phones=WebPhones(lambda: self.config),
             transfers=TransferDesk(lambda: self.config, self.snapshot, self._project),
@@ -303,7 +303,7 @@ class House:
         self.http.bind()
 
     async def run(self) -> None:
-        """Keep every task until cancelled; a task that breaks ends all."""
+        """Keep every task until cancelled; one of the calls' own that breaks ends all, one beside them is begun again."""
         tasks = {
             "runner": self.runner.run(),
             "ami": self.ami.run(),
@@ -312,25 +312,31 @@ class House:
             "watch": self.watch.run(),
             "pops": self.pops.run(),
             "hours": self.hours.run(),
-            "callbacks": self.callbacks.run(),
             "journal": self.journal.run(),
             "http": self.http.run(),
-            "spool": self.spool.run(),
-            "old files": retention_files.run_daily(
-                lambda: assembly.kept_files(self.config), self.clock, self.removed_files
-            ),
-            "retention": run_daily(self.store.writer, assembly.retention_rules(self.config), self.clock),
-            "snapshots": clockwork.publish_snapshots(self.snapshot, self.pops),
         }
-        if self.webhook is not None:
-            tasks["webhook"] = self.webhook.run()
-        if self.desk is not None:
-            tasks |= self.desk.tasks()
-        if self.work is not None:
-            tasks["written work"] = self.work.run()
         async with asyncio.TaskGroup() as group:
             for name, work in tasks.items():
                 group.create_task(work, name=name)
+            for name, make in self._beside_the_calls().items():
+                group.create_task(self.side.keep(name, make), name=name)
+
+    def _beside_the_calls(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        rules = assembly.retention_rules(self.config)
+        work: dict[str, Callable[[], Awaitable[None]]] = {
+            "callbacks": self.callbacks.run,
+            "spool": self.spool.run,
+            "old files": lambda: retention_files.run_daily(
+                lambda: assembly.kept_files(self.config), self.clock, self.removed_files
+            ),
+            "retention": lambda: run_daily(self.store.writer, rules, self.clock),
+            "snapshots": lambda: clockwork.publish_snapshots(self.snapshot, self.pops),
+        }
+        if self.webhook is not None:
+            work["webhook"] = self.webhook.run
+        if self.work is not None:
+            work["written work"] = self.work.run
+        return work | (self.desk.tasks() if self.desk is not None else {})
 
     async def close(self) -> None:
         """Close everything, whatever state it is in: one rung that fails or hangs does not keep the others."""
@@ -435,8 +441,9 @@ class House:
             found["webhook"] = f"downstream does not take cards: {self.webhook.counters.last_error}"
         if self.desk is not None:
             found |= self.desk.troubles()
-        if self.callbacks.trouble:
-            found["callbacks"] = self.callbacks.trouble
+        for name, part in (("callbacks", self.callbacks), ("side", self.side)):
+            if part.trouble:
+                found[name] = part.trouble
         mqtt = self.pops.status()
         if not mqtt.connected:
             found["mqtt"] = mqtt.text
@@ -466,34 +473,8 @@ class House:
             ("twins", self.twins.counters),
             ("callbacks", self.callbacks.counters),
             ("callbacks_owed", self.callbacks.owed),
+            ("side_work_broken", self.side.counters),
         )
         for source, counters in sources:
             figures |= {f"{source}_{name}": float(value) for name, value in counters.items()}
         return figures
-
-
-class Cards:
-    """The store's cards as the HTTP edge asks for them."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
-
-    async def get(self, *, call: str = "", number: str = "") -> StoredCard | None:
-        """Return one card."""
-        return await self._store.get(call=call, number=number)
-
-    async def find(
-        self,
-        *,
-        since: int | None,
-        until: int | None,
-        subscriber: str,
-        queue: str,
-        agent: str,
-        limit: int,
-    ) -> Sequence[StoredCard]:
-        """Return cards, newest first."""
-        wanted = CardFilter(
-            since=since, until=until, subscriber=subscriber, queue=queue, agent=agent, limit=limit
-        )
-        return await self._store.find(wanted)
