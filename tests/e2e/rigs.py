@@ -129,6 +129,8 @@ class LabSwitch:
 
     def __init__(self) -> None:
         self.lab: Lab | None = None
+        self.record = False
+        """Talks are recorded."""
         self.phones: dict[str, Agents] = {}
         self.callers: list[Callers] = []
         self.numbers_port = free_port()
@@ -147,7 +149,7 @@ class LabSwitch:
                 for a, port in contacts.items()
             ],
             ports=Ports.free(agi=spec.agi_port),
-            settings={"record": "0", "out_port": str(self.numbers_port)},
+            settings={"record": str(int(self.record)), "out_port": str(self.numbers_port)},
             die_with_parent=True,
         )
         await asyncio.to_thread(self.lab.up)
