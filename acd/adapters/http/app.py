@@ -18,6 +18,7 @@ from acd.adapters.http import (
     message_routes,
     mqtt_pipe,
     phone_routes,
+    recording_routes,
     sip_pipe,
     transfer_routes,
     views,
@@ -48,6 +49,7 @@ def create_app(services: HttpServices, settings: HttpSettings) -> FastAPI:
     app.include_router(router)
     app.include_router(message_routes.router)
     app.include_router(transfer_routes.router)
+    app.include_router(recording_routes.router)
     app.include_router(phone_routes.router)
     app.include_router(callback_routes.router)
     app.include_router(desk_routes.router)

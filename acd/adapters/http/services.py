@@ -244,6 +244,13 @@ class CallbackBook(Protocol):
         """Approve, retry or close; None when done, "" when there is none, else why not."""
 
 
+class RecordingDesk(Protocol):
+    """Recordings of talks."""
+
+    async def pause(self, agent: AgentId, call: CallId, *, on: bool) -> Instant | None:
+        """Pause or go on; return when it goes on by itself. Raises ValueError and PortError with the reason."""
+
+
 def _no_gauges() -> Mapping[str, float]:
     return {}
 
@@ -274,6 +281,8 @@ class HttpServices:
     """Phones in the page; None: none here."""
     transfers: TransferAnswers | None = None
     """Handing calls on; None: not here."""
+    recording: RecordingDesk | None = None
+    """Pausing recordings; None: not here."""
     firm_desk: FirmDesk | None = None
     """Subscribers' own pages; None: no such pages."""
     open_broker: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] | None = None
