@@ -15,7 +15,6 @@ from acd.adapters.asterisk.originate import CallbackCaller
 from acd.adapters.broker import BrokerSettings
 from acd.adapters.http.services import HttpSettings
 from acd.adapters.mqtt import MqttSettings
-from acd.adapters.store.cards import CardFilter
 from acd.adapters.store.outbox import Outbox
 from acd.adapters.store.retention import RetentionRules
 from acd.adapters.webhook import WebhookWorker
@@ -24,11 +23,10 @@ from acd.credentials import Principal, Role, hash_token
 from acd.retention_files import FACT_LOGS, RECORDINGS, KeptFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from acd.adapters.asterisk.fastagi import Script
     from acd.adapters.asterisk.link import AmiSettings
-    from acd.adapters.store.cards import StoredCard
     from acd.adapters.store.sqlite import SqliteStore
     from acd.config.loading import Config
     from acd.config.system import Tls
@@ -175,30 +173,3 @@ def kept_files(config: Config) -> tuple[KeptFiles, ...]:
         KeptFiles(config.path(tree.store.fact_log), FACT_LOGS, keep.facts_days),
         KeptFiles(config.path(tree.recording.directory), RECORDINGS, keep.recordings_days),
     )
-
-
-class Cards:
-    """The store's cards as the HTTP edge asks for them."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
-
-    async def get(self, *, call: str = "", number: str = "") -> StoredCard | None:
-        """Return one card."""
-        return await self._store.get(call=call, number=number)
-
-    async def find(
-        self,
-        *,
-        since: int | None,
-        until: int | None,
-        subscriber: str,
-        queue: str,
-        agent: str,
-        limit: int,
-    ) -> Sequence[StoredCard]:
-        """Return cards, newest first."""
-        wanted = CardFilter(
-            since=since, until=until, subscriber=subscriber, queue=queue, agent=agent, limit=limit
-        )
-        return await self._store.find(wanted)

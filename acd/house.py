@@ -17,6 +17,7 @@ from acd import assembly, clockwork, numberfacts, retention_files
 from acd.adapters.asterisk.channels import EVENTS, Translator
 from acd.adapters.asterisk.connection import UP, AmiConnection
 from acd.adapters.asterisk.journal import JournalTailer
+from acd.adapters.asterisk.recording import AsteriskRecording
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
 from acd.adapters.asterisk.twin import TwinWatch
@@ -27,6 +28,7 @@ from acd.adapters.http.services import HttpServices
 from acd.adapters.mqtt import MqttScreenPop
 from acd.adapters.service import LoopWatch
 from acd.adapters.spool import Spool, SpoolItem
+from acd.adapters.store.card_queries import Cards
 from acd.adapters.store.retention import run_daily
 from acd.adapters.store.sqlite import SqliteStore
 from acd.config.callbacks import ledger_rules
@@ -51,6 +53,7 @@ from acd.journalfeed import JournalFeed
 from acd.notegate import NoteGate
 from acd.pops import PopBook
 from acd.ports import PortError
+from acd.recording import RecordingWatch
 from acd.runner import Runner
 from acd.sidework import SideWork
 from acd.watches import ClockWatch, DiskWatch, DoorWatch
@@ -72,7 +75,9 @@ STORE_CLOSE_S = 15.0
 """The store writes or spills what waits; see Writer.close."""
 
 MINOR = (
-    frozenset({"twin", "store", "journal", "webhook", "door", "disk", "clock", "callbacks", "side"})
+    frozenset(
+        {"twin", "store", "journal", "webhook", "door", "disk", "clock", "callbacks", "recording", "side"}
+    )
     | desk_house.TROUBLES
 )
 """Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
@@ -142,6 +147,7 @@ class House:
             self.sync.released,
             assembly.callback_caller(config),
         )
+        self.recording = self._make_recording()
         self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect, twins=self.twins)
         self.watch = LoopWatch(self.sync.suspect)
         self.broker = self._make_broker()
@@ -187,6 +193,17 @@ class House:
         settings = assembly.broker_settings(self.config)
         return None if settings is None else EmbeddedBroker(settings, assembly.principals(self.config))
 
+    def _make_recording(self) -> RecordingWatch:
+        return RecordingWatch(
+            lambda: self.config.tree.recording,
+            lambda: self.config.path(self.config.tree.recording.directory),
+            AsteriskRecording(self.ami, self.translator),
+            lambda: self.snapshot().calls,
+            self.sync.released,
+            self.clock,
+            self.store.writer,
+        )
+
     def _make_watches(self) -> dict[str, DoorWatch | DiskWatch | ClockWatch]:
         door = DoorWatch(self.clock)
         self.runner.observe(door.observe)
@@ -216,7 +233,7 @@ class House:
         )
 
     def _make_page(self) -> DeskSide:
-        cards = assembly.Cards(self.store)
+        cards = Cards(self.store)
         more = self.desk.pop if self.desk else lambda _wish: {}
         return DeskSide(
             lambda: self.config,
@@ -265,9 +282,10 @@ class House:
             explain=self.explain,
             call_of_channel=self.translator.call_of,
             pops=self.book,
-            cards=assembly.Cards(self.store),
+            cards=Cards(self.store),
             desk=self.page,
             phones=WebPhones(lambda: self.config),
+            recording=self.recording,
             transfers=TransferDesk(lambda: self.config, self.snapshot, self._project),
             public_desk=self.desk.public if self.desk else None,
             work=self.work,
@@ -325,6 +343,7 @@ class House:
         rules = assembly.retention_rules(self.config)
         work: dict[str, Callable[[], Awaitable[None]]] = {
             "callbacks": self.callbacks.run,
+            "recording": self.recording.run,
             "spool": self.spool.run,
             "old files": lambda: retention_files.run_daily(
                 lambda: assembly.kept_files(self.config), self.clock, self.removed_files
@@ -441,7 +460,7 @@ class House:
             found["webhook"] = f"downstream does not take cards: {self.webhook.counters.last_error}"
         if self.desk is not None:
             found |= self.desk.troubles()
-        for name, part in (("callbacks", self.callbacks), ("side", self.side)):
+        for name, part in (("callbacks", self.callbacks), ("recording", self.recording), ("side", self.side)):
             if part.trouble:
                 found[name] = part.trouble
         mqtt = self.pops.status()
@@ -473,6 +492,7 @@ class House:
             ("twins", self.twins.counters),
             ("callbacks", self.callbacks.counters),
             ("callbacks_owed", self.callbacks.owed),
+            ("recording", self.recording.counters),
             ("side_work_broken", self.side.counters),
         )
         for source, counters in sources:
