@@ -227,6 +227,7 @@ class House:
             cards,
             self._project,
             more=more,
+            **({"press": self.desk.press.print} if self.desk else {}),
         )
 
     def _project(self, queue: str) -> Project | None:

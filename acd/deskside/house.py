@@ -33,6 +33,7 @@ from acd.deskside.firmpage import FirmPages
 from acd.deskside.inmail import InMails
 from acd.deskside.links import Links, read_secret
 from acd.deskside.phone import PersonCaller, PhoneCourier
+from acd.deskside.press import OwedMessages, Press
 from acd.deskside.public import DeskPublic
 from acd.deskside.swaps import Swaps
 from acd.ports import PortError
@@ -58,6 +59,7 @@ TROUBLES = frozenset(
         "desk_undelivered",
         "desk_projects",
         "desk_inbox",
+        "desk_templates",
     }
 )
 """Names of what `troubles` tells; calls are routed as ever."""
@@ -152,6 +154,8 @@ class DeskHouse:
             normalise=normalise,
         )
         self.cards = DeskCards(self.projects, self.links, normalise)
+        self.press = Press(clock)
+        self._owed = OwedMessages(store, clock, self.press, self.cards)
         self.couriers = couriers(now, clock)
         self.phone = None
         if caller is not None:
@@ -210,6 +214,7 @@ class DeskHouse:
         """Return what runs until cancelled, by name."""
         return {
             "deliveries": self.worker.run(),
+            "messages": self._owed.run(),
             "calendars": self.calendars.run(),
             "cases": self.cases.run(),
             "desk": self._care(),
@@ -271,7 +276,9 @@ class DeskHouse:
         self._expire_at = now + DAY_MS
 
     async def close(self) -> None:
-        """Close connections."""
+        """Close connections and end the processes of the workroom, whatever they do."""
+        await self.press.bench.close()
+        await self.calendars.bench.close()
         await self.dossiers.close()
         await self.cases.close()
         await self.http.close()
@@ -292,6 +299,9 @@ class DeskHouse:
             found["desk_inbox"] = "; ".join(deaf)
         if self.worker.undelivered:
             found["desk_undelivered"] = f"{self.worker.undelivered} deliveries reached nobody"
+        plain = [f"{name}: {why}" for name, why in sorted(self.press.troubles(self.projects()).items())]
+        if plain:
+            found["desk_templates"] = f"messages go out in the plain form: {'; '.join(plain)}"
         broken = [one.name for one in self.projects().loaded.values() if one.problems]
         if broken:
             found["desk_projects"] = f"broken project files: {', '.join(broken)}"
