@@ -17,6 +17,7 @@ from acd import assembly, clockwork, numberfacts, retention_files
 from acd.adapters.asterisk.channels import EVENTS, Translator
 from acd.adapters.asterisk.connection import UP, AmiConnection
 from acd.adapters.asterisk.journal import JournalTailer
+from acd.adapters.asterisk.recording import AsteriskRecording
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
 from acd.adapters.asterisk.twin import TwinWatch
@@ -27,7 +28,7 @@ from acd.adapters.http.services import HttpServices
 from acd.adapters.mqtt import MqttScreenPop
 from acd.adapters.service import LoopWatch
 from acd.adapters.spool import Spool, SpoolItem
-from acd.adapters.store.cards import CardFilter, StoredCard
+from acd.adapters.store.card_queries import Cards
 from acd.adapters.store.retention import run_daily
 from acd.adapters.store.sqlite import SqliteStore
 from acd.config.callbacks import ledger_rules
@@ -52,6 +53,7 @@ from acd.journalfeed import JournalFeed
 from acd.notegate import NoteGate
 from acd.pops import PopBook
 from acd.ports import PortError
+from acd.recording import RecordingWatch
 from acd.runner import Runner
 from acd.watches import ClockWatch, DiskWatch, DoorWatch
 from acd.wire import cel, queue_log
@@ -72,7 +74,7 @@ STORE_CLOSE_S = 15.0
 """The store writes or spills what waits; see Writer.close."""
 
 MINOR = (
-    frozenset({"twin", "store", "journal", "webhook", "door", "disk", "clock", "callbacks"})
+    frozenset({"twin", "store", "journal", "webhook", "door", "disk", "clock", "callbacks", "recording"})
     | desk_house.TROUBLES
 )
 """Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
@@ -142,6 +144,7 @@ class House:
             self.sync.released,
             assembly.callback_caller(config),
         )
+        self.recording = self._make_recording()
         self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect, twins=self.twins)
         self.watch = LoopWatch(self.sync.suspect)
         self.broker = self._make_broker()
@@ -186,6 +189,17 @@ class House:
     def _make_broker(self) -> EmbeddedBroker | None:
         settings = assembly.broker_settings(self.config)
         return None if settings is None else EmbeddedBroker(settings, assembly.principals(self.config))
+
+    def _make_recording(self) -> RecordingWatch:
+        return RecordingWatch(
+            lambda: self.config.tree.recording,
+            lambda: self.config.path(self.config.tree.recording.directory),
+            AsteriskRecording(self.ami, self.translator),
+            lambda: self.snapshot().calls,
+            self.sync.released,
+            self.clock,
+            self.store.writer,
+        )
 
     def _make_watches(self) -> dict[str, DoorWatch | DiskWatch | ClockWatch]:
         door = DoorWatch(self.clock)
@@ -269,6 +283,7 @@ class House:
             cards=Cards(self.store),
             desk=self.page,
             phones=WebPhones(lambda: self.config),
+            recording=self.recording,
             transfers=TransferDesk(lambda: self.config, self.snapshot, self._project),
             public_desk=self.desk.public if self.desk else None,
             work=self.work,
@@ -314,6 +329,7 @@ class House:
             "pops": self.pops.run(),
             "hours": self.hours.run(),
             "callbacks": self.callbacks.run(),
+            "recording": self.recording.run(),
             "journal": self.journal.run(),
             "http": self.http.run(),
             "spool": self.spool.run(),
@@ -438,6 +454,8 @@ class House:
             found |= self.desk.troubles()
         if self.callbacks.trouble:
             found["callbacks"] = self.callbacks.trouble
+        if self.recording.trouble:
+            found["recording"] = self.recording.trouble
         mqtt = self.pops.status()
         if not mqtt.connected:
             found["mqtt"] = mqtt.text
@@ -467,34 +485,8 @@ class House:
             ("twins", self.twins.counters),
             ("callbacks", self.callbacks.counters),
             ("callbacks_owed", self.callbacks.owed),
+            ("recording", self.recording.counters),
         )
         for source, counters in sources:
             figures |= {f"{source}_{name}": float(value) for name, value in counters.items()}
         return figures
-
-
-class Cards:
-    """The store's cards as the HTTP edge asks for them."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
-
-    async def get(self, *, call: str = "", number: str = "") -> StoredCard | None:
-        """Return one card."""
-        return await self._store.get(call=call, number=number)
-
-    async def find(
-        self,
-        *,
-        since: int | None,
-        until: int | None,
-        subscriber: str,
-        queue: str,
-        agent: str,
-        limit: int,
-    ) -> Sequence[StoredCard]:
-        """Return cards, newest first."""
-        wanted = CardFilter(
-            since=since, until=until, subscriber=subscriber, queue=queue, agent=agent, limit=limit
-        )
-        return await self._store.find(wanted)

@@ -128,7 +128,6 @@ _T, _H = TransferState, TransferSignal
 
 TRANSFER_TRANSITIONS: dict[tuple[TransferState, TransferSignal], TransferState] = {
     (_T.NONE, _H.ASKED): _T.ASKED,
-    (_T.ASKED, _H.ASKED): _T.ASKED,
     (_T.ASKED, _H.REFUSED): _T.NONE,
     (_T.NONE, _H.CONSULT): _T.CONSULTING,
     (_T.ASKED, _H.CONSULT): _T.CONSULTING,

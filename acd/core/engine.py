@@ -65,6 +65,7 @@ class Engine:
             "skip": self._calls.may_be_offered_to_all,
             "look_again": self._sync.look_again,
             "move": self._calls.not_moved,
+            "transfer": self._calls.transfers.overdue,
             "rule": self._rulebook.due,
             "rules": self._rulebook.look_due,
         }

@@ -257,6 +257,7 @@ class Floor:
 
     def forget_transfer(self, call: Call) -> None:
         """No refusal of the last wish to hand the call on is waited for any more."""
+        self.deadlines.cancel(("transfer", call.id))
         if call.transfer_effect is not None:
             self.by_effect.pop(call.transfer_effect, None)
             call.transfer_effect = None
