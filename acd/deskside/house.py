@@ -24,6 +24,7 @@ from acd.adapters.store import desk_store, directory_store
 from acd.cards import number as cardnumber
 from acd.config import project_files
 from acd.core.instant import HOUR_MS
+from acd.desk.delivery import Pace
 from acd.deskside.calendars import Calendars
 from acd.deskside.cards import DeskCards, Reconciler
 from acd.deskside.cases import CaseDesk
@@ -161,7 +162,9 @@ class DeskHouse:
         if caller is not None:
             self.phone = PhoneCourier(store, clock, self.links, caller, normalise, now.tree.desk.phone_ring_s)
             self.couriers["call"] = self.phone
-        self.worker = DeliveryWorker(self.projects, store, clock, self.couriers, self.links)
+        desk = now.tree.desk
+        pace = Pace(round(1000 * desk.retry_first_s), round(1000 * desk.retry_longest_s))
+        self.worker = DeliveryWorker(self.projects, store, clock, self.couriers, self.links, pace)
         self.cases = CaseDesk(store, clock, helpdesks(now, clock), self._poll_ms, self._notices)
         self.inmails = InMails(store, clock, self.links, self.worker, self.cases)
         self.mail_ways = mail_ways(now, self.inmails.take)
