@@ -33,6 +33,8 @@ from acd.config.strict_yaml import ConfigError, Document, Location, Mark, Proble
 
 TYPES = "types"
 MAX_EXTENDS = 4
+MAX_NAME = 64
+"""Of a typical project; a file system refuses longer ones with an error."""
 QUEUE_KEYS = ("promise", "needs", "priority", "wrap_up_s", "max_wait_s", "language")
 """Keys of a project that are the same in queues.yaml."""
 
@@ -89,12 +91,13 @@ def read_project(path: Path) -> Document:
         if (
             base in chain[1:]
             or len(chain) > MAX_EXTENDS
+            or len(base) > MAX_NAME
             or not base.replace("-", "").isalnum()
             or not target.is_file()
         ):
             known = ", ".join(types(folder.parent)) or "none"
             whole.problems.append(
-                document.problem(("extends",), f"no typical project {base!r}; known: {known}")
+                document.problem(("extends",), f"no typical project {base[:MAX_NAME]!r}; known: {known}")
             )
             break
         chain.append(base)
