@@ -218,10 +218,8 @@ class House:
     def _make_desk(self) -> DeskHouse | None:
         if self.config.tree.projects is None:
             return None
-        caller, talks = (
-            assembly.callback_caller(self.config),
-            LastTalks(self.store, self.clock, self._numbers),
-        )
+        talks = LastTalks(self.store, self.clock, self._numbers)
+        caller = assembly.callback_caller(self.config)
         return DeskHouse(lambda: self.config, self.store, self.clock, talks, caller)
 
     def _make_work(self, desk: DeskHouse) -> WorkDesk:
@@ -235,7 +233,6 @@ class House:
         )
 
     def _make_page(self) -> DeskSide:
-        cards = Cards(self.store)
         more = self.desk.pop if self.desk else lambda _wish: {}
         return DeskSide(
             lambda: self.config,
@@ -243,7 +240,7 @@ class House:
             self.call_view,
             self.book,
             self.store,
-            cards,
+            Cards(self.store),
             self._project,
             more=more,
             **({"press": self.desk.press.print} if self.desk else {}),
