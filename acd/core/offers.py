@@ -123,7 +123,8 @@ class Offers:
         if leg.answered_at is not None:
             return  # the note of the dialling comes after the answer's: the ring deadline must not start now
         floor = self.floor
-        floor.by_effect.pop(leg.effect, None)
+        if leg.effect in floor.by_effect:
+            del floor.by_effect[leg.effect]
         agent = floor.agents[leg.agent]
         agent.apply(names.AGENT_ON_RINGING, now)
         self.set_ring_deadline(call, agent, now)
@@ -140,7 +141,8 @@ class Offers:
         floor = self.floor
         agent = floor.agents[leg.agent]
         floor.deadlines.cancel(("offer", agent.id))
-        floor.by_effect.pop(leg.effect, None)
+        if leg.effect in floor.by_effect:
+            del floor.by_effect[leg.effect]
         leg.answered_at = when
         call.apply(names.CALL_ON_ANSWERED)
         agent.apply(names.AGENT_ON_ANSWERED, now)
