@@ -72,6 +72,9 @@ ACD_DELIVERY = "ACD_DELIVERY"  # which attempt this is; its question is answered
 ACD_HEARTBEAT = "ACD_HEARTBEAT"  # "<boot nonce>-<counter>", Setvar once a second by the daemon
 ACD_AGI = "ACD_AGI"  # agi://127.0.0.1:<port>, set in [globals] by configuration
 ACD_RECORD = "ACD_RECORD"  # 1 = record talks (MixMonitor)
+ACD_NO_RECORD = (
+    "ACD_NO_RECORD"  # 1 = no room for new recordings; Setvar by the daemon, absent = there is room
+)
 ACD_ANNOUNCE_TURNS = "ACD_ANNOUNCE_TURNS"  # turns of 3 s between two announcement questions; default 10
 ACD_MAX_TURNS = "ACD_MAX_TURNS"  # turns of 3 s after which a call falls back whatever happens; default 600
 ACD_FALLBACK_S = "ACD_FALLBACK_S"  # seconds in the fallback queue before voicemail; default 60

@@ -68,7 +68,8 @@ class World:
         policy: a name of simulator.policies; None takes the scenario's.
         seed: all randomness follows from it.
         watchers: called after every step with the fact and the wishes: checkers, recorders.
-        digest: compute a digest of all wishes.
+        digest: compute a digest of all wishes. Only for these two is said why each agent was chosen: no figure
+            depends on it.
         keep_calls: keep one record per call.
         callers: gives the callers of each day, in the order of arrival; None draws them.
     """
@@ -89,7 +90,9 @@ class World:
         self.seed = seed
         self.streams = Streams(seed)
         self.now: Instant = 0
-        self.matcher = build_matcher(self.policy_name, scenario, self.streams)
+        self.matcher = build_matcher(
+            self.policy_name, scenario, self.streams, explain=digest or bool(watchers)
+        )
         self.engine = Engine(build_policy(self.policy_name, scenario), self.matcher)
         self.switch = SimulatedSwitch(self)
         self.draws = Draws(scenario, self.streams)

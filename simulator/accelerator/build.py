@@ -26,6 +26,7 @@ OF_THE_CORE = (
     "baselines",
     "call",
     "calls",
+    "candidates",
     "card",
     "cards",
     "deadlines",

@@ -19,6 +19,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from simulator.lab.ports import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -122,7 +124,7 @@ class _Sipp:
         self, folder: Path, scenario: str, *, host: str, port: int, sip_port: int, timeout_s: float
     ) -> None:
         self.folder = folder
-        self.port = port or _free_port(host)
+        self.port = port or free_port()
         self._scenario, self._host, self._sip_port = scenario, host, sip_port
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[bytes] | None = None
@@ -152,7 +154,7 @@ class _Sipp:
             "-mi",
             self._host,
             "-mp",
-            str(_free_port(self._host)),
+            str(free_port()),
         ]
         command += ["-ci", "127.0.0.1"]  # its control socket takes commands: loopback only
         command += ["-trace_logs", "-log_file", str(self._log), "-nostdin"]
@@ -372,12 +374,6 @@ def _events(log: Path) -> Iterable[tuple[str, dict[str, str], float]]:
                 yield words[1], pairs, float(words[-1])
         except (IndexError, ValueError):
             continue  # a line torn by the end of the process
-
-
-def _free_port(host: str) -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 def _bindable(host: str, port: int) -> bool:

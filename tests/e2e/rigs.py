@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from simulator.centre.config import CentreSpec, free_port, write
+from simulator.centre.config import CentreSpec, write
 from simulator.centre.daemon import Api, DaemonProcess
 from simulator.centre.oracle import JournalCall, read_journal
 from simulator.centre.pops import PopWatcher
 from simulator.centre.report import read_cards
 from simulator.lab.agents import Agent
 from simulator.lab.instance import Lab, Ports
+from simulator.lab.ports import free_port
 from simulator.lab.sipp import Agents, Answer, Callers, CallPlan, OfferPlan
 from simulator.standin import Number, Phone, StandIn
 from simulator.standin.dialplan import Caller
@@ -128,15 +129,17 @@ class LabSwitch:
 
     def __init__(self) -> None:
         self.lab: Lab | None = None
+        self.record = False
+        """Talks are recorded."""
         self.phones: dict[str, Agents] = {}
         self.callers: list[Callers] = []
-        self.numbers_port = free_port(udp=True)
+        self.numbers_port = free_port()
         self.numbers: list[Agents] = []
         self._folder = Path()
 
     async def open(self, spec: CentreSpec, phones: Mapping[str, Behaviour]) -> None:
         self._folder = spec.directory / "sipp"
-        contacts = {agent: free_port(udp=True) for agent in phones}
+        contacts = {agent: free_port() for agent in phones}
         self.lab = Lab(
             f"e2e{uuid.uuid4().hex[:8]}",
             agents=[
@@ -146,7 +149,7 @@ class LabSwitch:
                 for a, port in contacts.items()
             ],
             ports=Ports.free(agi=spec.agi_port),
-            settings={"record": "0", "out_port": str(self.numbers_port)},
+            settings={"record": str(int(self.record)), "out_port": str(self.numbers_port)},
             die_with_parent=True,
         )
         await asyncio.to_thread(self.lab.up)
