@@ -159,7 +159,11 @@ def test_an_agent_in_a_callback_is_not_offered_a_call_as_well(lab: Lab, tmp_path
 
 
 def test_a_dead_daemon_ends_the_callback_instead_of_sending_it_to_the_fallback(lab: Lab, tmp_path: Path):
-    with daemon(lab) as acd, originator(lab) as link, phones(lab, tmp_path, QUICK, QUICK) as (agents, numbers):
+    with (
+        daemon(lab) as acd,
+        originator(lab) as link,
+        phones(lab, tmp_path, QUICK, QUICK) as (agents, numbers),
+    ):
         queued, _ = begin(acd, link)
         acd.die()
         end = acd.ami.wait_for("AcdNumberEnd", Call=queued["Call"], timeout=16)
