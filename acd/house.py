@@ -179,6 +179,8 @@ class House:
         self.door = self._make_door()
         talks = self.desk.talks() if self.desk else {}
         self.agi = assembly.agi_server(config, self.door.routes(), talks, self._tell)
+        self.transfers = TransferDesk(lambda: self.config, self.snapshot, self._project)
+        self.runner.observe(self.transfers.observe)
         self.http = HttpServer(self._services(), assembly.http_settings(config))
         self.runner.observe(self._count_cards)
         if self.work is not None:
@@ -283,7 +285,7 @@ class House:
             desk=self.page,
             phones=WebPhones(lambda: self.config),
             recording=self.recording,
-            transfers=TransferDesk(lambda: self.config, self.snapshot, self._project),
+            transfers=self.transfers,
             public_desk=self.desk.public if self.desk else None,
             work=self.work,
             firm_desk=self.desk.firm if self.desk else None,
