@@ -167,8 +167,4 @@ def _own(view: Snapshot, agent: AgentId, call: CallId) -> CallView:
     live = next((c for c in view.calls if c.call == call and c.agent == agent), None)
     if live is None or live.state != "talking":
         raise TransferError("you are not in a talk with this caller")
-    if live.outbound:
-        raise TransferError(
-            "a call-back is not handed on: write the message, or ask the client to hold for a call"
-        )
     return live
