@@ -7,7 +7,7 @@ tasks, `troubles` says in plain words what does not work.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,7 @@ from acd.pops import PopBook
 from acd.ports import PortError
 from acd.recording import RecordingWatch
 from acd.runner import Runner
+from acd.sidework import SideWork
 from acd.watches import ClockWatch, DiskWatch, DoorWatch
 from acd.wire import cel, queue_log
 
@@ -74,7 +75,9 @@ STORE_CLOSE_S = 15.0
 """The store writes or spills what waits; see Writer.close."""
 
 MINOR = (
-    frozenset({"twin", "store", "journal", "webhook", "door", "disk", "clock", "callbacks", "recording"})
+    frozenset(
+        {"twin", "store", "journal", "webhook", "door", "disk", "clock", "callbacks", "recording", "side"}
+    )
     | desk_house.TROUBLES
 )
 """Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
@@ -98,7 +101,7 @@ class House:
             normalise=partial(numberfacts.normalise, home_region=config.tree.centre.region),
             ledger_rules=ledger_rules(config.tree.callbacks, config.tree.centre.region),
         )
-        self.book = PopBook()
+        self.book, self.side = PopBook(), SideWork()
         self.desk = self._make_desk()
         self.page = self._make_page()
         self.work = self._make_work(self.desk) if self.desk else None
@@ -320,7 +323,7 @@ class House:
         self.http.bind()
 
     async def run(self) -> None:
-        """Keep every task until cancelled; a task that breaks ends all."""
+        """Keep every task until cancelled; one of the calls' own that breaks ends all, one beside them is begun again."""
         tasks = {
             "runner": self.runner.run(),
             "ami": self.ami.run(),
@@ -329,26 +332,32 @@ class House:
             "watch": self.watch.run(),
             "pops": self.pops.run(),
             "hours": self.hours.run(),
-            "callbacks": self.callbacks.run(),
-            "recording": self.recording.run(),
             "journal": self.journal.run(),
             "http": self.http.run(),
-            "spool": self.spool.run(),
-            "old files": retention_files.run_daily(
-                lambda: assembly.kept_files(self.config), self.clock, self.removed_files
-            ),
-            "retention": run_daily(self.store.writer, assembly.retention_rules(self.config), self.clock),
-            "snapshots": clockwork.publish_snapshots(self.snapshot, self.pops),
         }
-        if self.webhook is not None:
-            tasks["webhook"] = self.webhook.run()
-        if self.desk is not None:
-            tasks |= self.desk.tasks()
-        if self.work is not None:
-            tasks["written work"] = self.work.run()
         async with asyncio.TaskGroup() as group:
             for name, work in tasks.items():
                 group.create_task(work, name=name)
+            for name, make in self._beside_the_calls().items():
+                group.create_task(self.side.keep(name, make), name=name)
+
+    def _beside_the_calls(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        rules = assembly.retention_rules(self.config)
+        work: dict[str, Callable[[], Awaitable[None]]] = {
+            "callbacks": self.callbacks.run,
+            "recording": self.recording.run,
+            "spool": self.spool.run,
+            "old files": lambda: retention_files.run_daily(
+                lambda: assembly.kept_files(self.config), self.clock, self.removed_files
+            ),
+            "retention": lambda: run_daily(self.store.writer, rules, self.clock),
+            "snapshots": lambda: clockwork.publish_snapshots(self.snapshot, self.pops),
+        }
+        if self.webhook is not None:
+            work["webhook"] = self.webhook.run
+        if self.work is not None:
+            work["written work"] = self.work.run
+        return work | (self.desk.tasks() if self.desk is not None else {})
 
     async def close(self) -> None:
         """Close everything, whatever state it is in: one rung that fails or hangs does not keep the others."""
@@ -453,10 +462,9 @@ class House:
             found["webhook"] = f"downstream does not take cards: {self.webhook.counters.last_error}"
         if self.desk is not None:
             found |= self.desk.troubles()
-        if self.callbacks.trouble:
-            found["callbacks"] = self.callbacks.trouble
-        if self.recording.trouble:
-            found["recording"] = self.recording.trouble
+        for name, part in (("callbacks", self.callbacks), ("recording", self.recording), ("side", self.side)):
+            if part.trouble:
+                found[name] = part.trouble
         mqtt = self.pops.status()
         if not mqtt.connected:
             found["mqtt"] = mqtt.text
@@ -487,6 +495,7 @@ class House:
             ("callbacks", self.callbacks.counters),
             ("callbacks_owed", self.callbacks.owed),
             ("recording", self.recording.counters),
+            ("side_work_broken", self.side.counters),
         )
         for source, counters in sources:
             figures |= {f"{source}_{name}": float(value) for name, value in counters.items()}

@@ -15,6 +15,7 @@ from acd.core.ids import Ani, Did, QueueId, SubscriberId
 from acd.core.record import Worded
 
 if TYPE_CHECKING:
+    from acd.core.candidates import Candidates
     from acd.core.card import CallCard
     from acd.core.events import CallQueued, EndReason
     from acd.core.ids import AgentId, CallId, EffectId, SkillId
@@ -341,7 +342,7 @@ class Call:
         self.close_due: Instant = 0
         self.fields: dict[str, str] = {}
         self.history: list[tuple[Instant, str, str]] = [(entered_at, "new", "")]
-        self.explanation: list[str] = []
+        self.explanation: list[str | Candidates] = []
 
     def apply(self, signal: CallSignal) -> bool:
         """Move to the next state; False, and nothing changed, when the table has no such pair."""

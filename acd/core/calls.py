@@ -320,7 +320,7 @@ class CallFacts:
     def _part(self, call: Call, when: Instant, now: Instant) -> None:
         """Free whoever was meant for this caller, because the caller is going elsewhere."""
         if call.state is names.CALL_WAITING:
-            self.floor.from_line(call)
+            self.floor.unserved(call, now)
         elif call.state is names.CALL_OFFERING:
             agent = self.offers.drop(call, "caller_gone", when, now)
             self.floor.settle(agent, now)
@@ -379,7 +379,7 @@ class CallFacts:
     def ask_fallback(self, call: Call, reason: str, now: Instant) -> None:
         """Take a waiting call from the agents' sight and wish it into the dialplan's fallback, until it is."""
         floor = self.floor
-        floor.from_line(call)
+        floor.unserved(call, now)
         call.fallback_effect = floor.effect()
         call.fallback_reason = reason
         floor.by_effect[call.fallback_effect] = call.id
@@ -389,7 +389,7 @@ class CallFacts:
     def ask_move(self, call: Call, queue: QueueId, now: Instant) -> None:
         """Wish the caller into another queue; meanwhile nobody is offered the call."""
         floor = self.floor
-        floor.from_line(call)
+        floor.unserved(call, now)
         call.move_effect = floor.effect()
         floor.by_effect[call.move_effect] = call.id
         floor.out.append(MoveToQueue(call.move_effect, call.id, queue))

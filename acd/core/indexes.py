@@ -34,7 +34,9 @@ LEAST_BUSY = 0.5
 class Indexes(Matcher):
     """Waiting calls by line, ready agents by group, prices and rates by queue; kept as facts come in."""
 
-    def __init__(self, policy: Policy | None = None) -> None:
+    def __init__(self, policy: Policy | None = None, *, explain: bool = True) -> None:
+        """Start empty. `explain`: only `bin/bench decision` says False, to tell what the reasons cost."""
+        self._explains = explain
         self._skills = Skills()
         self._debts = Debts()
         self._history = History()

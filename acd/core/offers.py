@@ -74,6 +74,8 @@ class Offers:
         agent.apply(names.AGENT_ON_RESERVED, now)
         floor.note(call, now, f"{agent.id} {leg.attempt}")
         floor.explain(call, assignment.why)
+        if assignment.over is not None:
+            floor.explain(call, assignment.over)
         ring = floor.lines[call.queue].policy.ring_timeout_ms
         floor.by_effect[leg.effect] = call.id
         floor.out.append(OfferCall(leg.effect, call.id, agent.id, leg.attempt, ring))

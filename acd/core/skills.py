@@ -92,7 +92,7 @@ def needs_at(queue: QueuePolicy, extra: Needs, eased: Needs, waited_ms: Duration
 class Group:
     """Agents with one skill profile: those ready now (longest idle first) and how many are busy."""
 
-    __slots__ = ("_unsorted", "busy", "idle", "index", "lines", "queues", "reserve", "skills")
+    __slots__ = ("_unsorted", "busy", "idle", "index", "lines", "members", "queues", "reserve", "skills")
 
     def __init__(self, index: int, skills: dict[SkillId, int], reserve: int) -> None:
         self.index = index
@@ -100,6 +100,8 @@ class Group:
         self.reserve = reserve
         self.idle: dict[AgentId, Instant] = {}
         self.busy = 0
+        self.members = 0
+        """How many agents the policy knows with these skills, on duty or not."""
         self.lines: dict[Line, None] = {}
         """Every line this group can serve at some stage."""
         self.queues: list[Line] = []
@@ -128,6 +130,7 @@ class Line:
     """Waiting calls of one queue with equal needs and priority, in order."""
 
     __slots__ = (
+        "able",
         "arrivals",
         "busy",
         "calls",
@@ -168,6 +171,8 @@ class Line:
         self.waits = WaitModel()
         self.idle = 0
         self.busy = 0
+        self.able = 0
+        """Agents who fit from the first second, on duty or not; `idle` of them ready, `busy` talking."""
         self.threshold_s = max(policy.promise.threshold_ms, 1) / 1000.0
         self.price = 1.0
         self.scale = 0.0
@@ -194,6 +199,7 @@ class Line:
                         group.queues.append(self)
                         self.idle += len(group.idle)
                         self.busy += group.busy
+                        self.able += group.members
             if fits:
                 group.lines[self] = None
 
@@ -256,6 +262,7 @@ class Skills:
                 group = self.groups[key] = Group(len(self.groups), dict(agent.skills), agent.reserve)
                 for skill in group.skills:
                     self._holders.setdefault(skill, []).append(group)
+            group.members += 1
             self.group_of[agent.id] = group
 
     def candidates(self, line: Line) -> list[Group]:

@@ -25,6 +25,7 @@ OF_THE_CORE = (
     "baselines",
     "call",
     "calls",
+    "candidates",
     "card",
     "cards",
     "deadlines",
