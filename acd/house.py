@@ -16,7 +16,6 @@ import structlog
 from acd import assembly, clockwork, numberfacts, retention_files
 from acd.adapters.asterisk.channels import EVENTS, Translator
 from acd.adapters.asterisk.connection import UP, AmiConnection
-from acd.adapters.asterisk.journal import JournalTailer
 from acd.adapters.asterisk.recording import AsteriskRecording
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
@@ -57,7 +56,6 @@ from acd.recording import RecordingWatch
 from acd.runner import Runner
 from acd.sidework import SideWork
 from acd.watches import ClockWatch, DiskWatch, DoorWatch
-from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
     from acd.config.loading import Config
@@ -125,7 +123,7 @@ class House:
             alone=self.twins.look,
         )
         self.journal = JournalFeed(
-            self._tailers(),
+            assembly.tailers(config, self.store),
             self.gate,
             self.engine,
             clock,
@@ -265,13 +263,6 @@ class House:
 
     def _numbers(self) -> Numbers:
         return self.door.numbers()
-
-    def _tailers(self) -> tuple[JournalTailer, ...]:
-        journal = self.config.tree.asterisk.journal
-        files = [JournalTailer(journal.queue_log, queue_log.parse_line, self.store)]
-        if journal.cel is not None:
-            files.append(JournalTailer(journal.cel, cel.parse_line, self.store))
-        return tuple(files)
 
     def _services(self) -> HttpServices:
         mqtt = self.config.tree.mqtt
