@@ -67,6 +67,7 @@ ACD_HOLD_MISSES = "ACD_HOLD_MISSES"  # looks at which the agent's leg was not th
 ACD_BACK_OF = "ACD_BACK_OF"  # id of the missed call; not empty = this call is a call-back of ours
 ACD_BACK_APPROVED = "ACD_BACK_APPROVED"  # 1 = a person said yes: ACD_OUT_APPROVED applies too
 ACD_BACK_RING_S = "ACD_BACK_RING_S"  # seconds the number is rung; default 40
+ACD_REACHED = "ACD_REACHED"  # 1 = the number answered, on the half that dialled it: somebody is on the line
 ACD_OUT_DIAL = "ACD_OUT_DIAL"  # dial string of the number, set by acd-hook-callout
 
 # --- messages by phone: given with the Originate, filtered by acd-deliver ----------------------------
@@ -109,6 +110,7 @@ CONTEXTS = (
     "acd-features",  # agents' feature codes
     "acd-outside",  # generated: one pattern per allowed outside prefix, sets ACD_DIAL
     "acd-transfer",  # blind: extension agent_<id>, queue_<id> or out_<number> (TRANSFER_CONTEXT too)
+    "acd-own",  # what the answer said of a call-back, taken over by the half that waits
     "acd-consult",  # the caller's side of asking first; extension agent_<id> or out_<number>
     "acd-consult-agent",  # the agent's side of it
     "acd-consulted",  # the target's side, once the agent hung up

@@ -239,7 +239,13 @@ def load(directory: Path, overrides: Iterable[str] = ()) -> Config:
         ConfigError: every problem at once, each with file, line and column.
     """
     overrides = tuple(overrides)
-    return without_broken(lambda spoilt: _load(directory, overrides, spoilt))
+    try:
+        return without_broken(lambda spoilt: _load(directory, overrides, spoilt))
+    except (
+        OSError
+    ) as error:  # of a name the file system refuses; what files cannot be read has a place already
+        told = f"cannot be read: {error.strerror or error}: {str(error.filename)[:200]}"
+        raise ConfigError([Problem(str(directory), 0, 0, "", told)]) from error
 
 
 def _load(directory: Path, overrides: Iterable[str], spoilt: Spoilt) -> Config:

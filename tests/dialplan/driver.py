@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from simulator.lab import Lab
 
@@ -264,3 +265,59 @@ def as_journal(note: Event) -> tuple[str, str, str, str]:
     fields = names[names.index("Agent") + 1 :]
     data = "|".join(f"{name.lower()}={note[name]}" for name in fields)
     return note["Queue"], note["Agent"], note["UserEvent"].upper(), data
+
+
+@dataclass
+class Talk:
+    """A caller in a talk with an agent."""
+
+    acd: Daemon
+    queued: Event
+    answer: Event
+
+    @property
+    def call(self) -> str:
+        return self.queued["Call"]
+
+    def blind(self, target: str) -> None:
+        assert self.acd.redirect(self.queued, "acd-transfer", target)["Response"] == "Success"
+
+    def consult(self, target: str) -> None:
+        """What the daemon sends: one Redirect of both legs, never in the moment of a join (core.transfers)."""
+        time.sleep(0.6)
+        reply = self.acd.ami.action(
+            Action="Redirect",
+            Channel=self.queued["Uniqueid"],
+            Context="acd-consult",
+            Exten=target,
+            Priority="1",
+            ExtraChannel=self.answer["Uniqueid"],
+            ExtraContext="acd-consult-agent",
+            ExtraExten=target,
+            ExtraPriority="1",
+        )
+        assert reply["Response"] == "Success", reply
+
+    def hang_up(self, channel: str) -> None:
+        """The manager ends a leg, a moment later: nobody hangs up in the millisecond of a join."""
+        time.sleep(0.6)
+        self.acd.ami.action(Action="Hangup", Channel=channel)
+
+    def wait(self, name: str, **fields: str) -> Event:
+        return self.acd.ami.wait_for(name, Call=self.call, timeout=30, **fields)
+
+    def names(self) -> list[str]:
+        return [note["UserEvent"] for note in self.acd.ami.notes(self.call)]
+
+    def said_twice(self, lab: Lab) -> None:
+        """The journal has every note, in the same words."""
+        notes = [as_journal(note) for note in self.acd.ami.notes(self.call)]
+        assert sorted(notes) == sorted(journal(lab, self.call))
+
+
+def wait_until_silent(lab: Lab) -> None:
+    """No channel is left within ten seconds."""
+    end = time.monotonic() + 10
+    while "0 active channels" not in lab.console("core show channels"):
+        assert time.monotonic() < end, lab.console("core show channels concise")
+        time.sleep(0.2)

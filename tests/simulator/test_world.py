@@ -1,9 +1,14 @@
 """The virtual centre, one behaviour at a time, with durations that leave nothing to chance."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
+from acd.core.card import CallCard
+from acd.core.effects import Effect, WriteCallCard
+from acd.core.events import Fact
+from acd.core.ids import CallId
 from acd.core.instant import HOUR_MS, MINUTE_MS, SECOND_MS
 from simulator.callers import Caller
 from simulator.checkers import Checkers
@@ -23,9 +28,12 @@ from simulator.scenario import (
     Shift,
     Staff,
     Transfer,
+    single_pool,
 )
+from simulator.scenario_file import load
 from simulator.world import StuckError, World
 
+SCENARIOS = Path(__file__).parents[2] / "simulator" / "scenarios"
 QUEUE = Queue("a", "firm", Arrivals(), Fixed(60_000.0), max_wait_ms=DAY_MS)
 AGENT = Group("g", 1)
 
@@ -235,3 +243,33 @@ def test_the_same_seed_is_the_same_day_and_another_seed_another() -> None:
     busy = dataclasses.replace(QUEUE, arrivals=Arrivals(0, HOUR_MS, (60.0,) * 3))
     digests = [World(centre(busy), "recommended", seed, digest=True).run().digest for seed in (1, 1, 2)]
     assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize("policy", ["fifo", "recommended"])
+@pytest.mark.parametrize("name", ["back-office-peak", "bars-directions"])
+def test_every_figure_is_the_same_whether_decisions_are_explained_or_not(name: str, policy: str) -> None:
+    """Nobody reads the cards of a plain run, so nothing is explained there; a digest, or a watcher, has it all."""
+    scenario, _ = load(SCENARIOS / f"{name}.yaml")
+    plain = World(scenario, policy, 5, keep_calls=True).run()
+    explained = World(scenario, policy, 5, keep_calls=True, digest=True).run()
+    assert explained.digest
+    explained.digest = ""
+    assert explained == plain
+
+
+def test_only_who_looks_is_told_why() -> None:
+    cards: list[CallCard] = []
+
+    def watch(world: World, fact: Fact, wishes: tuple[Effect, ...]) -> None:
+        cards.extend(wish.card for wish in wishes if isinstance(wish, WriteCallCard))
+
+    scenario = single_pool(per_hour=60, agents=2, talk_s=60, patience_s=60, hours=1)
+    World(scenario, "recommended", 1, watchers=(watch,)).run()
+    assert all(card.explanation for card in cards if card.agent)
+    told, untold = (
+        World(scenario, "recommended", 1, keep_calls=True, digest=digest) for digest in (True, False)
+    )
+    last = CallId(told.run().calls[-1].call)
+    assert untold.run().calls[-1].call == last
+    assert told.engine.explain(last, told.now)
+    assert not untold.engine.explain(last, untold.now)
