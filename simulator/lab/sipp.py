@@ -298,7 +298,7 @@ def shown(agents: Agents) -> list[tuple[str, str]]:
     log = agents.folder / "events.log"
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
     found = (line.split(" ", 2) for line in lines if line.startswith("from "))
-    return [(words[1], words[2].strip()) for words in found if len(words) == 3]  # noqa: PLR2004
+    return [(words[1], words[2].strip()) for words in found if len(words) == 3]
 
 
 def register(sip_port: int, agents: Iterable[tuple[str, str]], contact_port: int, folder: Path) -> None:
