@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from simulator.lab.ports import free_port
+from simulator.lab.ports import free_port, free_rtp_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -154,7 +154,7 @@ class _Sipp:
             "-mi",
             self._host,
             "-mp",
-            str(free_port()),
+            str(free_rtp_ports(4)),  # it binds this one and the next but one (video)
         ]
         command += ["-ci", "127.0.0.1"]  # its control socket takes commands: loopback only
         command += ["-trace_logs", "-log_file", str(self._log), "-nostdin"]
@@ -217,9 +217,10 @@ class Callers(_Sipp):
         rate: float = 1.0,
         timeout_s: float = 60.0,
         cancel: bool = False,
+        host: str = CALLER_HOST,
     ) -> None:
         scenario = "caller_cancel.xml" if cancel else "caller.xml"
-        super().__init__(folder, scenario, host=CALLER_HOST, port=0, sip_port=sip_port, timeout_s=timeout_s)
+        super().__init__(folder, scenario, host=host, port=0, sip_port=sip_port, timeout_s=timeout_s)
         self.plans = tuple(plans)
         self._rate = rate
 
@@ -290,6 +291,14 @@ class Agents(_Sipp):
             if key in open_legs:
                 open_legs[key].times.setdefault(event, moment)
         return legs
+
+
+def shown(agents: Agents) -> list[tuple[str, str]]:
+    """(agent, From header) of every INVITE at these phones: what their displays show, in order."""
+    log = agents.folder / "events.log"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    found = (line.split(" ", 2) for line in lines if line.startswith("from "))
+    return [(words[1], words[2].strip()) for words in found if len(words) == 3]
 
 
 def register(sip_port: int, agents: Iterable[tuple[str, str]], contact_port: int, folder: Path) -> None:
