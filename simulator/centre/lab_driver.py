@@ -11,11 +11,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from simulator.centre.config import CentreSpec, free_port
+from simulator.centre.config import CentreSpec
 from simulator.centre.driver import PhonePlan, PlannedCall
 from simulator.centre.oracle import Truth, read_journal
 from simulator.lab.agents import Agent
 from simulator.lab.instance import Lab, Ports
+from simulator.lab.ports import free_port
 from simulator.lab.sipp import FOREVER_MS, Agents, Answer, Callers, CallPlan, Leg, random_offers
 
 PHONES_S = 7_200.0
@@ -44,7 +45,7 @@ class LabDriver:
         self._runs = 0
         self._contacts: dict[str, Agent] = {}
         self._numbers: Agents | None = None
-        self._numbers_port = free_port(udp=True)
+        self._numbers_port = free_port()
 
     @property
     def version(self) -> str:
@@ -54,7 +55,7 @@ class LabDriver:
     async def open(self, spec: CentreSpec) -> None:
         """Start Asterisk and the phones; fill in ports, secrets and journal paths."""
         self._folder = spec.directory / "sipp"
-        contact_port = free_port(udp=True)
+        contact_port = free_port()
         lab = Lab(
             f"centre{uuid.uuid4().hex[:8]}",
             agents=[
