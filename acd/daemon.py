@@ -168,5 +168,8 @@ async def _reload_when_asked(
                 "reload_refused", problems=len(wrong.problems), message=str(wrong)
             )
             continue
+        except Exception:  # a defect of ours must not make us deaf to the next, mended file
+            log.exception("reload_failed", action="the old configuration stays in force")
+            continue
         house.runner.tell(PolicyChanged(config.policy))
         log.info("reloaded", restart_needed_for=house.needs_restart())

@@ -7,7 +7,7 @@ tasks, `troubles` says in plain words what does not work.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ import structlog
 from acd import assembly, clockwork, numberfacts, retention_files
 from acd.adapters.asterisk.channels import EVENTS, Translator
 from acd.adapters.asterisk.connection import UP, AmiConnection
-from acd.adapters.asterisk.journal import JournalTailer
+from acd.adapters.asterisk.recording import AsteriskRecording
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
 from acd.adapters.asterisk.twin import TwinWatch
@@ -27,7 +27,7 @@ from acd.adapters.http.services import HttpServices
 from acd.adapters.mqtt import MqttScreenPop
 from acd.adapters.service import LoopWatch
 from acd.adapters.spool import Spool, SpoolItem
-from acd.adapters.store.cards import CardFilter, StoredCard
+from acd.adapters.store.card_queries import Cards
 from acd.adapters.store.retention import run_daily
 from acd.adapters.store.sqlite import SqliteStore
 from acd.config.callbacks import ledger_rules
@@ -52,9 +52,10 @@ from acd.journalfeed import JournalFeed
 from acd.notegate import NoteGate
 from acd.pops import PopBook
 from acd.ports import PortError
+from acd.recording import RecordingWatch
 from acd.runner import Runner
+from acd.sidework import SideWork
 from acd.watches import ClockWatch, DiskWatch, DoorWatch
-from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
     from acd.config.loading import Config
@@ -72,7 +73,9 @@ STORE_CLOSE_S = 15.0
 """The store writes or spills what waits; see Writer.close."""
 
 MINOR = (
-    frozenset({"twin", "store", "journal", "webhook", "door", "disk", "clock", "callbacks"})
+    frozenset(
+        {"twin", "store", "journal", "webhook", "door", "disk", "clock", "callbacks", "recording", "side"}
+    )
     | desk_house.TROUBLES
 )
 """Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
@@ -96,7 +99,7 @@ class House:
             normalise=partial(numberfacts.normalise, home_region=config.tree.centre.region),
             ledger_rules=ledger_rules(config.tree.callbacks, config.tree.centre.region),
         )
-        self.book = PopBook()
+        self.book, self.side = PopBook(), SideWork()
         self.desk = self._make_desk()
         self.page = self._make_page()
         self.work = self._make_work(self.desk) if self.desk else None
@@ -120,7 +123,7 @@ class House:
             alone=self.twins.look,
         )
         self.journal = JournalFeed(
-            self._tailers(),
+            assembly.tailers(config, self.store),
             self.gate,
             self.engine,
             clock,
@@ -142,6 +145,7 @@ class House:
             self.sync.released,
             assembly.callback_caller(config),
         )
+        self.recording = self._make_recording()
         self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect, twins=self.twins)
         self.watch = LoopWatch(self.sync.suspect)
         self.broker = self._make_broker()
@@ -176,6 +180,8 @@ class House:
         self.door = self._make_door()
         talks = self.desk.talks() if self.desk else {}
         self.agi = assembly.agi_server(config, self.door.routes(), talks, self._tell)
+        self.transfers = TransferDesk(lambda: self.config, self.snapshot, self._project)
+        self.runner.observe(self.transfers.observe)
         self.http = HttpServer(self._services(), assembly.http_settings(config))
         self.runner.observe(self._count_cards)
         if self.work is not None:
@@ -186,6 +192,17 @@ class House:
     def _make_broker(self) -> EmbeddedBroker | None:
         settings = assembly.broker_settings(self.config)
         return None if settings is None else EmbeddedBroker(settings, assembly.principals(self.config))
+
+    def _make_recording(self) -> RecordingWatch:
+        return RecordingWatch(
+            lambda: self.config.tree.recording,
+            lambda: self.config.path(self.config.tree.recording.directory),
+            AsteriskRecording(self.ami, self.translator),
+            lambda: self.snapshot().calls,
+            self.sync.released,
+            self.clock,
+            self.store.writer,
+        )
 
     def _make_watches(self) -> dict[str, DoorWatch | DiskWatch | ClockWatch]:
         door = DoorWatch(self.clock)
@@ -247,13 +264,6 @@ class House:
     def _numbers(self) -> Numbers:
         return self.door.numbers()
 
-    def _tailers(self) -> tuple[JournalTailer, ...]:
-        journal = self.config.tree.asterisk.journal
-        files = [JournalTailer(journal.queue_log, queue_log.parse_line, self.store)]
-        if journal.cel is not None:
-            files.append(JournalTailer(journal.cel, cel.parse_line, self.store))
-        return tuple(files)
-
     def _services(self) -> HttpServices:
         mqtt = self.config.tree.mqtt
         return HttpServices(
@@ -268,7 +278,8 @@ class House:
             cards=Cards(self.store),
             desk=self.page,
             phones=WebPhones(lambda: self.config),
-            transfers=TransferDesk(lambda: self.config, self.snapshot, self._project),
+            recording=self.recording,
+            transfers=self.transfers,
             public_desk=self.desk.public if self.desk else None,
             work=self.work,
             firm_desk=self.desk.firm if self.desk else None,
@@ -303,7 +314,7 @@ class House:
         self.http.bind()
 
     async def run(self) -> None:
-        """Keep every task until cancelled; a task that breaks ends all."""
+        """Keep every task until cancelled; one of the calls' own that breaks ends all, one beside them is begun again."""
         tasks = {
             "runner": self.runner.run(),
             "ami": self.ami.run(),
@@ -312,25 +323,32 @@ class House:
             "watch": self.watch.run(),
             "pops": self.pops.run(),
             "hours": self.hours.run(),
-            "callbacks": self.callbacks.run(),
             "journal": self.journal.run(),
             "http": self.http.run(),
-            "spool": self.spool.run(),
-            "old files": retention_files.run_daily(
-                lambda: assembly.kept_files(self.config), self.clock, self.removed_files
-            ),
-            "retention": run_daily(self.store.writer, assembly.retention_rules(self.config), self.clock),
-            "snapshots": clockwork.publish_snapshots(self.snapshot, self.pops),
         }
-        if self.webhook is not None:
-            tasks["webhook"] = self.webhook.run()
-        if self.desk is not None:
-            tasks |= self.desk.tasks()
-        if self.work is not None:
-            tasks["written work"] = self.work.run()
         async with asyncio.TaskGroup() as group:
             for name, work in tasks.items():
                 group.create_task(work, name=name)
+            for name, make in self._beside_the_calls().items():
+                group.create_task(self.side.keep(name, make), name=name)
+
+    def _beside_the_calls(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        rules = assembly.retention_rules(self.config)
+        work: dict[str, Callable[[], Awaitable[None]]] = {
+            "callbacks": self.callbacks.run,
+            "recording": self.recording.run,
+            "spool": self.spool.run,
+            "old files": lambda: retention_files.run_daily(
+                lambda: assembly.kept_files(self.config), self.clock, self.removed_files
+            ),
+            "retention": lambda: run_daily(self.store.writer, rules, self.clock),
+            "snapshots": lambda: clockwork.publish_snapshots(self.snapshot, self.pops),
+        }
+        if self.webhook is not None:
+            work["webhook"] = self.webhook.run
+        if self.work is not None:
+            work["written work"] = self.work.run
+        return work | (self.desk.tasks() if self.desk is not None else {})
 
     async def close(self) -> None:
         """Close everything, whatever state it is in: one rung that fails or hangs does not keep the others."""
@@ -435,8 +453,9 @@ class House:
             found["webhook"] = f"downstream does not take cards: {self.webhook.counters.last_error}"
         if self.desk is not None:
             found |= self.desk.troubles()
-        if self.callbacks.trouble:
-            found["callbacks"] = self.callbacks.trouble
+        for name, part in (("callbacks", self.callbacks), ("recording", self.recording), ("side", self.side)):
+            if part.trouble:
+                found[name] = part.trouble
         mqtt = self.pops.status()
         if not mqtt.connected:
             found["mqtt"] = mqtt.text
@@ -466,34 +485,9 @@ class House:
             ("twins", self.twins.counters),
             ("callbacks", self.callbacks.counters),
             ("callbacks_owed", self.callbacks.owed),
+            ("recording", self.recording.counters),
+            ("side_work_broken", self.side.counters),
         )
         for source, counters in sources:
             figures |= {f"{source}_{name}": float(value) for name, value in counters.items()}
         return figures
-
-
-class Cards:
-    """The store's cards as the HTTP edge asks for them."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
-
-    async def get(self, *, call: str = "", number: str = "") -> StoredCard | None:
-        """Return one card."""
-        return await self._store.get(call=call, number=number)
-
-    async def find(
-        self,
-        *,
-        since: int | None,
-        until: int | None,
-        subscriber: str,
-        queue: str,
-        agent: str,
-        limit: int,
-    ) -> Sequence[StoredCard]:
-        """Return cards, newest first."""
-        wanted = CardFilter(
-            since=since, until=until, subscriber=subscriber, queue=queue, agent=agent, limit=limit
-        )
-        return await self._store.find(wanted)

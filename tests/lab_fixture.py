@@ -8,18 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from collections.abc import Iterator
 
 import pytest
 
 from simulator.lab import Agent, Lab
-
-
-def free_udp_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from simulator.lab.ports import free_port
 
 
 def agents_port(lab: Lab) -> int:
@@ -46,14 +40,14 @@ def lab() -> Iterator[Lab]:
         yield _shared[0]
         return
     assert shutil.which("sipp"), "SIPp is missing: apt-get install sip-tester"
-    port = free_udp_port()
+    port = free_port()
     agents = [Agent(f"a{n}", contact=f"sip:a{n}@127.0.0.1:{port}") for n in range(1, 7)]
     agents += [
         Agent("m1", contact=f"sip:m1@127.0.0.1:{port}", press1=True),
         Agent("x1"),
         Agent("r1", password="pw1"),
     ]
-    settings = {"announce_turns": "1", "fallback_s": "4", "out_port": str(free_udp_port())}
+    settings = {"announce_turns": "1", "fallback_s": "4", "out_port": str(free_port()), "verbose": "3"}
     with Lab(f"test{os.getpid()}", agents=agents, settings=settings, die_with_parent=True) as running:
         _shared.append(running)
         yield running

@@ -28,7 +28,7 @@ def to_data(card: CallCard) -> dict[str, Any]:
     data["segments"] = [segment_to_data(segment) for segment in card.segments]
     data["fields"] = [list(pair) for pair in card.fields]
     data["history"] = [list(entry) for entry in card.history]
-    data["explanation"] = list(card.explanation)
+    data["explanation"] = [str(line) for line in card.explanation]
     return data
 
 

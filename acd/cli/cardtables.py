@@ -97,7 +97,7 @@ def card(stored: StoredCard, out: Console) -> None:
         rows_of_history = [(local(at), state, detail) for at, state, detail in one.history]
         out.print(table("History", ("when", "state", "detail"), rows_of_history))
     for line in one.explanation:
-        out.print(clean(line))
+        out.print(clean(str(line)))
 
 
 def rebuild_data(report: RebuildReport) -> dict[str, Any]:

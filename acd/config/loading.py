@@ -239,7 +239,13 @@ def load(directory: Path, overrides: Iterable[str] = ()) -> Config:
         ConfigError: every problem at once, each with file, line and column.
     """
     overrides = tuple(overrides)
-    return without_broken(lambda spoilt: _load(directory, overrides, spoilt))
+    try:
+        return without_broken(lambda spoilt: _load(directory, overrides, spoilt))
+    except (
+        OSError
+    ) as error:  # of a name the file system refuses; what files cannot be read has a place already
+        told = f"cannot be read: {error.strerror or error}: {str(error.filename)[:200]}"
+        raise ConfigError([Problem(str(directory), 0, 0, "", told)]) from error
 
 
 def _load(directory: Path, overrides: Iterable[str], spoilt: Spoilt) -> Config:
@@ -385,8 +391,6 @@ def policy_of(tree: Tree) -> Policy:
         )
         for name, agent in tree.agents.items()
     )
-    used = {queue.announcements for queue in tree.queues.values()}
-    rhythms = [plan.every_s for name, plan in tree.announcements.items() if name in used]
     routing = tree.routing
     return Policy(
         queues=tuple(queue_policy(name, queue) for name, queue in tree.queues.items()),
@@ -398,5 +402,4 @@ def policy_of(tree: Tree) -> Policy:
         fallback_retry_ms=routing.fallback_retry_ms,
         reservation_ms=_ms(routing.reservation_s),
         card_close_ms=_ms(routing.card_close_s),
-        **({"announce_every_ms": _ms(min(rhythms))} if rhythms else {}),
     )

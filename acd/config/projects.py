@@ -65,7 +65,7 @@ class Projects:
         if not isinstance(named, str):
             return document, Projects()
         folder = directory / named
-        if not folder.is_dir():
+        if not _is_folder(folder):
             document.problems.append(document.problem(("projects",), f"there is no directory {folder}"))
             return document, Projects(folder)
         state = directory / str(data.get("state_dir", "../var"))
@@ -121,6 +121,13 @@ class Projects:
             if one.project is not None and typical & {mark.file for mark in one.document.values.values()}
         }
         return BrokenProjectsError(problems, frozenset(guilty)) if guilty else ConfigError(problems)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long, a folder we may not look into
+        return False
 
 
 def _together(layers: Sequence[Document]) -> Document:

@@ -62,7 +62,7 @@ def parse_when(text: str) -> tuple[list[Placed], list[Mistake]]:
 
 def parse_do(text: str) -> Action:
     """Read one action. Raises ValueError saying what is wrong and how it is written."""
-    word, *rest = text.split()
+    word, *rest = text.split() or [""]
     form = _ACTIONS.get(word)
     if form is None:
         raise ValueError(f"unknown action {word!r}{_meant(word, _ACTIONS)}")

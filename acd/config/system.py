@@ -115,7 +115,7 @@ class Centre(Section):
         default="Europe/Moscow", description="IANA zone of opening hours and of the reporting day"
     )
     language: Language = Field(
-        default="ru", description="Default language of prompts and of the wallboard: ru, en"
+        default="ru", description="Default language of prompts and forms"
     )
     region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = Field(
         default="RU", description="Country in which national numbers are read, two capital letters"
@@ -261,6 +261,21 @@ class Recording(Section):
         default=Path("/var/spool/asterisk/monitor"),
         description="Asterisk's monitor folder; overdue recordings are removed from it",
     )
+    no_new_below_percent: Annotated[float, Field(ge=0, le=99)] = Field(
+        default=10.0, description="Less of its disk free: calls that enter are not recorded; 0 = never"
+    )
+    stop_below_percent: Annotated[float, Field(ge=0, le=99)] = Field(
+        default=5.0, description="Less of its disk free: running recordings are ended too; 0 = never"
+    )
+    pause_most_s: Seconds = Field(
+        default=120.0, description="A recording that an agent paused goes on by itself after this time"
+    )
+
+    @model_validator(mode="after")
+    def _first_things_first(self) -> Recording:
+        if self.stop_below_percent > self.no_new_below_percent:
+            raise ValueError("stop_below_percent must not be above no_new_below_percent")
+        return self
 
 
 class Retention(Section):

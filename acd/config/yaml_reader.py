@@ -15,7 +15,9 @@ form and of meaning (acd.config.strict_yaml) come out together.
 
 from __future__ import annotations
 
+import errno
 import re
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -32,6 +34,7 @@ MAX_KEY_LENGTH = 200
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _FRACTION = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
+_NO_FILES = frozenset({stat.S_IFIFO, stat.S_IFSOCK, stat.S_IFCHR, stat.S_IFBLK})
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Location: TypeAlias = tuple[str | int, ...]
@@ -163,6 +166,8 @@ def read(path: Path, *, name: str | None = None) -> Document:
     """Parse a file; one that cannot be read becomes a problem too. `name` is shown instead of the path."""
     shown = name or str(path)
     try:
+        if stat.S_IFMT(path.stat().st_mode) in _NO_FILES:
+            raise OSError(errno.EINVAL, "this is no file")  # noqa: TRY301 - a pipe would never answer
         with path.open("rb") as stream:
             return parse(stream.read(MAX_BYTES + 1), shown)
     except OSError as error:
@@ -257,6 +262,9 @@ class _Builder:
         value: Any = UNREADABLE
         if isinstance(event, yaml.ScalarEvent):
             value = event.value if event.style else plain(event.value)
+            if "\0" in event.value:  # the operating system takes no such name, and raises what nobody expects
+                self.refuse(event, location, "a zero character (\\0) is not allowed")
+                refused = True
         elif isinstance(event, yaml.SequenceStartEvent):
             value = self.sequence(events, location)
         elif isinstance(event, yaml.MappingStartEvent):

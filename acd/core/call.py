@@ -15,6 +15,7 @@ from acd.core.ids import Ani, Did, QueueId, SubscriberId
 from acd.core.record import Worded
 
 if TYPE_CHECKING:
+    from acd.core.candidates import Candidates
     from acd.core.card import CallCard
     from acd.core.events import CallQueued, EndReason
     from acd.core.ids import AgentId, CallId, EffectId, SkillId
@@ -93,6 +94,11 @@ CALL_TRANSITIONS: dict[tuple[CallState, CallSignal], CallState] = {
     (_S.DONE, _E.ENDED): _S.ENDED,
 }
 
+_MOVES: Final[dict[CallState, dict[CallSignal, CallState]]] = {
+    state: {signal: to for (at, signal), to in CALL_TRANSITIONS.items() if at is state} for state in CallState
+}
+"""The table by state: to look up a pair costs a tuple and its hash, nine times a call."""
+
 
 class TransferState(Enum):
     """How far handing a call on has come."""
@@ -128,7 +134,6 @@ _T, _H = TransferState, TransferSignal
 
 TRANSFER_TRANSITIONS: dict[tuple[TransferState, TransferSignal], TransferState] = {
     (_T.NONE, _H.ASKED): _T.ASKED,
-    (_T.ASKED, _H.ASKED): _T.ASKED,
     (_T.ASKED, _H.REFUSED): _T.NONE,
     (_T.NONE, _H.CONSULT): _T.CONSULTING,
     (_T.ASKED, _H.CONSULT): _T.CONSULTING,
@@ -342,11 +347,11 @@ class Call:
         self.close_due: Instant = 0
         self.fields: dict[str, str] = {}
         self.history: list[tuple[Instant, str, str]] = [(entered_at, "new", "")]
-        self.explanation: list[str] = []
+        self.explanation: list[str | Candidates] = []
 
     def apply(self, signal: CallSignal) -> bool:
         """Move to the next state; False, and nothing changed, when the table has no such pair."""
-        following = CALL_TRANSITIONS.get((self.state, signal))
+        following = _MOVES[self.state].get(signal)
         if following is None:
             return False
         self.state = following

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dataclasses import dataclass
 
     from acd.core.call import Call
+    from acd.core.candidates import Candidates
     from acd.core.events import EndedBy
     from acd.core.instant import Duration, Instant
 else:
@@ -60,8 +61,14 @@ class CallCard:
     """What the desk added: subject, answer, disposition, note, caller_name ..."""
     history: tuple[tuple[Instant, str, str], ...] = ()
     """(when, state, detail): every transition, for 001-21."""
-    explanation: tuple[str, ...] = ()
+    explanation: tuple[str | Candidates, ...] = ()
+    """Lines of reason; what the matcher kept in numbers becomes text where the card is stored (`str`)."""
     """Why this agent, why it waited: one line per decision."""
+
+
+def told(call: Call) -> tuple[str, ...]:
+    """Return the call's explanation as text."""
+    return tuple([str(line) for line in call.explanation])
 
 
 def fold(call: Call) -> CallCard:

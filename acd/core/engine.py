@@ -18,6 +18,7 @@ from acd.core.call import CallState
 from acd.core.callbacks import CallbackFacts
 from acd.core.calls import CallFacts
 from acd.core.capacity import Room, room_for
+from acd.core.card import told
 from acd.core.cards import Cards
 from acd.core.floor import Floor
 from acd.core.ids import AgentId, CallId, QueueId
@@ -65,6 +66,7 @@ class Engine:
             "skip": self._calls.may_be_offered_to_all,
             "look_again": self._sync.look_again,
             "move": self._calls.not_moved,
+            "transfer": self._calls.transfers.overdue,
             "rule": self._rulebook.due,
             "rules": self._rulebook.look_due,
         }
@@ -128,8 +130,9 @@ class Engine:
         Raises InvariantBroken only; a peer's nonsense is counted in the snapshot's counters.
         """
         floor = self._floor
-        floor.out = []
-        self._handlers[fact.__class__](fact, now)
+        if floor.out:
+            floor.out = []
+        self._handlers[type(fact)](fact, now)
         if floor.leaving:
             floor.drop_lines()
         if floor.synced and (floor.dirty or (self._check is not None and self._check <= now)):
@@ -180,9 +183,9 @@ class Engine:
         if known is None:
             return ()
         if known.state is not CallState.WAITING:
-            return tuple(known.explanation)
+            return told(known)
         waits = self._floor.matcher.explain(call, now)
-        return (*known.explanation, *waits, *self._rulebook.explain(known, now))
+        return (*told(known), *waits, *self._rulebook.explain(known, now))
 
     def room_for(self, agent: AgentId, channel: str) -> Room:
         """Whether this agent may be given one more piece of work of a channel (`calls`, `written`), and why.

@@ -22,6 +22,7 @@ from acd.core.policy import AgentPolicy, Policy, QueuePolicy
 from acd.core.tally import QueueTally, Way
 
 if TYPE_CHECKING:
+    from acd.core.candidates import Candidates
     from acd.core.effects import Effect
     from acd.core.instant import Instant
     from acd.core.rulebook import Rulebook
@@ -196,8 +197,8 @@ class Floor:
         if len(call.history) < HISTORY_LIMIT:
             call.history.append((when, call.state.word, detail))
 
-    def explain(self, call: Call, why: str) -> None:
-        """Keep one line of reason on the call."""
+    def explain(self, call: Call, why: str | Candidates) -> None:
+        """Keep one line of reason on the call; it becomes text when somebody reads it."""
         if len(call.explanation) < EXPLANATION_LIMIT:
             call.explanation.append(why)
 
@@ -240,6 +241,13 @@ class Floor:
         self.matcher.remove_call(call.id)
         self.off_line(call)
 
+    def unserved(self, call: Call, now: Instant) -> None:
+        """Take the call out of the line without an agent, and keep where its wait went."""
+        told = self.matcher.tell_wait(call.id, now)
+        if told:
+            self.explain(call, told)
+        self.from_line(call)
+
     def off_line(self, call: Call) -> None:
         """Forget what runs only while the call waits."""
         self.deadlines.cancel(("max_wait", call.id))
@@ -258,6 +266,7 @@ class Floor:
     def forget_transfer(self, call: Call) -> None:
         """No refusal of the last wish to hand the call on is waited for any more."""
         if call.transfer_effect is not None:
+            self.deadlines.cancel(("transfer", call.id))
             self.by_effect.pop(call.transfer_effect, None)
             call.transfer_effect = None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from acd.core.agent import AgentState
-from acd.core.call import CallState
+from acd.core.call import CallState, TransferState
 from acd.core.errors import ensure
 from acd.core.tally import Way
 
@@ -54,6 +54,8 @@ def _check_call(floor: Floor, call: Call) -> None:
     if call.state is CallState.WAITING:
         due = floor.deadlines.due(("max_wait", call.id))
         ensure(due is not None, f"call {call.id} waits without an end")
+    if call.transfer is TransferState.ASKED:
+        ensure(floor.deadlines.due(("transfer", call.id)) is not None, f"{call.id} is asked for for ever")
     ensure(sum(leg.ended_at is None for leg in call.legs) <= 1, f"call {call.id} has two open legs")
 
 

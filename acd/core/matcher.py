@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dataclasses import dataclass
 
+    from acd.core.candidates import Candidates
     from acd.core.ids import AgentId, CallId, QueueId, SkillId
     from acd.core.instant import Duration, Instant
     from acd.core.policy import Policy
@@ -44,6 +45,8 @@ class Assignment:
     call: CallId
     agent: AgentId
     why: str
+    over: Candidates | None = None
+    """Who else could have taken it, and why each was passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,10 @@ class Matcher(metaclass=ABCMeta):
     @abstractmethod
     def explain(self, call: CallId, now: Instant) -> tuple[str, ...]:
         """Why this call waits: one line per candidate agent and reason."""
+
+    def tell_wait(self, call: CallId, now: Instant) -> str:  # noqa: ARG002 -- a matcher without a log
+        """Where this call's wait went so far, in one line; empty if it does not wait or nothing was kept."""
+        return ""
 
     @abstractmethod
     def position(self, call: CallId) -> int:

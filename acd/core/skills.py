@@ -92,7 +92,7 @@ def needs_at(queue: QueuePolicy, extra: Needs, eased: Needs, waited_ms: Duration
 class Group:
     """Agents with one skill profile: those ready now (longest idle first) and how many are busy."""
 
-    __slots__ = ("_unsorted", "busy", "idle", "index", "lines", "queues", "reserve", "skills")
+    __slots__ = ("_unsorted", "busy", "idle", "index", "lines", "members", "queues", "reserve", "skills")
 
     def __init__(self, index: int, skills: dict[SkillId, int], reserve: int) -> None:
         self.index = index
@@ -100,6 +100,8 @@ class Group:
         self.reserve = reserve
         self.idle: dict[AgentId, Instant] = {}
         self.busy = 0
+        self.members = 0
+        """How many agents the policy knows with these skills, on duty or not."""
         self.lines: dict[Line, None] = {}
         """Every line this group can serve at some stage."""
         self.queues: list[Line] = []
@@ -128,6 +130,7 @@ class Line:
     """Waiting calls of one queue with equal needs and priority, in order."""
 
     __slots__ = (
+        "able",
         "arrivals",
         "busy",
         "calls",
@@ -168,6 +171,8 @@ class Line:
         self.waits = WaitModel()
         self.idle = 0
         self.busy = 0
+        self.able = 0
+        """Agents who fit from the first second, on duty or not; `idle` of them ready, `busy` talking."""
         self.threshold_s = max(policy.promise.threshold_ms, 1) / 1000.0
         self.price = 1.0
         self.scale = 0.0
@@ -194,6 +199,7 @@ class Line:
                         group.queues.append(self)
                         self.idle += len(group.idle)
                         self.busy += group.busy
+                        self.able += group.members
             if fits:
                 group.lines[self] = None
 
@@ -211,9 +217,10 @@ class Line:
     def add(self, call: Waiting) -> Place:
         """Put a call at its place and return the place."""
         place = place_of(call)
-        if place in self.calls and self.calls[place].call != call.call:
+        there = self.calls.get(place)
+        if there is not None and there.call != call.call:
             raise ValueError(f"two calls at one place: entered {call.entered_at}, order {call.order}")
-        if place not in self.calls:
+        if there is None:
             places = self.places
             if places and place < places[-1]:
                 insort(places, place)
@@ -225,7 +232,8 @@ class Line:
     def remove(self, place: Place) -> None:
         """Take a call out."""
         del self.calls[place]
-        del self.places[bisect_left(self.places, place)]
+        places = self.places
+        del places[0 if places[0] is place else bisect_left(places, place)]
 
     def head(self) -> Waiting:
         """Return the call that has waited longest."""
@@ -256,6 +264,7 @@ class Skills:
                 group = self.groups[key] = Group(len(self.groups), dict(agent.skills), agent.reserve)
                 for skill in group.skills:
                     self._holders.setdefault(skill, []).append(group)
+            group.members += 1
             self.group_of[agent.id] = group
 
     def candidates(self, line: Line) -> list[Group]:

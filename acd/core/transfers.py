@@ -32,6 +32,9 @@ if TYPE_CHECKING:
         TransferEnded,
     )
 
+ASKED_MS = 8_000
+"""So long a wish may be on its way to the switch; then it is lost, and the agent may wish again."""
+
 JOIN_MS = 500
 """The dialplan notes an answer just before it joins the legs; a Redirect in between would lose one of them."""
 
@@ -56,16 +59,13 @@ class Transfers:
         if call is None or call.state is not CallState.TALKING or leg is None or leg.agent != fact.agent:
             floor.count("transfers_without_talk")
             return
-        if call.outbound:  # the talk of a call-back is held by the other half of its channel (decision 0120)
-            floor.count("transfers_refused")
-            floor.explain(call, f"transfer {fact.how.value} refused: a call-back is not handed on")
-            return
         if leg.answered_at is not None and now - max(leg.answered_at, leg.consult_over_at) < JOIN_MS:
             floor.count("transfers_too_soon")
             floor.explain(call, f"transfer {fact.how.value} refused: the legs are just being joined")
             return
         begins = fact.how in {TransferHow.BLIND, TransferHow.CONSULT}
-        if begins is (call.transfer in CONSULT_STATES) or (begins and not self._may_take(fact)):
+        fits = call.transfer is TransferState.NONE if begins else call.transfer in CONSULT_STATES
+        if not fits or (begins and not self._may_take(fact)):
             floor.count("transfers_refused")
             floor.explain(
                 call, f"transfer {fact.how.value} to {fact.to} refused: {call.transfer.value or 'busy'}"
@@ -78,6 +78,7 @@ class Transfers:
         if begins:
             call.hand(TransferSignal.ASKED)
             call.transfer_to = fact.to
+            floor.deadlines.set(("transfer", call.id), now + ASKED_MS)
         floor.explain(call, f"{fact.agent} asked: {fact.how.value} {fact.to}".strip())
         floor.out.append(TransferCall(effect, call.id, fact.agent, fact.how, fact.to))
 
@@ -92,6 +93,15 @@ class Transfers:
     def wish_failed(self, call: Call, effect: EffectId) -> None:
         """The switch surely did nothing: the talk goes on as it was."""
         if call.transfer_effect == effect:
+            self.floor.forget_transfer(call)
+            call.hand(TransferSignal.REFUSED)
+
+    def overdue(self, call_id: CallId, now: Instant) -> None:  # noqa: ARG002 - the same shape as all deadlines
+        """Neither a refusal nor the dialplan's note was heard: should it come yet, it is taken up again."""
+        call = self.floor.calls.get(call_id)
+        if call is not None and call.transfer is TransferState.ASKED:
+            self.floor.count("transfers_unanswered")
+            self.floor.explain(call, f"nothing was heard of the transfer to {call.transfer_to}")
             self.floor.forget_transfer(call)
             call.hand(TransferSignal.REFUSED)
 

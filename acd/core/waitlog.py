@@ -36,9 +36,10 @@ class Decision(NamedTuple):
 class _Kept:
     """Why one call waited beside a ready agent, and how long."""
 
-    __slots__ = ("since", "spans", "why")
+    __slots__ = ("beside", "since", "spans", "why")
 
     def __init__(self) -> None:
+        self.beside: tuple[AgentId, float, float] | None = None
         self.spans: dict[str, Duration] = {}
         self.why = ""
         self.since: Instant = 0
@@ -61,8 +62,13 @@ class WaitLog:
         self.running: set[CallId] = set()
         """Calls whose span is open: only membership is asked."""
 
-    def keep(self, call: CallId, why: str, now: Instant) -> None:
-        """From now on the call waits for this reason, beside a ready agent; told again it changes nothing."""
+    def keep(
+        self, call: CallId, why: str, now: Instant, beside: tuple[AgentId, float, float] | None = None
+    ) -> None:
+        """From now on the call waits for this reason, beside a ready agent; told again it changes nothing.
+
+        `beside`: the first such agent, what taking him would cost others, and the most this call may cost them.
+        """
         kept = self._kept.get(call)
         if kept is None:
             if len(self._kept) >= MOST_KEPT:
@@ -70,6 +76,7 @@ class WaitLog:
                 del self._kept[oldest]
                 self.running.discard(oldest)
             kept = self._kept[call] = _Kept()
+            kept.beside = beside
         if kept.why != why:
             kept.close(now)
             kept.why, kept.since = why, now
@@ -93,6 +100,9 @@ class WaitLog:
             spans[kept.why] = spans.get(kept.why, 0) + now - kept.since
         rest = max(0, now - entered_at - sum(spans.values()))
         parts = [f"{ms / 1000:.1f} s {why}" for why, ms in spans.items() if ms]
+        if parts and kept and kept.beside:
+            agent, price, limit = kept.beside
+            parts[0] += f" (first {agent}, price {price:.3g} against {limit:.3g})"
         parts.append(f"{rest / 1000:.1f} s with nobody ready who may take it")
         return f"waited {', '.join(parts)}{self._passed_over(call, entered_at, could)}"
 

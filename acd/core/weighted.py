@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
+from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
 from acd.core.baselines import BY_IDLENESS
+from acd.core.candidates import HELD, MOST_NAMED, Candidates
 from acd.core.indexes import Indexes
 from acd.core.matcher import Assignment
 from acd.core.scoring import IDLE_SCALE_MS
-from acd.core.skills import place_of
 from acd.core.waitlog import Decision
 
 if TYPE_CHECKING:
+    from acd.core.candidates import Rival
     from acd.core.ids import AgentId, CallId
     from acd.core.instant import Duration, Instant
     from acd.core.matcher import Waiting
@@ -38,10 +40,13 @@ class _Pair:
     """What it costs to let the call wait on."""
     price: float
     """What taking the agent costs the other queues."""
+    rivals: list[Rival] | None = None
+    """The first of every ready group, while more than one group fits."""
 
 
 _MAX_EXPLAINED = 60
 _FAIR = 1e9
+_HELD_BACK = "held back beside a ready agent whom others need more"
 _STALE_EVERY = 64
 
 
@@ -66,17 +71,16 @@ class WeightedMatcher(Indexes):
         self._retest_at = None
         if not active:
             return ()
-        best = self._best
         if len(active) == 1:
             line = next(iter(active))
             out = []
-            while line.calls and (pair := best(line, now)) is not None:
+            while line.calls and (pair := self._best(line, now)) is not None:
                 out.append(self._take(pair, now))
             self._schedule(now)
             return tuple(out)
         heap: list[tuple[Rank, int, Place, _Pair]] = []
         for line in active:
-            pair = best(line, now)
+            pair = self._best(line, now)
             if pair is not None:
                 heap.append((pair.rank, line.serial, pair.place, pair))
         heapify(heap)
@@ -85,8 +89,8 @@ class WeightedMatcher(Indexes):
             pair = heappop(heap)[3]
             line = pair.line
             if pair.agent in pair.group.idle:
-                out.append(self._take(pair, now))
-            again = best(line, now) if line.calls else None
+                out.append(self._take(pair, now, heap[0][3] if heap else None))
+            again = self._best(line, now) if line.calls else None
             if again is not None:
                 heappush(heap, (again.rank, line.serial, again.place, again))
         self._schedule(now)
@@ -126,16 +130,18 @@ class WeightedMatcher(Indexes):
         if self._held:
             self._retest_at = now + self._weights.hold_check_ms
 
-    def _take(self, pair: _Pair, now: Instant) -> Assignment:
-        """Carry out one decision in the indexes and say why."""
+    def _take(self, pair: _Pair, now: Instant, then: _Pair | None = None) -> Assignment:
+        """Carry out one decision in the indexes and say why. `then`: the pair that comes next."""
         line, group, agent = pair.line, pair.group, pair.agent
         call = line.calls[pair.place]
         since = group.idle[agent]
+        over = self._candidates(pair, call, then) if self._explains else None
         entry_s = self._entry_s.get(call.call)
         if entry_s is not None and now > call.entered_at:
             line.home.waits.answered(now - call.entered_at, entry_s)
         self.remove_call(call.call)
-        self._touched.pop(line, None)
+        if line in self._touched:
+            del self._touched[line]
         del group.idle[agent]
         self._count(group, -1, 1)
         self._busy[agent] = (now, int(self._talk_s * 1000))
@@ -145,12 +151,19 @@ class WeightedMatcher(Indexes):
         home = line.home
         if self._rule is not None:
             self._history.record(agent, home.policy.id)
+            if not self._explains:
+                return Assignment(call.call, agent, "")
             waited = now - call.entered_at
             return Assignment(
                 call.call,
                 agent,
                 f"{agent}: {self._weights.policy}, waited {waited} ms, level {pair.level}, idle {now - since} ms",
+                over,
             )
+        if not self._explains:
+            if now > call.entered_at:
+                self._wait_log.release(call.call, now)
+            return Assignment(call.call, agent, "")
         why = (
             f"wait {(now - call.entered_at) / 1000:.1f}/{line.threshold_s:g} s cost {pair.cost:.3g} "
             f"(debt x{home.price:.3g}); level {pair.level} idle {(now - since) / 1000:.0f} s "
@@ -161,7 +174,40 @@ class WeightedMatcher(Indexes):
         if now > call.entered_at:
             self._wait_log.release(call.call, now)
             why = f"{why}; {self._story(line, call, now)}"
-        return Assignment(call.call, agent, f"{agent}: {kind}{why}")
+        return Assignment(call.call, agent, f"{agent}: {kind}{why}", over)
+
+    def _candidates(self, pair: _Pair, call: Waiting, then: _Pair | None) -> Candidates:
+        """Keep who else could have taken this call; before the indexes change."""
+        group, agent, home = pair.group, pair.agent, pair.line.home
+        same: tuple[AgentId, ...] = ()
+        alike = len(group.idle) - 1
+        if alike:
+            same = tuple(
+                [
+                    other
+                    for other in islice(group.idle, MOST_NAMED)
+                    if other != agent and other not in call.skip
+                ]
+            )
+        over = Candidates(
+            pair.rivals, agent, same, alike, home.busy, max(0, home.able - home.idle - home.busy)
+        )
+        if call.skip:
+            over.skipped = call.skip
+        if home.reserves > home.reserve_open:
+            over.reserve = home.reserves
+        if then is not None and then.agent == agent and then.line is not pair.line:
+            over.instead_of = (then.line.calls[then.place].call, then.line.policy.id, then.cost)
+        return over
+
+    def tell_wait(self, call: CallId, now: Instant) -> str:
+        """Where this call's wait went so far, for a caller who leaves without an agent."""
+        found = self._where.get(call)
+        if found is None or self._rule is not None or not self._explains:
+            return ""
+        line, place = found
+        waiting = line.calls[place]
+        return self._story(line, waiting, now) if now > waiting.entered_at else ""
 
     def _story(self, line: Line, call: Waiting, now: Instant) -> str:
         """Say where the call's wait went, and who was served before it."""
@@ -176,22 +222,22 @@ class WeightedMatcher(Indexes):
         for place in line.places:
             call = line.calls[place]
             if call.sticky is None and not call.skip:
-                return self._pick(line, call, now)
+                return self._pick(line, place, call, now)
             if call.sticky is not None and self._waits_for_sticky(line, call, now):
                 self._held[line] = None
                 self._wait_log.keep(call.call, f"kept for {call.sticky}", now)
                 continue
-            pair = self._pick(line, call, now)
+            pair = self._pick(line, place, call, now)
             if pair is not None:
                 return pair
         return None
 
-    def _pick(  # noqa: C901 -- the hottest function of the core stays in one piece
-        self, line: Line, call: Waiting, now: Instant
+    def _pick(  # noqa: C901, PLR0912 -- the hottest function of the core stays in one piece
+        self, line: Line, place: Place, call: Waiting, now: Instant
     ) -> _Pair | None:
         """Choose the agent for a call, or None: nobody fits, or it is better held back."""
         if self._rule is not None:
-            return self._pick_by_rule(line, call, now)
+            return self._pick_by_rule(line, place, call, now)
         waited = now - call.entered_at
         home, score = line.home, self._score
         fair = waited >= self._weights.fair_wait_ms or call.order < 0
@@ -200,7 +246,10 @@ class WeightedMatcher(Indexes):
         limit = cost / score.hold_back if kept else inf
         plain = call.sticky is None and not call.skip
         best, found, held = -inf, None, False
-        for group, level in line.groups[line.stage(waited) if len(line.stages) > 1 else 0]:
+        beside: tuple[AgentId, float, float] | None = None
+        groups = line.groups[line.stage(waited) if len(line.stages) > 1 else 0]
+        rivals: list[Rival] | None = [] if len(groups) > 1 and self._explains else None
+        for group, level in groups:
             if not group.idle or group.reserve > home.reserve_open:
                 continue
             price = 0.0  # as _price_for_others, inlined: this is the hottest line of the core
@@ -210,25 +259,32 @@ class WeightedMatcher(Indexes):
             agent = group.longest_idle() if plain else self._agent_of(group, line, call)
             if agent is None:
                 continue
+            since = now - group.idle[agent]
             if price > limit and agent != call.sticky:
                 held = True
+                if beside is None:
+                    beside = (agent, price, limit)
+                if rivals is not None:
+                    rivals.append((HELD, agent, level, price, since))
                 continue
-            idle = min(now - group.idle[agent], IDLE_SCALE_MS)
+            idle = min(since, IDLE_SCALE_MS)
             value = score.idle * idle - score.level_costs[level] - score.opportunity * price
             if group.reserve or not plain:
                 value += self._sticky_and_reserve(group, agent, call)
+            if rivals is not None:
+                rivals.append((value, agent, level, price, since))
             if value > best:
                 best, found = value, (group, agent, level, price)
         if found is None:
             if held:
                 self._held[line] = None
-                self._wait_log.keep(call.call, "held back beside a ready agent whom others need more", now)
+                self._wait_log.keep(call.call, _HELD_BACK, now, beside)
             elif self._wait_log.running:
                 self._wait_log.release(call.call, now)
             return None
         group, agent, level, price = found
         rank = -(_FAIR + waited) if fair else -cost * score.pickup[level]
-        return _Pair(rank, line, place_of(call), group, agent, level, cost, price)
+        return _Pair(rank, line, place, group, agent, level, cost, price, rivals)
 
     def _agent_of(self, group: Group, line: Line, call: Waiting) -> AgentId | None:
         """Return the group's agent for a call with a sticky agent or with agents to avoid."""
@@ -256,7 +312,7 @@ class WeightedMatcher(Indexes):
         return line.priority * (home.price * home.pull * urgency + score.lost(rate))
 
     def _pick_by_rule(  # noqa: C901 -- the hottest function of a rule stays in one piece
-        self, line: Line, call: Waiting, now: Instant
+        self, line: Line, place: Place, call: Waiting, now: Instant
     ) -> _Pair | None:
         if self._rule is None:
             return None
@@ -285,7 +341,7 @@ class WeightedMatcher(Indexes):
         if found is None:
             return None
         _, _, agent, group, level = found
-        return _Pair(call_key(line, call, level, now), line, place_of(call), group, agent, level, 0.0, 0.0)
+        return _Pair(call_key(line, call, level, now), line, place, group, agent, level, 0.0, 0.0)
 
     # --- exceptions to the plain score ------------------------------------------------------------
 

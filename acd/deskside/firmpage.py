@@ -161,7 +161,11 @@ class FirmPages:
         who, problem = f"firm {owner.id}", ""
         if wanted.get("cancel"):
             number = wanted["cancel"]
-            done = number.isdigit() and await self._swaps.remove(owner, int(number[:15]), who)
+            done = (
+                number.isascii()
+                and number.isdigit()
+                and await self._swaps.remove(owner, int(number[:15]), who)
+            )
             problem = "" if done else "unknown"
         else:
             keys = ("rotation", "person", "first", "last")

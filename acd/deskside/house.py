@@ -6,9 +6,9 @@ Part of the composition root: acd.house makes one when the configuration names a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -206,14 +206,14 @@ class DeskHouse:
 
     # --- life ------------------------------------------------------------------------------------
 
-    def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
-        """Return what runs until cancelled, by name."""
+    def tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """Return what runs until cancelled, by name; what breaks is begun again (acd.sidework)."""
         return {
-            "deliveries": self.worker.run(),
-            "calendars": self.calendars.run(),
-            "cases": self.cases.run(),
-            "desk": self._care(),
-            **{f"mail {name}": way.run() for name, way in self.mail_ways.items()},
+            "deliveries": self.worker.run,
+            "calendars": self.calendars.run,
+            "cases": self.cases.run,
+            "desk": self._care,
+            **{f"mail {name}": way.run for name, way in self.mail_ways.items()},
         }
 
     async def _care(self) -> None:

@@ -1,4 +1,4 @@
-"""CPU per AMI event: our parser against a tight full-dict parser, on the stream of routing.md 4.1.
+"""CPU per AMI event, asked by `bin/bench decision` as its bar: our parser against a tight full-dict parser, on the stream of routing.md 4.1.
 
 The stream is modelled after one queued call: 66 events, about 18 lines each, Cyrillic names, several
 calls interleaved, cut into segments as a socket would give them. Rounds alternate between the parsers,
@@ -7,7 +7,6 @@ because the machine is shared; medians are reported. Bars: at most 1.5 with all 
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ KINDS: Final = (
     ("Hangup", 2), ("HangupRequest", 2), ("DialBegin", 2), ("DialState", 2), ("DialEnd", 2), ("UserEvent", 5),
     ("DeviceStateChange", 4), ("NewConnectedLine", 2), ("MusicOnHoldStart", 2), ("NewCallerid", 2), ("Rename", 2),
 )  # fmt: skip
+EVENTS_PER_CALL: Final = sum(count for _, count in KINDS)
 INTEREST: Final = frozenset(
     {"Newchannel", "Newstate", "DialBegin", "DialState", "DialEnd", "Hangup", "UserEvent", "DeviceStateChange",
      "BridgeEnter", "BridgeLeave", "Hold", "Unhold", "BlindTransfer", "AttendedTransfer"}
@@ -109,7 +109,3 @@ def run(calls: int = 300, rounds: int = 7) -> dict[str, float]:
         "ratio_all": round(statistics.median(full) / reference, 3),
         "ratio_filtered": round(statistics.median(filtered) / reference, 3),
     }
-
-
-if __name__ == "__main__":
-    print(json.dumps(run(), indent=2))

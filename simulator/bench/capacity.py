@@ -20,7 +20,7 @@ import sqlite3
 import tempfile
 import time
 import uuid
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,12 +29,13 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from simulator.bench.calls import APP_QUEUE_DID, QUEUE, SITE
-from simulator.centre.config import CentreSpec, free_port, write
+from simulator.centre.config import CentreSpec, write
 from simulator.centre.daemon import Api, DaemonProcess
 from simulator.centre.oracle import percentile
 from simulator.lab.agents import Agent
 from simulator.lab.errors import LabError
 from simulator.lab.instance import TRUNK_HOST, Lab, Ports
+from simulator.lab.ports import free_port
 from simulator.lab.sipp import SippError
 from simulator.load.ramp import Ramp, peak, saturated
 from simulator.load.sipp_line import Puppets, command
@@ -135,8 +136,8 @@ class Bench:
 
     async def open(self) -> None:
         """Start everything and log everybody in."""
-        port = free_port(udp=True)
-        ports = replace(Ports.free(agi=self.spec.agi_port, rtp_first=20_000), rtp_count=8_000)
+        port = free_port()
+        ports = Ports.free(agi=self.spec.agi_port, rtp_count=8_000)
         agents = [Agent(name, contact=f"sip:{name}@127.0.0.1:{port}") for name in self.spec.agent_ids]
         lab = self.lab = Lab(
             f"cap{uuid.uuid4().hex[:8]}",

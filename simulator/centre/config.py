@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import yaml
 
 from acd.credentials import hash_token, new_token
+from simulator.lab.ports import free_port
 
 FIRMS = (
     ("romashka", "ООО «Ромашка»", 0.80, 20),
@@ -20,13 +20,6 @@ FIRMS = (
     ("masterok", "Ремонт «Мастерок»", 0.95, 40),
 )
 """(id, display name, promised share, within seconds): unlike small firms sharing one pool of agents."""
-
-
-def free_port(*, udp: bool = False) -> int:
-    """Return a port of 127.0.0.1 that is free now."""
-    with socket.socket(type=socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(slots=True)

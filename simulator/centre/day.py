@@ -25,12 +25,13 @@ from rich.console import Console
 from rich.table import Table
 
 from simulator.centre import day_script, day_story
-from simulator.centre.config import CentreSpec, free_port, write
+from simulator.centre.config import CentreSpec, write
 from simulator.centre.daemon import ROOT, Api, DaemonProcess
 from simulator.centre.driver import Driver, PhonePlan, PlannedCall, StandInDriver
 from simulator.centre.mail import MailServer, bounce, hand_over, reply
 from simulator.centre.oracle import read_journal
 from simulator.centre.pops import PopWatcher
+from simulator.lab.ports import free_port
 
 ZONE = ZoneInfo("Europe/Moscow")
 AGENTS = 4

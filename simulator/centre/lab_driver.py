@@ -10,12 +10,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from simulator.centre.config import CentreSpec, free_port
+from simulator.centre.config import CentreSpec
 from simulator.centre.driver import PhonePlan, PlannedCall
 from simulator.centre.oracle import Truth
 from simulator.lab import realtime
 from simulator.lab.agents import Agent
 from simulator.lab.instance import Lab, Ports
+from simulator.lab.ports import free_port
 from simulator.lab.sipp import FOREVER_MS, Agents, Callers, CallPlan, Leg, random_offers
 
 PHONES_S = 7_200.0
@@ -55,7 +56,7 @@ class LabDriver:
     async def open(self, spec: CentreSpec) -> None:
         """Start Asterisk and the phones; fill in ports, secrets and journal paths."""
         self._folder = spec.directory / "sipp"
-        contact_port = free_port(udp=True)
+        contact_port = free_port()
         lab = Lab(
             f"centre{uuid.uuid4().hex[:8]}",
             agents=[

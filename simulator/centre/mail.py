@@ -10,7 +10,7 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from simulator.centre.config import free_port
+from simulator.lab.ports import free_port
 
 
 class MailServer:

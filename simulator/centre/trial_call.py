@@ -19,12 +19,13 @@ import yaml
 
 from acd.config.loading import load
 from simulator.centre import day_story
-from simulator.centre.config import CentreSpec, free_port, keep_secrets
+from simulator.centre.config import CentreSpec, keep_secrets
 from simulator.centre.daemon import Api, DaemonProcess
 from simulator.centre.mail import MailServer
 from simulator.centre.oracle import JournalCall, read_journal
 from simulator.lab.agents import Agent
 from simulator.lab.instance import Lab, Ports
+from simulator.lab.ports import free_port
 from simulator.lab.sipp import Agents, Callers, CallPlan, OfferPlan
 
 RING_MS, TALK_MS, PATIENCE_MS = 800, 4_000, 20_000
@@ -71,7 +72,7 @@ class TrialCall:
         plain = ["".join(c for c in n if c.isdigit() or c == "+") for n in project.numbers]
         self._number = next((n for n in plain if n.isdigit()), plain[0])  # a short number needs no trunk
         agents = list(whole.tree.agents)
-        port = free_port(udp=True)
+        port = free_port()
         lab = Lab(
             f"testcall{time.monotonic_ns() % 1_000_000}",
             agents=[Agent(str(a), contact=f"sip:{a}@127.0.0.1:{port}") for a in agents],

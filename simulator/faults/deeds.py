@@ -14,13 +14,14 @@ from dataclasses import replace
 import httpx
 
 from acd.daemon import EXIT_RUNNING
-from simulator.centre.config import CentreSpec, free_port, write
+from simulator.centre.config import CentreSpec, write
 from simulator.centre.daemon import Api, DaemonProcess
 from simulator.centre.driver import StandInDriver
 from simulator.centre.lab_driver import LabDriver
 from simulator.faults.plan import Fault, Kind
 from simulator.faults.site import Pause, Site, now_ms
 from simulator.faults.tickets import Mood
+from simulator.lab.ports import free_port
 
 TWIN_S = 180.0
 

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import httpx
 
-from simulator.centre.config import CentreSpec, free_port, write
+from simulator.centre.config import CentreSpec, write
 from simulator.centre.daemon import Api, DaemonProcess
 from simulator.centre.driver import Driver, StandInDriver
 from simulator.centre.lab_driver import LabDriver
 from simulator.faults.disk import SmallDisk
 from simulator.faults.proxy import TcpProxy
 from simulator.faults.tickets import TicketStub
+from simulator.lab.ports import free_port
 
 CLOCK_SHIM = Path(__file__).with_name("clock_shim")
 READY_S = 180.0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import secrets
 import shutil
 import signal
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Self
 
 from simulator.lab.agents import Agent, write_agents_conf
 from simulator.lab.errors import LabError
+from simulator.lab.ports import free_port, free_rtp_ports
 from simulator.lab.render import write_configuration, write_tone
 from simulator.lab.tree import Tree, find_tree, lab_folder, locked
 
@@ -43,6 +43,9 @@ exec chroot "$ROOT" /usr/sbin/asterisk -f $PRIORITY -C "$RUN/etc/asterisk.conf"
 """
 
 
+RTP_COUNT = 400
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """The ports of one instance, all on 127.0.0.1. `agi` is where the daemon must listen."""
@@ -52,17 +55,18 @@ class Ports:
     agi: int
     ws: int
     rtp_first: int
-    rtp_count: int = 400
+    rtp_count: int = RTP_COUNT
 
     @classmethod
     def free(cls, **fixed: int | None) -> Ports:
         """Choose free ports; those given are taken as they are."""
         given = {name: port for name, port in fixed.items() if port}
-        rtp = given.pop("rtp_first", 0) or random.SystemRandom().randrange(20000, 55000, 400)
+        count = given.pop("rtp_count", 0) or RTP_COUNT
+        rtp = given.pop("rtp_first", 0) or free_rtp_ports(count)
         for name in ("sip", "ami", "agi", "ws"):
             if name not in given:
-                given[name] = _free_port(socket.SOCK_DGRAM if name == "sip" else socket.SOCK_STREAM)
-        return cls(rtp_first=rtp, **given)
+                given[name] = free_port()
+        return cls(rtp_first=rtp, rtp_count=count, **given)
 
 
 class Lab:
@@ -391,14 +395,3 @@ def _birth(pid: int) -> str:
     except OSError:
         return ""
     return "" if fields[0] == "Z" else fields[19]
-
-
-def free_udp_port() -> int:
-    """Return a port of 127.0.0.1 nobody has now."""
-    return _free_port(socket.SOCK_DGRAM)
-
-
-def _free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

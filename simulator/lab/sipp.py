@@ -19,6 +19,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from simulator.lab.ports import free_port, free_rtp_ports
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -122,7 +124,7 @@ class _Sipp:
         self, folder: Path, scenario: str, *, host: str, port: int, sip_port: int, timeout_s: float
     ) -> None:
         self.folder = folder
-        self.port = port or _free_port(host)
+        self.port = port or free_port()
         self.before: tuple[str, ...] = ()
         """Words before the command, such as `chrt --rr 12`: a tool that stamps moments must not wait for a core."""
         self._scenario, self._host, self._sip_port = scenario, host, sip_port
@@ -155,7 +157,7 @@ class _Sipp:
             "-mi",
             self._host,
             "-mp",
-            str(_free_port(self._host)),
+            str(free_rtp_ports(4)),  # it binds this one and the next but one (video)
         ]
         command += ["-ci", "127.0.0.1"]  # its control socket takes commands: loopback only
         command += ["-trace_logs", "-log_file", str(self._log), "-nostdin"]
@@ -218,9 +220,10 @@ class Callers(_Sipp):
         rate: float = 1.0,
         timeout_s: float = 60.0,
         cancel: bool = False,
+        host: str = CALLER_HOST,
     ) -> None:
         scenario = "caller_cancel.xml" if cancel else "caller.xml"
-        super().__init__(folder, scenario, host=CALLER_HOST, port=0, sip_port=sip_port, timeout_s=timeout_s)
+        super().__init__(folder, scenario, host=host, port=0, sip_port=sip_port, timeout_s=timeout_s)
         self.plans = tuple(plans)
         self._rate = rate
 
@@ -291,6 +294,14 @@ class Agents(_Sipp):
             if key in open_legs:
                 open_legs[key].times.setdefault(event, moment)
         return legs
+
+
+def shown(agents: Agents) -> list[tuple[str, str]]:
+    """(agent, From header) of every INVITE at these phones: what their displays show, in order."""
+    log = agents.folder / "events.log"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    found = (line.split(" ", 2) for line in lines if line.startswith("from "))
+    return [(words[1], words[2].strip()) for words in found if len(words) == 3]
 
 
 def register(sip_port: int, agents: Iterable[tuple[str, str]], contact_port: int, folder: Path) -> None:
@@ -381,12 +392,6 @@ def _events(log: Path) -> Iterable[tuple[str, dict[str, str], float]]:
                 yield words[1], pairs, float(words[-1])
         except (IndexError, ValueError):
             continue  # a line torn by the end of the process
-
-
-def _free_port(host: str) -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 def _bindable(host: str, port: int) -> bool:

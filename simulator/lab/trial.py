@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from simulator.lab.agents import Agent
 from simulator.lab.errors import LabError
-from simulator.lab.instance import free_udp_port
+from simulator.lab.ports import free_port
 from simulator.lab.sipp import Agents, Callers, CallPlan, OfferPlan, SippError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def sample_agents(count: int) -> tuple[Agent, ...]:
     """Return the first agents of config/agents.yaml, all on one port of 127.0.0.1. Raises LabError."""
     if not 1 <= count <= MOST_AGENTS:
         raise LabError(f"--agents takes 1 to {MOST_AGENTS}, or a JSON file of agents")
-    port = free_udp_port()
+    port = free_port()
     names = (str(FIRST_AGENT + number) for number in range(count))
     return tuple(Agent(name, contact=f"sip:{name}@127.0.0.1:{port}") for name in names)
 

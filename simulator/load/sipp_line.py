@@ -18,13 +18,12 @@ import socket
 import subprocess
 import time
 import uuid
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simulator.centre.config import free_port
 from simulator.lab.agents import Agent
 from simulator.lab.instance import TRUNK_HOST, Lab, Ports
+from simulator.lab.ports import free_port
 from simulator.lab.sipp import SippError
 from simulator.load.appqueue import write_app_queue
 
@@ -165,10 +164,8 @@ class SippLine:
     async def open(self, spec: CentreSpec, centre: Centre, strategy: str = BENCH_STRATEGY) -> None:
         """Start Asterisk and the phones; fill in ports, secrets and journal; give app_queue the same centre."""
         self._folder = spec.directory / "sipp"
-        port = free_port(udp=True)
-        ports = replace(
-            Ports.free(agi=spec.agi_port, rtp_first=20_000 + 40 * (port % 800)), rtp_count=RTP_PORTS
-        )
+        port = free_port()
+        ports = Ports.free(agi=spec.agi_port, rtp_count=RTP_PORTS)
         lab = Lab(
             f"load{uuid.uuid4().hex[:8]}",
             agents=[Agent(device, contact=f"sip:{device}@127.0.0.1:{port}") for device in centre.devices],

@@ -372,6 +372,12 @@ class CallTask:
         self.world.drop_channel(leg, NORMAL_CLEARING)
         self.world.device_changed(phone)
 
+    def outlived_by(self, phones: list[tuple[Phone, Channel]], seconds: float) -> None:
+        """The caller is gone; these legs talk on and end later, whatever becomes of this walk."""
+        self._leg = self._asked = None
+        for phone, leg in phones:
+            asyncio.get_running_loop().call_later(seconds, self.drop_leg, phone, leg)
+
     def _dial_end(self, agent: str, attempt: str, status: str) -> None:
         queue = self.channel.variables.get("ACD_QUEUE", "")
         self.world.note("AcdDialEnd", self.channel, queue, agent, {"attempt": attempt, "status": status})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from simulator.standin.phones import Phone
 
 Place = tuple[str, str]
+FINISH_S = 3.0
+"""A colleague who hangs up by himself never: so long he speaks on without the caller."""
 
 
 def back(task: CallTask) -> Place:
@@ -82,7 +85,12 @@ async def consult(task: CallTask, exten: str, phone: Phone, leg: Channel, attemp
     task.world.note(  # on the target's channel, which names the target
         "AcdConsultAnswer", asked, task.channel.variables.get("ACD_QUEUE", ""), target.agent, {"to": exten}
     )
+    began = time.monotonic()
     woken = await task.sleep(target.talk_s)
+    if task.gone:  # the two finish their sentence, on phones that are not free
+        rest_s = max(0.0, (target.talk_s or FINISH_S) - (time.monotonic() - began))
+        task.outlived_by([(phone, leg), (target, asked)], rest_s)
+        return "", ""
     if woken and task.leg_gone and not task.gone:
         task.drop_leg(phone, leg)
         task.note("AcdTransfer", to=exten)

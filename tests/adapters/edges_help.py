@@ -97,12 +97,6 @@ async def embedded(*agents: str, **limits: object) -> AsyncIterator[EmbeddedBrok
         await broker.stop()
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 ACL = """user router
 topic readwrite acd/v1/#

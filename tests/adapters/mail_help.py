@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulator.centre.config import free_port
 from simulator.centre.mail import MailServer, bounce, hand_over, reply
+from simulator.lab.ports import free_port
 
 __all__ = ["MailServer", "bounce", "free_port", "hand_over", "reply"]

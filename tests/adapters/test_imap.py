@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
+from acd.adapters import imap
 from acd.adapters.imap import ImapSettings, Mailbox
 from acd.ports import PortError
 from tests.adapters.imap_help import ImapServer
@@ -67,3 +69,26 @@ async def test_a_connection_that_breaks_is_trouble_in_words_and_nothing_more(
 async def test_a_wrong_password_says_so(server: ImapServer) -> None:
     with pytest.raises(PortError, match="LoginError"):
         await mailbox(server, Taker(), "wrong").look()
+
+
+@pytest.mark.parametrize("said", [b"NIL", b"99999999999", b"(a (b c))", b'""', b"1 BODY[]<0> 2"])
+async def test_a_server_without_this_mail_ends_nothing(server: ImapServer, said: bytes) -> None:
+    """NIL is a lawful answer for a mail that is gone: it ended the whole daemon. A number was taken for a length."""
+    server.says_for_body = said
+    taker = Taker()
+    assert await mailbox(server, taker).look() == 2
+    assert taker.taken == [b"", b""]
+
+
+@pytest.mark.parametrize("at", ["CAPABILITY", "LOGIN", "UID SEARCH", "UID FETCH"])
+@pytest.mark.parametrize("how", ["endless", "drip", "giant"])
+async def test_a_look_has_an_end_and_a_size(
+    server: ImapServer, at: str, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that never comes to an end would hold a thread and fill the memory."""
+    monkeypatch.setattr(imap, "LOOK_S", 0.6)
+    monkeypatch.setattr(imap, "LOOK_BYTES", 200_000)
+    server.torments = (at, how)
+    with pytest.raises(PortError):
+        async with asyncio.timeout(5):
+            await mailbox(server, Taker()).look()

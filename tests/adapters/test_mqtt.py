@@ -17,6 +17,7 @@ from acd.core.events import AgentLoggedIn, AgentPaused
 from acd.core.ids import AgentId, EffectId
 from acd.pops import PopBook
 from acd.topics import Message
+from simulator.lab.ports import free_port
 from tests.adapters.edges_help import (
     ANI,
     ANN,
@@ -27,7 +28,6 @@ from tests.adapters.edges_help import (
     client,
     confirm,
     embedded,
-    free_port,
     mosquitto,
     show,
     snapshot,

@@ -66,7 +66,9 @@ def test_a_mistake_in_conf_d_is_shown_there_and_hides_no_other(tmp_path):
     )
     queues = "queues:\n  sales: {subscriber: shop, display_name: Shop, opening: {week: {mon: 09:00-18:00}}}\n"
     problems = refused(tmp_path, queues=queues)
-    assert [problem.split(": ")[0] for problem in problems] == [f"conf.d/10.yaml:3:{n}" for n in (22, 44, 63, 69, 92, 104)]
+    assert [problem.split(": ")[0] for problem in problems] == [
+        f"conf.d/10.yaml:3:{n}" for n in (22, 44, 63, 69, 92, 104)
+    ]
     assert "mon stands twice" in problems[0]
 
 
@@ -292,3 +294,10 @@ def test_no_content_of_any_file_gives_anything_but_problems(tmp_path, name, cont
     with pytest.raises(ConfigError) as caught:
         load(tmp_path)
     assert any(Path(problem.file).name == name for problem in caught.value.problems)
+
+
+def test_a_name_the_file_system_refuses_is_a_problem_like_any_other(tmp_path):
+    (problem,) = refused(tmp_path, acd=f"projects: {'a' * 300}\n")
+    assert problem.startswith("acd.yaml:1:11: projects: there is no directory")
+    wanted = f"routing: {{weights: {{auto: true}}, weights_file: {'a' * 300}}}\n"
+    assert "File name too long" in refused(tmp_path, acd=wanted)[0]

@@ -47,6 +47,14 @@ def test_every_sample_project_is_good_and_unlike_the_others() -> None:
     assert config.policy.queues[-1].promise.share
 
 
+def test_one_firms_absurd_extends_is_its_own_problem_only(config: Path) -> None:
+    """The file system refuses so long a name with an error of its own: it took the whole centre down."""
+    write(config, "alfa", f"extends: {'a' * 300}\nname: Alfa\nnumbers: ['7050']\n")
+    projects = load(config).projects
+    assert {"consul", "servis", "severny"} <= projects.good.keys()
+    assert any("no typical project" in str(problem) for problem in projects.problems)
+
+
 def test_a_project_overrides_what_it_extends_and_keeps_the_rest(config: Path) -> None:
     write(
         config,

@@ -75,6 +75,7 @@ def test_every_action(text: str, action: Action):
     ("text", "said"),
     [
         ("drop_skil law", "unknown action 'drop_skil'; did you mean 'drop_skill'?"),
+        (" ", "unknown action ''; known: add_skill"),
         ("hang_up", "unknown action 'hang_up'; known: add_skill, announce, "),
         ("lower_skill law", "is written: lower_skill SKILL LEVEL, level 1 to 5"),
         ("lower_skill law 0", "is written: lower_skill SKILL LEVEL, level 1 to 5"),

@@ -1,5 +1,6 @@
 """The reader guesses nothing, bounds everything and never raises for bad content."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,20 @@ def test_a_billion_laughs_costs_nothing():
     document = parse("\n".join(lines), "f")
     assert len(document.problems) == 40 + 78
     assert all(value is UNREADABLE for value in document.data.values())
+
+
+@pytest.mark.parametrize("text", ['a: "x\\0y"\n', '"a\\0": 1\nb: "\\0"\n'])
+def test_a_zero_character_is_a_problem_with_a_place(text: str):
+    """A file name with it makes the operating system's calls raise ValueError, long after reading."""
+    (problem,) = parse(text, "f").problems
+    assert "zero character" in problem.message
+    assert problem.line
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "x.yaml")
+    (problem,) = read(tmp_path / "x.yaml", name="x.yaml").problems
+    assert str(problem) == "x.yaml: cannot be read: this is no file"
 
 
 def test_a_missing_file_is_a_problem_and_not_an_exception(tmp_path: Path):

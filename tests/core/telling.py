@@ -17,8 +17,10 @@ POLICY = Policy(
 class Telling:
     """An engine, its clock and what it wished; every step is followed by the whole invariant check."""
 
-    def __init__(self, *agents: str, policy: Policy = POLICY, synced: bool = True) -> None:
-        self.engine = Engine(policy)
+    def __init__(
+        self, *agents: str, policy: Policy = POLICY, synced: bool = True, matcher: Any = None
+    ) -> None:
+        self.engine = Engine(policy, matcher)
         self.floor = self.engine._floor
         self.wishes: list[Any] = []
         if synced:

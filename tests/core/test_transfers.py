@@ -6,6 +6,7 @@ from acd.core import effects as ef
 from acd.core import events as ev
 from acd.core import transfer_facts as handed
 from acd.core.call import TRANSFER_TRANSITIONS, TransferSignal, TransferState
+from acd.core.transfers import ASKED_MS
 from tests.core.telling import Telling
 
 AGENT = ev.EndedBy.AGENT
@@ -228,11 +229,42 @@ def test_the_wish_to_hand_on_is_forgotten_with_the_call():
     assert not t.floor.by_effect
 
 
-def test_a_call_back_is_not_handed_on():
-    """Its talk is held by the other half of its channel: the commands would reach the wrong one (decision 0120)."""
+def test_a_second_wish_waits_for_the_first():
+    """Two Redirects of one caller under way: one command in flight per call (failure mode 6)."""
+    t = Telling("anna", "boris", "clara")
+    t.talking(0)
+    assert ask(t, 1_000, HOW.CONSULT, "agent_boris")
+    assert ask(t, 1_100, HOW.BLIND, "agent_clara") == []
+    assert ask(t, 1_200, HOW.CONSULT, "agent_boris") == []
+    assert (t.counter("transfers_refused"), shown(t, 1_200)) == (2, ("asked", "agent_boris"))
+
+
+def test_a_wish_of_which_nothing_is_heard_ends_by_itself():
+    """A lost command must not keep the agent from asking again, nor its late success be lost."""
+    t = Telling("anna", "boris", "clara")
+    t.talking(0)
+    ask(t, 1_000, HOW.CONSULT, "agent_boris")
+    due = t.engine.next_deadline()
+    assert due == 1_000 + ASKED_MS
+    t.tell(due, ev.DeadlinePassed())
+    assert (t.counter("transfers_unanswered"), shown(t, due)) == (1, ("", ""))
+    assert [w.to for w in ask(t, due + 1, HOW.BLIND, "agent_clara")] == ["agent_clara"]
+    t.tell(due + 2, handed.ConsultStarted("c1", "anna", "agent_boris"))
+    assert shown(t, due + 2) == ("consulting", "agent_boris"), "what the dialplan says counts"
+    t.tell(due + ASKED_MS + 5, ev.DeadlinePassed())
+    assert (t.counter("transfers_unanswered"), shown(t, due + ASKED_MS + 5)[0]) == (1, "consulting")
+
+
+def test_who_asks_somebody_when_the_caller_hangs_up_is_busy_until_his_phone_is_free():
+    """His wrap-up goes on meanwhile; after it he is not idle, so nobody offers him a call."""
     t = Telling("anna", "boris")
     t.talking(0)
-    t.call().missed = "c0"
-    assert ask(t, 1_000, HOW.BLIND, "agent_boris") == []
-    assert ask(t, 1_000, HOW.CONSULT, "agent_boris") == []
-    assert t.state() == "talking"
+    t.tell(1_000, ev.OwnCallStarted("boris"), handed.ConsultStarted("c1", "anna", "agent_boris"))
+    t.tell(2_000, ev.OwnCallStarted("anna"), ev.CallEnded("c1", by=ev.EndedBy.CALLER))
+    assert t.agent() == "wrap_up"
+    t.tell(3_000, ev.WrapUpDone("anna"))
+    assert t.agent() == "busy_elsewhere"
+    wishes = t.queued(4_000, "c2")
+    assert not [w for w in wishes if isinstance(w, ef.OfferCall)]
+    wishes = t.tell(5_000, ev.OwnCallEnded("anna"))
+    assert [w.agent for w in wishes if isinstance(w, ef.OfferCall)] == ["anna"]

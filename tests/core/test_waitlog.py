@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from acd.core.events import CallEnded
 from acd.core.ids import AgentId, CallId
 from acd.core.waitlog import LOG_LENGTH, MOST_KEPT, Decision, WaitLog
+from acd.core.weighted import WeightedMatcher
 from tests.core.routing_cases import agent, matcher, queue, waiting
+from tests.core.telling import Telling
 
 
 def everybody(_: AgentId) -> bool:
@@ -64,7 +67,7 @@ def test_the_matcher_tells_it_of_a_call_held_back_and_passed_over():
     m.assign(6_000)
     lines = m.explain(CallId("easy-1"), 10_000)
     assert (
-        "waited 6.0 s held back beside a ready agent whom others need more, 4.0 s with nobody ready who may take "
+        "waited 6.0 s held back beside a ready agent whom others need more (first both, price 12.5 against 0.064), 4.0 s with nobody ready who may take "
         "it; 1 later callers were served before it by agents who could have, last strict-1 by both at +4.0 s"
     ) in lines[1]
 
@@ -76,3 +79,11 @@ def test_a_served_call_keeps_its_story():
     m.add_agent(AgentId("anna"), 7_000)
     (made,) = m.assign(7_000)
     assert made.why.endswith("; waited 7.0 s with nobody ready who may take it")
+
+
+def test_a_caller_who_leaves_unserved_keeps_the_story_of_his_wait():
+    """Nobody was there, then the caller hung up: the card says where every second went."""
+    t = Telling(matcher=WeightedMatcher())
+    t.queued(0)
+    t.tell(8_000, CallEnded("c1"))
+    assert t.cards()[-1].explanation == ("waited 8.0 s with nobody ready who may take it",)

@@ -183,3 +183,11 @@ async def test_floods_of_swaps_and_huge_forms_are_refused(rig: Rig) -> None:
     async with rig.client() as client:
         assert (await client.post(f"/firm/{rig.token('law')}/swap", content="x" * 5_000)).status_code == 413
         assert (await client.post(f"/firm/{rig.token('law')}/swap", content="a=1&" * 50)).status_code == 422
+
+
+@pytest.mark.parametrize("number", ["\u00b2", "\u0663", "9" * 400, "-1", "1 or 1"])
+async def test_a_swap_with_a_number_that_is_none_is_refused_in_words(rig: Rig, number: str) -> None:
+    """U+00B2 is a digit to Python, and no number: it answered 500."""
+    async with rig.client() as client:
+        answer = await client.post(f"/firm/{rig.token('law')}/swap", data={"cancel": number})
+    assert answer.status_code == 422

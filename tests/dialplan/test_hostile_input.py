@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from simulator.lab import Lab
 from simulator.lab.sipp import Agents, Callers, CallPlan, OfferPlan
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from tests.dialplan.driver import Ami, as_journal, daemon, journal
 from tests.lab_fixture import agents_port, lab  # noqa: F401 - the fixture is used by name
@@ -189,3 +191,34 @@ def test_nothing_dangerous_is_loaded(lab: Lab):
         "res_config",
     ):
         assert name not in modules
+
+
+def invite(host: str, transport: str) -> str:
+    """A stranger's INVITE to a number of ours that calls itself the carrier."""
+    return "\r\n".join(
+        [
+            f"INVITE sip:74951234567@{host} SIP/2.0",
+            f"Via: SIP/2.0/{transport} 127.0.0.1:5999;branch=z9hG4bK{next(_numbers)};rport",
+            "Max-Forwards: 70", "From: <sip:trunk@127.0.0.1>;tag=a", "To: <sip:74951234567@127.0.0.1>",
+            f"Call-ID: stranger-{next(_numbers)}", "CSeq: 1 INVITE", "Contact: <sip:trunk@127.0.0.1:5999>",
+            "Content-Length: 0", "", "",
+        ]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("transport", ["UDP", "WS"])
+def test_nobody_is_the_carrier_by_its_name(lab: Lab, transport: str):
+    """Security row 7: the trunk is known by its address alone; with its name in From a stranger must log in."""
+    with daemon(lab) as acd:
+        if transport == "UDP":
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
+                link.settimeout(5)
+                link.bind(("127.0.0.1", 0))
+                link.sendto(invite("127.0.0.1", transport).encode(), ("127.0.0.1", lab.ports.sip))
+                answer = link.recv(4_096).decode()
+        else:
+            with connect(f"ws://127.0.0.1:{lab.ports.ws}/ws", subprotocols=[Subprotocol("sip")]) as page:
+                page.send(invite("127.0.0.1", transport))
+                answer = str(page.recv(5))
+        assert answer.startswith("SIP/2.0 401 "), answer
+        assert not [event for event in acd.ami.events if event.get("Event") == "Newchannel"]

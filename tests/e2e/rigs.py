@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from simulator.centre.config import CentreSpec, free_port, write
+from simulator.centre.config import CentreSpec, write
 from simulator.centre.daemon import Api, DaemonProcess
 from simulator.centre.oracle import JournalCall, read_journal
 from simulator.centre.pops import PopWatcher
 from simulator.centre.report import read_cards
 from simulator.lab.agents import Agent
 from simulator.lab.instance import Lab, Ports
+from simulator.lab.ports import free_port
 from simulator.lab.sipp import Agents, Answer, Callers, CallPlan, OfferPlan
 from simulator.standin import Number, Phone, StandIn
 from simulator.standin.dialplan import Caller
@@ -39,6 +40,8 @@ class Behaviour:
     registered: bool = True
     web: bool = False
     """The phone in the agent's page; only real Asterisk has it."""
+    number: str = ""
+    """A telephone number behind the trunk instead of a phone of ours: whoever answers presses 1."""
 
 
 class Switch(Protocol):
@@ -128,25 +131,31 @@ class LabSwitch:
 
     def __init__(self) -> None:
         self.lab: Lab | None = None
+        self.record = False
+        """Talks are recorded."""
+        self.settings: dict[str, str] = {}
+        """More settings of the lab."""
         self.phones: dict[str, Agents] = {}
         self.callers: list[Callers] = []
-        self.numbers_port = free_port(udp=True)
+        self.numbers_port = free_port()
         self.numbers: list[Agents] = []
         self._folder = Path()
 
     async def open(self, spec: CentreSpec, phones: Mapping[str, Behaviour]) -> None:
         self._folder = spec.directory / "sipp"
-        contacts = {agent: free_port(udp=True) for agent in phones}
+        contacts = {agent: free_port() for agent in phones}
         self.lab = Lab(
             f"e2e{uuid.uuid4().hex[:8]}",
             agents=[
                 Agent(a, password=WEB_PASSWORD, web=True)
                 if phones[a].web
+                else _number(a, spec, phones[a].number)
+                if phones[a].number
                 else Agent(a, contact=f"sip:{a}@127.0.0.1:{port}")
                 for a, port in contacts.items()
             ],
             ports=Ports.free(agi=spec.agi_port),
-            settings={"record": "0", "out_port": str(self.numbers_port)},
+            settings={"record": str(int(self.record)), "out_port": str(self.numbers_port), **self.settings},
             die_with_parent=True,
         )
         await asyncio.to_thread(self.lab.up)
@@ -154,7 +163,8 @@ class LabSwitch:
             if behaviour.web:
                 self._offer_web_phone(spec, agent)
             elif behaviour.registered:
-                self._plug(agent, contacts[agent], behaviour)
+                port = self.numbers_port if behaviour.number else contacts[agent]
+                self._plug(agent, port, behaviour)
         spec.ami_port, spec.ami_user = self.lab.ports.ami, self.lab.router_user
         spec.ami_secret, spec.queue_log, spec.cel = (
             self.lab.router_secret,
@@ -192,6 +202,18 @@ class LabSwitch:
         )
         folder = self._folder / f"caller{len(self.callers)}"
         self.callers.append(Callers(self.lab.ports.sip, [plan], folder, timeout_s=90).start())
+
+    def press(self, part: str, digit: str = "1") -> None:
+        """Press a key on every channel whose name contains `part`, as if its phone had sent it."""
+        assert self.lab is not None
+        self.lab.console("module load app_senddtmf.so")  # has the manager's PlayDTMF; no sample loads it
+        link = Ami(self.lab.ports.ami, self.lab.router_user, self.lab.router_secret)
+        try:
+            for line in self.lab.console("core show channels concise").splitlines():
+                if part in (channel := line.partition("!")[0]):
+                    link.action(Action="PlayDTMF", Channel=channel, Digit=digit, Receive="true")
+        finally:
+            link.close()
 
     async def choose_callback(self, ani: str) -> None:
         assert self.lab is not None
@@ -240,6 +262,14 @@ class LabSwitch:
             process.stop()
         if self.lab is not None:
             await asyncio.to_thread(self.lab.down)
+
+
+def _number(agent: str, spec: CentreSpec, number: str) -> Agent:
+    """An agent on a telephone number: the same words for Asterisk and for the daemon."""
+    spec.extra.setdefault("asterisk", {})["pstn_trunk"] = "trunk"
+    own = spec.extra.setdefault("agents", {}).setdefault(agent, {})
+    own.update(kind="pstn", device=number)
+    return Agent(agent, dial=f"PJSIP/{number}@trunk", press1=True, language=own.get("language", ""))
 
 
 class Rig:

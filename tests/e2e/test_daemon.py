@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -64,6 +65,26 @@ async def test_reload_takes_a_good_configuration_and_keeps_the_old_one_over_a_br
     await rig.until(lambda: "reload_refused" in daemon.tail())
     rig.call(ANI, "7099")
     assert (await rig.card())["subscriber"] == "romashka"
+
+
+async def test_what_breaks_beside_the_calls_ends_no_call(rig: Rig, tmp_path: Path) -> None:
+    """Last good versions of projects cannot be kept (a full disk does the same): it ended the daemon at every start."""
+    projects = tmp_path / "config" / "projects"
+    shutil.copytree(ROOT / "config" / "projects" / "types", projects / "types")
+    (projects / "firm.yaml").write_text(
+        "extends: answering-basic\nname: Firm\nnumbers: ['7050']\nneeds: [{skill: general}]\n",
+        encoding="utf-8",
+    )
+    rig.spec.state_dir.mkdir()
+    (rig.spec.state_dir / "projects").write_text("in the way", encoding="utf-8")
+    await rig.open({"a101": Behaviour(talks_s=0.3)}, projects="projects")
+    assert rig.daemon is not None
+    await rig.until(lambda: "side_work_broken" in rig.daemon.log.read_text(encoding="utf-8"))  # type: ignore[union-attr]
+    status, told = await readyz(rig.spec)
+    assert status == 200
+    assert "broke and was begun again: desk" in told
+    rig.call(ANI)
+    assert (await rig.card())["end_reason"] == "handled"
 
 
 async def test_a_second_daemon_on_the_same_state_is_refused_with_a_sentence(rig: Rig) -> None:

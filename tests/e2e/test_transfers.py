@@ -14,7 +14,7 @@ from tests.e2e.rigs import Behaviour, LabSwitch, Rig, StandInSwitch
 
 pytestmark = pytest.mark.e2e
 
-ANI = "+79160000001"
+ANI, ANOTHER = "+79160000001", "+79160000002"
 A, B = "a101", "a102"
 TALKS = Behaviour(rings_s=0.2, talks_s=600.0)
 SHORT = Behaviour(rings_s=0.2, talks_s=3.0)
@@ -32,12 +32,12 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
         await made.close()
 
 
-async def talk(rig: Rig, second: Behaviour) -> str:
-    """A caller talks with the first agent; returns the call's id."""
+async def talk(rig: Rig, second: Behaviour, *, caller_s: float | None = None) -> str:
+    """A caller talks with the first agent; returns the call's id. `caller_s`: he hangs up so long after the ring."""
     await rig.open({A: TALKS, B: second})
     assert rig.api is not None
     await rig.api.post(f"/agents/{B}/pause")
-    rig.call(ANI)
+    rig.call(ANI, ringing_s=caller_s)
     await rig.noted("ACDANSWER")
     await rig.api.post(f"/agents/{B}/resume")
     await rig.until(lambda: state(rig, B, state="idle", status="available"))
@@ -143,3 +143,19 @@ async def test_the_daemon_is_killed_while_somebody_is_asked(rig: Rig) -> None:
     await rig.daemon.ready()
     await rig.until(lambda: state(rig, A, state="talking", transfer=""))
     await rig.until(lambda: state(rig, B, state="idle"))
+
+
+async def test_the_caller_hangs_up_while_his_agent_asks_somebody(rig: Rig) -> None:
+    """The two go on talking: neither is shown idle, and the next caller waits until a phone is free."""
+    call = await talk(rig, Behaviour(rings_s=0.2, talks_s=10.0), caller_s=5.0)
+    assert await wish(rig, call, "consult", "agent", B) == 202
+    await rig.until(lambda: state(rig, A, transfer="consult_talk"))
+    await rig.noted("ACDEND")
+    await rig.until(lambda: state(rig, A, state="busy_elsewhere"), 4)
+    assert await state(rig, B, state="busy_elsewhere")
+    rig.call(ANOTHER)
+    await rig.noted("ACDQUEUED", ANOTHER)
+    await asyncio.sleep(1.0)
+    assert await state(rig, A, state="busy_elsewhere")
+    assert [kind for kind, _ in rig.notes(ANOTHER)] == ["ACDENTER", "ACDQUEUED"], "no phone is free"
+    await rig.noted("ACDANSWER", ANOTHER)

@@ -160,6 +160,14 @@ def test_a_decision_costs_less_than_the_events_of_its_call_and_grows_less_than_l
     report = json.loads(target.read_text(encoding="utf-8"))
     assert code == 0, report
     assert report["bytes_per_waiting_call"] < 2_000
+    parse = report["parse_of_one_call"]
+    assert report["bar_us"] == min(parse["tight_us"], parse["ours_us"], parse["ours_filtered_us"]) > 0
+    explain = report["explain"]
+    assert 0 < explain["bytes_kept"] < 2_000
+    for regime in ("ready", "busy"):
+        assert explain[regime]["added_us"] < report["bar_us"] / 4, (
+            "always on must stay cheap beside the parser"
+        )
 
 
 def test_a_whole_day_simulates_in_less_than_half_a_second_of_cpu():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import contextlib
+from typing import Any, Self
 
 import pytest
 
@@ -16,11 +17,9 @@ class _LosesOneCancellation:
     def __init__(self, *_: Any, **__: Any) -> None:
         self.messages = self._endless()
 
-    async def __aenter__(self) -> _LosesOneCancellation:
-        try:
+    async def __aenter__(self) -> Self:
+        with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(3600)
-        except asyncio.CancelledError:
-            pass
         return self
 
     async def __aexit__(self, *_: object) -> None: ...

@@ -77,6 +77,8 @@ class Translator:
         self._own: dict[AgentId, set[str]] = {}
         self._asked: dict[CallId, str] = {}
         """The channel an agent asks while his caller hears music."""
+        self._asking: dict[CallId, str] = {}
+        """The leg of that agent: it outlives the caller, if he hangs up meanwhile."""
         self._reachable: dict[AgentId, bool] = {}
         self._table: dict[str, Callable[[AmiFrame], tuple[Fact, ...]]] = {
             "UserEvent": self._user_event,
@@ -142,7 +144,8 @@ class Translator:
     def forget_channels(self) -> None:
         """The link was lost: nothing known about channels is sure any more."""
         for memory in (
-            self._callers, self._call_of, self._offers, self._legs, self._own, self._asked, self._reachable,
+            self._callers, self._call_of, self._offers, self._legs, self._own, self._asked, self._asking,
+            self._reachable,
         ):  # fmt: skip
             memory.clear()
 
@@ -165,6 +168,8 @@ class Translator:
                 self._own.setdefault(leg.agent, set()).add(leg.uniqueid)
         self._reachable.update(reachable)
         self._asked.update(asked or {})
+        for call in self._asked:
+            self._begins_asking(call, offers[call][0] if call in offers else None)
 
     def event(self, frame: AmiFrame) -> tuple[Fact, ...]:
         """Translate one event. Never raises for what Asterisk says; nonsense is counted."""
@@ -181,9 +186,10 @@ class Translator:
         if facts is None:
             self.counters["bad_notes"] += 1
             return ()
+        alone = [more for one in facts for more in self._left_asking(one, frame)]
         for one in facts:
             self._learn(one, frame)
-        return (*facts, *(more for one in facts for more in self._taken_over(one)))
+        return (*alone, *facts, *(more for one in facts for more in self._taken_over(one)))
 
     def _taken_over(self, one: Fact) -> tuple[Fact, ...]:
         """A colleague who was asked now has the caller: his leg is no call of his own any more."""
@@ -197,6 +203,24 @@ class Translator:
         own = self._own.get(leg.agent, set())
         own.discard(leg.uniqueid)
         return () if own else (fact.OwnCallEnded(leg.agent, at=one.at),)
+
+    def _left_asking(self, one: Fact, frame: AmiFrame) -> tuple[Fact, ...]:
+        """The caller of an agent who asks somebody is gone: his phone goes on, and it is a call of his own now.
+
+        Told before the end of the call, so that his wrap-up goes on too; after it he is busy, not idle.
+        """
+        if not isinstance(one, fact.CallEnded):
+            return ()
+        leg = self._legs.get(self._asking.pop(one.call, ""))
+        if leg is None or leg.own:
+            return ()
+        leg.call = None
+        return self._is_own(leg, frame)
+
+    def _begins_asking(self, call: CallId, agent: AgentId | None) -> None:
+        leg = None if agent is None else self.talk_leg(call, agent)
+        if leg is not None:
+            self._asking[call] = leg
 
     def _learn(self, one: Fact, frame: AmiFrame) -> None:
         self._learn_talk(one, frame)
@@ -225,6 +249,10 @@ class Translator:
             # from now on the phone's hang-up may mean something else: the note says what
             for leg in self._legs.values():
                 leg.talking = leg.talking and leg.call != one.call
+        if isinstance(one, handed.ConsultStarted):
+            self._begins_asking(one.call, one.agent)
+        elif isinstance(one, (fact.CallTransferred, handed.ConsultEnded)):
+            self._asking.pop(one.call, None)
 
     def _know_caller(self, call: CallId, uniqueid: str) -> None:
         before = self._callers.get(call)
@@ -244,6 +272,7 @@ class Translator:
             self._call_of.pop(uniqueid, None)
         self._offers.pop(call, None)
         self._asked.pop(call, None)
+        self._asking.pop(call, None)
 
     # --- channels ------------------------------------------------------------------------------
 
@@ -339,10 +368,12 @@ class Translator:
             return ()
         # The hangup handler's AcdEnd comes first and forgets the call; getting here means it did not run.
         self.counters["ends_without_note"] += 1
-        self._forget_call(call)
         cause = frame.get("Cause")
         value = int(cause) if cause.isascii() and cause.isdigit() else 0
-        return (fact.CallEnded(call, cause=value, by=EndedBy.UNKNOWN, at=event_time(frame)),)
+        end = fact.CallEnded(call, cause=value, by=EndedBy.UNKNOWN, at=event_time(frame))
+        alone = self._left_asking(end, frame)
+        self._forget_call(call)
+        return (*alone, end)
 
     def _our_leg(self, uniqueid: str) -> Leg | None:
         leg = self._legs.get(uniqueid)

@@ -205,6 +205,10 @@ def _leg(
     if call in offers and device_agent in (None, offers[call][0]):
         agent, attempt = offers[call]
         return Leg(uniqueid, agent, call, attempt, ringing=frame.get("ChannelStateDesc") == "Ringing")
+    if device_agent is None and frame.get("Context") == "acd-consult-agent" and values.get(var.ACD_AGENT):
+        device_agent = AgentId(
+            values[var.ACD_AGENT]
+        )  # asks somebody though his caller is gone; through a trunk
     if device_agent is None:
         return None
     return Leg(uniqueid, device_agent, call or None, own=True)

@@ -16,8 +16,9 @@ from acd.adapters.http import (
     desk_routes,
     firm_routes,
     message_routes,
+    mqtt_pipe,
     phone_routes,
-    pipe,
+    recording_routes,
     sip_pipe,
     transfer_routes,
     views,
@@ -25,6 +26,7 @@ from acd.adapters.http import (
 from acd.adapters.http.auth import Doorkeeper
 from acd.adapters.http.guard import Guard, HttpCounters
 from acd.adapters.http.metrics import CONTENT_TYPE, Metrics
+from acd.adapters.http.piping import Holders
 from acd.adapters.http.routes import router
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ def create_app(services: HttpServices, settings: HttpSettings) -> FastAPI:
     app.state.settings = settings
     app.state.keeper = Doorkeeper(settings.principals)
     app.state.counters = counters
+    app.state.sip_holders = Holders(settings.max_phones)
     app.state.metrics = Metrics(services.snapshot, services.gauges)
     app.add_middleware(Guard, settings=settings, counters=counters)
     app.add_exception_handler(HTTPException, _http_error)
@@ -46,6 +49,7 @@ def create_app(services: HttpServices, settings: HttpSettings) -> FastAPI:
     app.include_router(router)
     app.include_router(message_routes.router)
     app.include_router(transfer_routes.router)
+    app.include_router(recording_routes.router)
     app.include_router(phone_routes.router)
     app.include_router(callback_routes.router)
     app.include_router(desk_routes.router)
@@ -54,7 +58,7 @@ def create_app(services: HttpServices, settings: HttpSettings) -> FastAPI:
     app.add_api_route("/healthz", _healthz, methods=["GET"], include_in_schema=False)
     app.add_api_route("/readyz", _readyz, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False)
-    app.router.routes.append(WebSocketRoute("/mqtt", pipe.mqtt))
+    app.router.routes.append(WebSocketRoute("/mqtt", mqtt_pipe.mqtt))
     app.router.routes.append(WebSocketRoute("/sip", sip_pipe.sip))
     if settings.desk is not None and settings.desk.is_dir():
         app.mount("/desk", StaticFiles(directory=settings.desk, html=True), name="desk")

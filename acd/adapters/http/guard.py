@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from acd import topics
+from acd.adapters.http.piping import PipeCounts
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -43,10 +44,8 @@ class HttpCounters:
     """Exceptions of ours: each is a defect to look at in the log."""
     cut: int = 0
     """Connections cut for slow or huge headers, or too many of them."""
-    mqtt_pipes: int = 0
-    mqtt_refused: int = 0
-    sip_pipes: int = 0
-    sip_refused: int = 0
+    mqtt: PipeCounts = field(default_factory=PipeCounts)
+    sip: PipeCounts = field(default_factory=PipeCounts)
 
 
 class _TooLargeError(Exception):

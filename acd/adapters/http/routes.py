@@ -138,7 +138,7 @@ async def _explained(services: HttpServices, said: str) -> tuple[str, Sequence[s
         raise HTTPException(
             404, "no such call: give its id (or how it begins), its channel or its card number"
         )
-    return stored.card.call, stored.card.explanation
+    return stored.card.call, [str(line) for line in stored.card.explanation]
 
 
 @router.get("/whoami")

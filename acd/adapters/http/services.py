@@ -36,7 +36,14 @@ class HttpSettings:
     desk: Path | None = None
     """Directory of the agent's page, served under /desk/."""
     max_connections: int = 1_000
-    max_mqtt_pipes: int = 400
+    max_pipes: int = 400
+    """Of each kind, /mqtt and /sip. Asterisk's `sessionlimit` (http.conf) must be above it."""
+    max_strangers: int = 100
+    """Of these, pipes in which nobody has logged in yet."""
+    login_limit_s: float = 10.0
+    """From the opening of a pipe to the login inside it."""
+    max_phones: int = 3
+    """SIP pipes of one agent: two pages and one that broke without a word. The oldest gives way."""
     max_body_bytes: int = 65_536
     max_header_bytes: int = 16_384
     header_deadline_s: float = 2.0
@@ -129,13 +136,16 @@ class Phones(Protocol):
 
 
 class TransferAnswers(Protocol):
-    """To whom a call may be handed. Both raise ValueError with a reason for the agent."""
+    """To whom a call may be handed. All raise ValueError with a reason for the agent."""
 
     def choices(self, agent: AgentId, call: CallId) -> Sequence[Mapping[str, object]]:
         """Return kind, id, label, free and note of each target."""
 
     def target(self, agent: AgentId, call: CallId, kind: str, name: str) -> str:
         """Return what the switch calls this target."""
+
+    def ending(self, agent: AgentId, call: CallId) -> None:
+        """See whether the agent asks somebody, so that he can end it."""
 
 
 class PublicPage(Protocol):
@@ -237,6 +247,13 @@ class CallbackBook(Protocol):
         """Approve, retry or close; None when done, "" when there is none, else why not."""
 
 
+class RecordingDesk(Protocol):
+    """Recordings of talks."""
+
+    async def pause(self, agent: AgentId, call: CallId, *, on: bool) -> Instant | None:
+        """Pause or go on; return when it goes on by itself. Raises ValueError and PortError with the reason."""
+
+
 def _no_gauges() -> Mapping[str, float]:
     return {}
 
@@ -267,6 +284,8 @@ class HttpServices:
     """Phones in the page; None: none here."""
     transfers: TransferAnswers | None = None
     """Handing calls on; None: not here."""
+    recording: RecordingDesk | None = None
+    """Pausing recordings; None: not here."""
     firm_desk: FirmDesk | None = None
     """Subscribers' own pages; None: no such pages."""
     open_broker: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] | None = None

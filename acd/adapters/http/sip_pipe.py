@@ -4,32 +4,45 @@ So one port and one certificate serve page, REST, MQTT and the phone, the page's
 Asterisk's HTTP server listens on loopback only. The password is handed out by `GET /agents/{agent}/phone`, to that agent
 alone, and with it the ticket that opens this door: Asterisk sees every page as 127.0.0.1, so its own bans by address could
 not stop somebody who guesses. The ticket follows from the password, so a page may connect again after a break or our
-restart, and a changed password ends it.
+restart, and a changed password ends it. One agent has few pipes, and each must register within seconds (piping.py).
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import hmac
+import re
 from typing import TYPE_CHECKING
 
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from acd.adapters.http.pipe import POLICY, TRY_LATER, own_origin
+from acd.adapters.http.piping import (
+    OPEN_LIMIT_S,
+    POLICY,
+    TRY_LATER,
+    admissible,
+    counted,
+    has_room,
+    pump,
+    refuse,
+)
 from acd.core.ids import AgentId
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
     from acd.adapters.http.guard import HttpCounters
+    from acd.adapters.http.piping import Holders, Pipe
     from acd.adapters.http.services import HttpServices, HttpSettings, Phones
 
 MAX_MESSAGE = 65_536
-OPEN_LIMIT_S = 3.0
+_REGISTERED = re.compile(
+    r"SIP/2\.0 2\d\d [^\n]*\n(?:[^\n]*\n)*?CSeq:[ \t]*\d+[ \t]+REGISTER\b", re.ASCII | re.IGNORECASE
+)
+"""Asterisk's yes to a REGISTER."""
 
 
 def ticket(agent: AgentId, password: str) -> str:
@@ -37,8 +50,7 @@ def ticket(agent: AgentId, password: str) -> str:
     return hmac.new(password.encode(), f"acd phone {agent}".encode(), hashlib.sha256).hexdigest()
 
 
-def _admitted(websocket: WebSocket, phones: Phones) -> bool:
-    agent = AgentId(websocket.query_params.get("agent", ""))
+def _admitted(websocket: WebSocket, phones: Phones, agent: AgentId) -> bool:
     password = phones.password(agent)
     shown = websocket.query_params.get("ticket", "")
     return password is not None and hmac.compare_digest(ticket(agent, password).encode(), shown.encode())
@@ -50,60 +62,51 @@ async def sip(websocket: WebSocket) -> None:
     services: HttpServices = state.services
     settings: HttpSettings = state.settings
     counters: HttpCounters = state.counters
-    if "sip" not in websocket.scope.get("subprotocols", ()) or not own_origin(websocket, settings):
-        counters.sip_refused += 1
-        await websocket.close(POLICY)
+    agent = AgentId(websocket.query_params.get("agent", ""))
+    if not admissible(websocket, "sip", settings):
+        await refuse(websocket, counters.sip, POLICY)
         return
-    if services.phones is None or counters.sip_pipes >= settings.max_mqtt_pipes:
-        counters.sip_refused += 1
-        await websocket.close(TRY_LATER)
+    if services.phones is None or not has_room(counters.sip, settings):
+        await refuse(websocket, counters.sip, TRY_LATER)
         return
-    if not _admitted(websocket, services.phones):
-        counters.sip_refused += 1
-        await websocket.close(POLICY)
+    if not _admitted(websocket, services.phones, agent):
+        await refuse(websocket, counters.sip, POLICY)
         return
-    counters.sip_pipes += 1
-    try:
-        asterisk = await connect(
-            services.phones.websocket, subprotocols=[Subprotocol("sip")], max_size=MAX_MESSAGE,
-            open_timeout=OPEN_LIMIT_S, compression=None, proxy=None,
-        )  # fmt: skip
-    except (OSError, TimeoutError, websockets.WebSocketException):
-        counters.sip_refused += 1
-        counters.sip_pipes -= 1
-        await websocket.close(TRY_LATER)
-        return
-    try:
-        await websocket.accept(subprotocol="sip")
-        await _both_ways(websocket, asterisk)
-    finally:
-        counters.sip_pipes -= 1
-        with contextlib.suppress(Exception):
-            await asterisk.close()
+    async with counted(websocket, counters.sip) as pipe:
+        try:
+            asterisk = await connect(
+                services.phones.websocket, subprotocols=[Subprotocol("sip")], max_size=MAX_MESSAGE,
+                open_timeout=OPEN_LIMIT_S, compression=None, proxy=None,
+            )  # fmt: skip
+        except (OSError, TimeoutError, websockets.WebSocketException):
+            await refuse(websocket, counters.sip, TRY_LATER)
+            return
+        holders: Holders = state.sip_holders
+        holders.add(agent, pipe)
+        try:
+            await websocket.accept(subprotocol="sip")
+            await pump(pipe, _up(pipe, asterisk), _down(pipe, asterisk), settings.login_limit_s)
+        finally:
+            holders.remove(agent, pipe)
+            with contextlib.suppress(Exception):
+                await asterisk.close()
 
 
-async def _both_ways(websocket: WebSocket, asterisk: ClientConnection) -> None:
-    tasks = [asyncio.create_task(_up(websocket, asterisk)), asyncio.create_task(_down(websocket, asterisk))]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        with contextlib.suppress(RuntimeError, OSError):
-            await websocket.close()
-
-
-async def _up(websocket: WebSocket, asterisk: ClientConnection) -> None:
+async def _up(pipe: Pipe, asterisk: ClientConnection) -> None:
     """Browser to Asterisk: SIP is text; anything else, and what is too long, ends the phone."""
     while True:
-        message = await websocket.receive()
+        message = await pipe.websocket.receive()
         text = message.get("text")
         if message["type"] != "websocket.receive" or text is None or len(text) > MAX_MESSAGE:
+            return
+        if not pipe.may_say(len(text)):
             return
         await asterisk.send(text)
 
 
-async def _down(websocket: WebSocket, asterisk: ClientConnection) -> None:
+async def _down(pipe: Pipe, asterisk: ClientConnection) -> None:
     async for data in asterisk:
-        await websocket.send_text(data if isinstance(data, str) else data.decode("utf-8", "replace"))
+        text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+        if not pipe.login.is_set() and _REGISTERED.match(text):
+            pipe.logged_in()
+        await pipe.websocket.send_text(text)

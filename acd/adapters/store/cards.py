@@ -69,7 +69,7 @@ def _cleaned(card: CallCard) -> CallCard:
         ani=Ani(clean(card.ani)),
         fields=tuple((clean(name), clean(value)) for name, value in card.fields),
         history=tuple((at, clean(state), clean(detail)) for at, state, detail in card.history),
-        explanation=tuple(clean(line) for line in card.explanation),
+        explanation=tuple(clean(str(line)) for line in card.explanation),
     )
 
 

@@ -340,3 +340,40 @@ def test_an_outside_person_who_is_asked_is_known_by_the_leg_alone(told):
     assert (told.translator.talk_leg(CALL, "anna"), told.translator.asked_leg(CALL)) == ("a.1", "t.1")
     told(note("AcdEnd", Agent="anna", Stage="consult", By="caller", Cause="16"))
     assert told.translator.asked_leg(CALL) is None
+
+
+def test_who_asks_somebody_when_the_caller_hangs_up_is_in_a_call_of_his_own(told):
+    """His phone is still in acd-consult-agent: told before the end of the call, whose wrap-up then goes on."""
+    consult(told)
+    facts = told(note("AcdEnd", Agent="anna", Stage="consult", By="caller", Cause="16"))
+    assert [type(f) for f in facts] == [fact.OwnCallStarted, fact.CallEnded]
+    assert facts[0].agent == "anna"
+    facts = told(event("Hangup", Channel="PJSIP/anna-01", Uniqueid="a.1"))
+    assert facts == [fact.OwnCallEnded("anna", at=1_700_000_000_123)]
+
+
+@pytest.mark.parametrize("after", ["back", "handed"])
+def test_who_asks_nobody_any_more_is_free_with_his_caller(told, after):
+    consult(told)
+    told(
+        note("AcdConsultEnd", Agent="anna", To="agent_two", Status="RETURNED")
+        if after == "back"
+        else note("AcdTransfer", Agent="anna", To="agent_two")
+    )
+    facts = told(note("AcdEnd", Agent="anna", Stage="talk", By="caller", Cause="16"))
+    assert [type(f) for f in facts] == [fact.CallEnded]
+
+
+def test_an_end_without_a_note_leaves_the_asking_agent_busy_too(told):
+    consult(told)
+    facts = told(event("Hangup", Channel="PJSIP/trunk-01", Uniqueid="c.1"))
+    assert [type(f) for f in facts] == [fact.OwnCallStarted, fact.CallEnded]
+
+
+def test_after_a_resync_too_the_asking_agent_is_known(told):
+    told.translator.adopt(
+        {CALL: "c.1"}, {CALL: ("anna", 4)}, [Leg("a.1", "anna", CALL, 4), Leg("t.1", "two", own=True)], {},
+        {CALL: "t.1"},
+    )  # fmt: skip
+    facts = told(note("AcdEnd", Agent="anna", Stage="consult", By="caller", Cause="16"))
+    assert [type(f) for f in facts] == [fact.OwnCallStarted, fact.CallEnded]

@@ -1,0 +1,64 @@
+"""Recording as the dialplan does it: may new talks be recorded, end one that runs, mute it for a moment.
+
+The dialplan starts recordings itself (`ACD_RECORD` 1, MixMonitor on the caller's channel); these are the three
+commands beside it. All need no more than the `call` class of the router's manager user.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from acd.ports import PortError
+from agi_scripts import dialplan_vars as var
+
+if TYPE_CHECKING:
+    from acd.adapters.asterisk.switch import Channels, Manager
+    from acd.core.ids import CallId
+
+
+class AsteriskRecording:
+    """Implements acd.recording.Recorder over AMI."""
+
+    def __init__(self, manager: Manager, channels: Channels) -> None:
+        self._manager, self._channels = manager, channels
+
+    async def is_on(self) -> bool:
+        """Whether the dialplan records at all. Raises PortError when Asterisk does not answer."""
+        answer = await self._manager.action("Getvar", {"Variable": var.ACD_RECORD})
+        return answer.get("Value") == "1"
+
+    async def allow(self, *, new: bool) -> None:
+        """Say whether calls that enter from now on may be recorded; it holds until it is said otherwise.
+
+        It stands in Asterisk, so our death changes nothing; Asterisk's own death forgets it.
+
+        Raises:
+            PortError: it was not written.
+        """
+        value = "0" if new else "1"
+        await self._do("Setvar", {"Variable": var.ACD_NO_RECORD, "Value": value})
+
+    async def end(self, call: CallId) -> None:
+        """End the recording of one call for good. Raises PortError: it has none, or Asterisk does not answer."""
+        await self._do("StopMixMonitor", {"Channel": self._caller(call)})
+
+    async def mute(self, call: CallId, *, on: bool) -> None:
+        """Let the recording hear silence, or the talk again.
+
+        Raises:
+            PortError: this talk is not recorded, or Asterisk does not answer.
+        """
+        state = "1" if on else "0"
+        headers = {"Channel": self._caller(call), "Direction": "both", "State": state}
+        await self._do("MixMonitorMute", headers)
+
+    def _caller(self, call: CallId) -> str:
+        uniqueid = self._channels.uniqueid_of(call)
+        if uniqueid is None:
+            raise PortError(f"the caller of {call} is gone", retryable=False)
+        return uniqueid
+
+    async def _do(self, name: str, headers: dict[str, str]) -> None:
+        answer = await self._manager.action(name, headers)
+        if answer.name != "Success":
+            raise PortError(f"{name}: {answer.get('Message')}", retryable=False)

@@ -1,0 +1,58 @@
+"""Ports for laboratories side by side: nobody is given what another has."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from simulator.lab import ports
+
+TAKER = """
+import sys
+from simulator.lab.ports import Lease
+lease = Lease(9_000, 9_299)
+print(*(lease.take(1) for _ in range(90)), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_processes_at_the_same_time_never_share_a_port(tmp_path: Path) -> None:
+    """Three take 90 of 300 from random starts: without locks they meet."""
+    takers = [
+        subprocess.Popen(
+            [sys.executable, "-c", TAKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"TMPDIR": str(tmp_path)},
+        )
+        for _ in range(3)
+    ]
+    given = [int(port) for taker in takers for port in (taker.stdout or io.StringIO()).readline().split()]
+    for taker in takers:
+        taker.communicate()
+    assert len(set(given)) == len(given) == 270
+
+
+def test_what_somebody_listens_on_is_passed_over() -> None:
+    port = ports.free_port()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        lease = ports.Lease(port, port)
+        with pytest.raises(ports.PortsError, match=str(port)):
+            lease.take(1)
+    assert ports.Lease(port, port).take(1) == port
+
+
+def test_media_ranges_do_not_overlap() -> None:
+    firsts = sorted(ports.free_rtp_ports(400) for _ in range(10))
+    assert all(b - a >= 400 for a, b in itertools.pairwise(firsts))
+    assert firsts[0] >= ports.RTP_FIRST > ports.LAST
