@@ -36,6 +36,7 @@ log = structlog.get_logger("acd.daemon")
 
 EXIT_CONFIG = 2
 EXIT_RUNNING = 3
+LOGGED_PROBLEMS = 50
 RUNG_S = 3.0
 """Time limit of one rung of the shutdown ladder."""
 
@@ -152,6 +153,12 @@ async def _ladder(house: House) -> None:
         log.warning("rung_timed_out", rung="finish", unfinished=house.runner.unfinished)
 
 
+def _first(wrong: ConfigError) -> str:
+    """Return the first problems: a file of another kind has 60,000, which made one line of 8 MB."""
+    shown, left = wrong.problems[:LOGGED_PROBLEMS], len(wrong.problems) - LOGGED_PROBLEMS
+    return "\n".join([*map(str, shown), *([f"and {left} more: bin/acd check-config"] if left > 0 else [])])
+
+
 async def _reload_when_asked(
     house: House, asked: asyncio.Event, directory: Path, overrides: tuple[str, ...]
 ) -> None:
@@ -165,7 +172,7 @@ async def _reload_when_asked(
             house.reconfigure(config)
         except ConfigError as wrong:
             log.error(  # noqa: TRY400 - an operator's mistake needs no traceback
-                "reload_refused", problems=len(wrong.problems), message=str(wrong)
+                "reload_refused", problems=len(wrong.problems), message=_first(wrong)
             )
             continue
         except Exception:  # a defect of ours must not make us deaf to the next, mended file
