@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acd.adapters.asterisk.fastagi import FastAgiServer, Route
+from acd.adapters.asterisk.journal import JournalTailer
 from acd.adapters.asterisk.originate import CallbackCaller
 from acd.adapters.broker import BrokerSettings
 from acd.adapters.http.services import HttpSettings
@@ -21,6 +22,7 @@ from acd.adapters.webhook import WebhookWorker
 from acd.core.instant import HOUR_MS
 from acd.credentials import Principal, Role, hash_token
 from acd.retention_files import FACT_LOGS, RECORDINGS, KeptFiles
+from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,6 +148,15 @@ def principals(config: Config) -> tuple[Principal, ...]:
         elif (kept := agent_hash_file(config, name)).exists():
             found.append(Principal(name, Role.AGENT, kept.read_text(encoding="ascii").strip()))
     return tuple(found)
+
+
+def tailers(config: Config, store: SqliteStore) -> tuple[JournalTailer, ...]:
+    """Return who reads the journal: queue_log, and CEL where there is one."""
+    journal = config.tree.asterisk.journal
+    files = [JournalTailer(journal.queue_log, queue_log.parse_line, store)]
+    if journal.cel is not None:
+        files.append(JournalTailer(journal.cel, cel.parse_line, store))
+    return tuple(files)
 
 
 def webhook(config: Config, store: SqliteStore, clock: Clock) -> WebhookWorker | None:

@@ -16,7 +16,6 @@ import structlog
 from acd import assembly, clockwork, numberfacts, retention_files
 from acd.adapters.asterisk.channels import EVENTS, Translator
 from acd.adapters.asterisk.connection import UP, AmiConnection
-from acd.adapters.asterisk.journal import JournalTailer
 from acd.adapters.asterisk.recording import AsteriskRecording
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
@@ -57,7 +56,6 @@ from acd.recording import RecordingWatch
 from acd.runner import Runner
 from acd.sidework import SideWork
 from acd.watches import ClockWatch, DiskWatch, DoorWatch
-from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
     from acd.config.loading import Config
@@ -125,7 +123,7 @@ class House:
             alone=self.twins.look,
         )
         self.journal = JournalFeed(
-            self._tailers(),
+            assembly.tailers(config, self.store),
             self.gate,
             self.engine,
             clock,
@@ -182,6 +180,8 @@ class House:
         self.door = self._make_door()
         talks = self.desk.talks() if self.desk else {}
         self.agi = assembly.agi_server(config, self.door.routes(), talks, self._tell)
+        self.transfers = TransferDesk(lambda: self.config, self.snapshot, self._project)
+        self.runner.observe(self.transfers.observe)
         self.http = HttpServer(self._services(), assembly.http_settings(config))
         self.runner.observe(self._count_cards)
         if self.work is not None:
@@ -218,9 +218,9 @@ class House:
     def _make_desk(self) -> DeskHouse | None:
         if self.config.tree.projects is None:
             return None
-        last_talks = LastTalks(self.store, self.clock, self._numbers)
+        talks = LastTalks(self.store, self.clock, self._numbers)
         caller = assembly.callback_caller(self.config)
-        return DeskHouse(lambda: self.config, self.store, self.clock, last_talks, caller)
+        return DeskHouse(lambda: self.config, self.store, self.clock, talks, caller)
 
     def _make_work(self, desk: DeskHouse) -> WorkDesk:
         return WorkDesk(
@@ -233,7 +233,6 @@ class House:
         )
 
     def _make_page(self) -> DeskSide:
-        cards = Cards(self.store)
         more = self.desk.pop if self.desk else lambda _wish: {}
         return DeskSide(
             lambda: self.config,
@@ -241,9 +240,10 @@ class House:
             self.call_view,
             self.book,
             self.store,
-            cards,
+            Cards(self.store),
             self._project,
             more=more,
+            **({"press": self.desk.press.print} if self.desk else {}),
         )
 
     def _project(self, queue: str) -> Project | None:
@@ -264,13 +264,6 @@ class House:
     def _numbers(self) -> Numbers:
         return self.door.numbers()
 
-    def _tailers(self) -> tuple[JournalTailer, ...]:
-        journal = self.config.tree.asterisk.journal
-        files = [JournalTailer(journal.queue_log, queue_log.parse_line, self.store)]
-        if journal.cel is not None:
-            files.append(JournalTailer(journal.cel, cel.parse_line, self.store))
-        return tuple(files)
-
     def _services(self) -> HttpServices:
         mqtt = self.config.tree.mqtt
         return HttpServices(
@@ -286,7 +279,7 @@ class House:
             desk=self.page,
             phones=WebPhones(lambda: self.config),
             recording=self.recording,
-            transfers=TransferDesk(lambda: self.config, self.snapshot, self._project),
+            transfers=self.transfers,
             public_desk=self.desk.public if self.desk else None,
             work=self.work,
             firm_desk=self.desk.firm if self.desk else None,

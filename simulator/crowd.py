@@ -239,7 +239,8 @@ class Crowd:
         goes_on = self._transfer_of(caller)
         if goes_on is None:
             self._world.tell(TalkEnded(caller.id, person.id, caller.attempt, CALLER))
-            self.live.pop(caller.id, None)
+            if caller.id in self.live:
+                del self.live[caller.id]
             caller.stage = GONE
             self._world.tell(CallEnded(caller.id, by=CALLER))
         else:

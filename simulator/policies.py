@@ -39,8 +39,8 @@ def runnable_policies() -> tuple[str, ...]:
     return (GROUPS, *PRODUCTION, POOLED)
 
 
-def build_matcher(name: str, scenario: Scenario, streams: Streams) -> Matcher:
-    """Return the assignment pass of that name.
+def build_matcher(name: str, scenario: Scenario, streams: Streams, *, explain: bool = True) -> Matcher:
+    """Return the assignment pass of that name; it says why for each decision, or only decides.
 
     Raises:
         ValueError: for an unknown name.
@@ -49,7 +49,7 @@ def build_matcher(name: str, scenario: Scenario, streams: Streams) -> Matcher:
         return GroupRouter(scenario, streams.single("router"))
     if name not in PRODUCTION and name != POOLED:
         raise ValueError(f"there is no policy {name!r}; known: {', '.join(runnable_policies())}")
-    return WeightedMatcher()
+    return WeightedMatcher(explain=explain)
 
 
 def own_skill(queue: str) -> SkillId:

@@ -13,6 +13,7 @@ from collections import deque
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from acd.core.deadlines import SERIAL_BITS
 from acd.core.effects import (
     Announce,
     CloseWrapUp,
@@ -68,7 +69,8 @@ class World:
         policy: a name of simulator.policies; None takes the scenario's.
         seed: all randomness follows from it.
         watchers: called after every step with the fact and the wishes: checkers, recorders.
-        digest: compute a digest of all wishes.
+        digest: compute a digest of all wishes. Only for these two is said why each agent was chosen: no figure
+            depends on it.
         keep_calls: keep one record per call.
         callers: gives the callers of each day, in the order of arrival; None draws them.
     """
@@ -91,7 +93,9 @@ class World:
         self.seed = seed
         self.streams = Streams(seed)
         self.now: Instant = 0
-        self.matcher = build_matcher(self.policy_name, scenario, self.streams)
+        self.matcher = build_matcher(
+            self.policy_name, scenario, self.streams, explain=digest or bool(watchers)
+        )
         self.engine = Engine(build_policy(self.policy_name, scenario), self.matcher)
         self.switch = SimulatedSwitch(self)
         self.draws = Draws(scenario, self.streams)
@@ -101,7 +105,10 @@ class World:
         self.crowd = Crowd(self, scenario, callers)
         self.live = self.crowd.live
         self.steps = 0
-        self._heap: list[tuple[Instant, int, Act, Any]] = []
+        self._heap: list[int] = []
+        """Stamps: the instant and behind it a serial, as in acd.core.deadlines."""
+        self._planned: dict[int, tuple[Act, Any]] = {}
+        """What is to be done at each stamp."""
         self._serial = 0
         self._soon: deque[tuple[Act, Any]] = deque()
         self._watchers = watchers
@@ -124,7 +131,9 @@ class World:
     def at(self, due: Instant, act: Act, what: Any) -> None:
         """Plan something."""
         self._serial += 1
-        heappush(self._heap, (due, self._serial, act, what))
+        stamp = (due << SERIAL_BITS) + self._serial
+        self._planned[stamp] = (act, what)
+        heappush(self._heap, stamp)
 
     def soon(self, act: Act, what: Any) -> None:
         """Do something at this same instant, after what is going on now."""
@@ -138,7 +147,7 @@ class World:
             self._hash.update(repr(wishes).encode())
         acts = self._acts
         for wish in wishes:
-            act = acts.get(wish.__class__)
+            act = acts.get(type(wish))
             if act is not None:
                 act(wish)
         if self._watchers:
@@ -161,7 +170,7 @@ class World:
         return self.result
 
     def _go_on(self) -> None:
-        soon, heap = self._soon, self._heap
+        soon, heap, planned = self._soon, self._heap, self._planned
         stuck = 0
         while True:
             while soon:
@@ -169,7 +178,7 @@ class World:
                 act(what)
             if not heap or self._over():
                 break
-            due = heap[0][0]
+            due = heap[0] >> SERIAL_BITS
             deadline = self.engine.next_deadline()
             if deadline is not None and deadline < due:
                 stuck = stuck + 1 if deadline <= self.now else 0
@@ -179,7 +188,9 @@ class World:
                 self.tell(DeadlinePassed())
                 continue
             stuck = 0
-            _, _, act, what = heappop(heap)
+            stamp = heappop(heap)
+            act, what = planned[stamp]
+            del planned[stamp]
             self._jump(due)
             act(what)
 

@@ -24,8 +24,10 @@ from acd.desk.hours import Hours
 from acd.desk.instructions import Instruction, Window
 from acd.desk.oncall import Person, Rotation
 from acd.desk.operations import DEFAULT_TARGETS, Operation, Target
+from acd.desk.dossier import About
+from acd.desk.script import Step
 from acd.desk.project import CasePolicy, Form, FormField, Project, RoutingRule, Source
-from acd.config.project_models import DeliveryEntry, ProjectFile, TargetEntry, When
+from acd.config.project_models import Condition, DeliveryEntry, ProjectFile, TargetEntry, When
 from acd.config.state_days import state_days
 from acd.config.strict_yaml import ConfigError, Document, Location, Mark, Problem, check, merge, read
 
@@ -297,6 +299,9 @@ def project_of(name: str, file: ProjectFile, zone: ZoneInfo) -> Project:
             for key, r in file.on_call.items()
         },
         instructions=tuple(Instruction(i.text, _window(i.when), i.call_type, i.topic) for i in file.instructions),
+        script=tuple(
+            Step(s.text, s.stage, s.note, About(**_about(s.about)), _window(s.when), s.topic) for s in file.script
+        ),
         form=Form(
             tuple(
                 FormField(key, f.label, f.kind, f.required, tuple(f.choices.items()), f.prefill, f.phrases)
@@ -350,15 +355,22 @@ def _rules(file: ProjectFile) -> Iterator[Rule]:
         )
 
 
+def _about(given: Condition) -> dict[str, Any]:
+    """The fields of a condition, as rules and steps of the script have them."""
+    return {
+        "open_kind": given.open,
+        "open_state": given.state,
+        "known": given.known,
+        "when_open": None if given.hours is None else given.hours == "open",
+        "product": given.product,
+    }
+
+
 def _routing(file: ProjectFile) -> Iterator[RoutingRule]:
     for r in file.routing:
         yield RoutingRule(
             name=r.name,
-            open_kind=r.when.open,
-            open_state=r.when.state,
-            known=r.when.known,
-            when_open=None if r.when.hours is None else r.when.hours == "open",
-            product=r.when.product,
+            **_about(r.when),
             needs=tuple(r.needs.items()),
             queue=r.queue,
             person=r.person,

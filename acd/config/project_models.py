@@ -11,6 +11,8 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from acd.config.centre import DialledNumber, Identifier, Level, NeedSettings, PromiseSettings, Sound
 from acd.config.hours import OpeningHours, days_of, intervals_of
 from acd.config.system import Days, Language, Name, Seconds
+from acd.desk.forms import RESERVED
+from acd.desk.script import VALUES, unknown_values
 from acd.deskside.templates import TemplateRefusedError, render
 from acd.config.strict_yaml import Flag, Number, Section, Whole, shape
 
@@ -108,6 +110,40 @@ class InstructionEntry(Phrase):
     )
 
 
+class Condition(Section):
+    """Which caller a routing rule or a step of the script speaks of."""
+
+    open: Annotated[str, Field(pattern=r"^[a-z_]{0,20}$")] = Field(
+        default="", description="An open matter of this kind"
+    )
+    state: str = Field(default="", max_length=40, description="State of that matter")
+    known: Flag | None = Field(default=None, description="The caller is known, or not")
+    hours: Literal["open", "closed"] | None = Field(
+        default=None, description="The subscriber is open or closed"
+    )
+    product: str = Field(default="", max_length=80, description="Product by licence number")
+
+
+class ScriptEntry(Phrase):
+    """One thing the agent says."""
+
+    stage: Literal["greeting", "talk", "closing"] = Field(
+        default="talk", description="While it rings, while the form is filled, once it is complete"
+    )
+    note: str = Field(default="", max_length=300, description="For the agent's eyes")
+    topic: str = Field(
+        default="", max_length=40, description="Of one topic only the first that fits is shown"
+    )
+    about: Condition = Field(default=Condition(), description="Only to such callers")
+
+    @field_validator("text")
+    @classmethod
+    def _values(cls, value: str) -> str:
+        if odd := unknown_values(value):
+            raise ValueError(f"{{{odd[0]}}} is not known: write one of {', '.join(VALUES)}")
+        return value
+
+
 def _phrases(value: Any) -> Any:
     return [{"text": value}] if isinstance(value, str) else value
 
@@ -202,7 +238,6 @@ class FormEntry(Section):
         return self
 
 
-RESERVED = frozenset({"disposition", "message", "form", "identity_confirmed"})
 STANDARD_VALUES = (
     "subscriber", "card", "caller", "caller_name", "did", "date", "time", "agent", "urgency", "call_type", "disposition",
 )  # fmt: skip
@@ -244,20 +279,6 @@ class DeliveryEntry(Section):
     def _hours(cls, value: str) -> str:
         intervals_of(value)
         return value
-
-
-class Condition(Section):
-    """Which caller a routing rule speaks of."""
-
-    open: Annotated[str, Field(pattern=r"^[a-z_]{0,20}$")] = Field(
-        default="", description="An open matter of this kind"
-    )
-    state: str = Field(default="", max_length=40, description="State of that matter")
-    known: Flag | None = Field(default=None, description="The caller is known, or not")
-    hours: Literal["open", "closed"] | None = Field(
-        default=None, description="The subscriber is open or closed"
-    )
-    product: str = Field(default="", max_length=80, description="Product by licence number")
 
 
 class RoutingEntry(Section):
@@ -370,6 +391,9 @@ class ProjectFile(Section):
     people: dict[Identifier, PersonEntry] = Field(default_factory=dict, description="Key people by id")
     on_call: dict[Identifier, RotationEntry] = Field(default_factory=dict, description="Rotations by id")
     instructions: tuple[InstructionEntry, ...] = Field(default=(), description="What agents are told")
+    script: Annotated[tuple[ScriptEntry, ...], Field(max_length=60)] = Field(
+        default=(), description="What the agent says, stage by stage"
+    )
     form: FormEntry = Field(default=FormEntry(), description="The written message")
     deliver: tuple[DeliveryEntry, ...] = Field(default=(), description="Who gets messages")
     routing: tuple[RoutingEntry, ...] = Field(default=(), description="Rules by what is open")

@@ -94,6 +94,11 @@ CALL_TRANSITIONS: dict[tuple[CallState, CallSignal], CallState] = {
     (_S.DONE, _E.ENDED): _S.ENDED,
 }
 
+_MOVES: Final[dict[CallState, dict[CallSignal, CallState]]] = {
+    state: {signal: to for (at, signal), to in CALL_TRANSITIONS.items() if at is state} for state in CallState
+}
+"""The table by state: to look up a pair costs a tuple and its hash, nine times a call."""
+
 
 class TransferState(Enum):
     """How far handing a call on has come."""
@@ -346,7 +351,7 @@ class Call:
 
     def apply(self, signal: CallSignal) -> bool:
         """Move to the next state; False, and nothing changed, when the table has no such pair."""
-        following = CALL_TRANSITIONS.get((self.state, signal))
+        following = _MOVES[self.state].get(signal)
         if following is None:
             return False
         self.state = following

@@ -61,7 +61,7 @@ class CallFacts:
         """A call came through the door."""
         call = self.floor.find_call(fact.call)
         if call is None:
-            when = happened(fact, now)
+            when = now if fact.at is None else happened(fact, now)
             self.floor.new_call(Call(fact.call, fact.did, fact.ani, when, self.floor.next_order()))
         elif not call.known:
             self.late.entered(call, fact, now)
@@ -69,7 +69,7 @@ class CallFacts:
     def queued(self, fact: CallQueued, now: Instant) -> None:
         """The caller is in the waiting loop, for the first time or again."""
         floor = self.floor
-        when = happened(fact, now)
+        when = now if fact.at is None else happened(fact, now)
         call = floor.find_call(fact.call)
         if call is None:
             call = Call(fact.call, fact.did, fact.ani, min(fact.entered_at, now), floor.next_order())
@@ -210,7 +210,7 @@ class CallFacts:
         call = self._known(fact.call)
         if call is None:
             return
-        when = happened(fact, now)
+        when = now if fact.at is None else happened(fact, now)
         if not call.queue:
             self.floor.learn_queue(call, fact.queue)
         leg = call.leg
@@ -266,7 +266,7 @@ class CallFacts:
         call = self._known(fact.call)
         if call is None:
             return
-        when = happened(fact, now)
+        when = now if fact.at is None else happened(fact, now)
         leg = call.leg
         if leg is None or leg.attempt != fact.attempt or leg.agent != fact.agent:
             self.late.talk_ended(call, fact, when)
@@ -330,7 +330,7 @@ class CallFacts:
     def ended(self, fact: CallEnded, now: Instant) -> None:
         """The caller's channel is gone."""
         call = self.floor.find_call(fact.call)
-        when = happened(fact, now)
+        when = now if fact.at is None else happened(fact, now)
         if call is None:
             # Only the end reached us. Keep it as a stone, so that the beginning, read later from the
             # journal, cannot wake a caller who is gone.

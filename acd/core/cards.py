@@ -68,7 +68,8 @@ class Cards:
         call.reason = reason
         floor.left_line(call, self.way(call), when if call.left_at is None else call.left_at)
         floor.note(call, when, reason.word)
-        floor.calls.pop(call.id, None)
+        if call.id in floor.calls:
+            del floor.calls[call.id]
         call.close_due = now + floor.policy.card_close_ms
         floor.closed[call.id] = call
         floor.closing.append(call)

@@ -130,8 +130,9 @@ class Engine:
         Raises InvariantBroken only; a peer's nonsense is counted in the snapshot's counters.
         """
         floor = self._floor
-        floor.out = []
-        self._handlers[fact.__class__](fact, now)
+        if floor.out:
+            floor.out = []
+        self._handlers[type(fact)](fact, now)
         if floor.leaving:
             floor.drop_lines()
         if floor.synced and (floor.dirty or (self._check is not None and self._check <= now)):

@@ -265,8 +265,8 @@ class Floor:
 
     def forget_transfer(self, call: Call) -> None:
         """No refusal of the last wish to hand the call on is waited for any more."""
-        self.deadlines.cancel(("transfer", call.id))
         if call.transfer_effect is not None:
+            self.deadlines.cancel(("transfer", call.id))
             self.by_effect.pop(call.transfer_effect, None)
             call.transfer_effect = None
 

@@ -35,7 +35,7 @@ class Indexes(Matcher):
     """Waiting calls by line, ready agents by group, prices and rates by queue; kept as facts come in."""
 
     def __init__(self, policy: Policy | None = None, *, explain: bool = True) -> None:
-        """Start empty. `explain`: only `bin/bench decision` says False, to tell what the reasons cost."""
+        """Start empty. `explain`: virtual time says False when nobody will read the cards; the daemon never does."""
         self._explains = explain
         self._skills = Skills()
         self._debts = Debts()
@@ -195,18 +195,20 @@ class Indexes(Matcher):
 
     def remove_call(self, call: CallId) -> None:
         """It no longer waits: assigned, gone or left. Unknown ids are harmless."""
-        found = self._where.pop(call, None)
+        found = self._where.get(call)
         if found is None:
             return
-        self._entry_s.pop(call, None)
+        del self._where[call]
+        if call in self._entry_s:
+            del self._entry_s[call]
         line, place = found
         line.remove(place)
         if line.home.gate is not None:
             self._loaded[line.home] = None
         if not line.calls:
-            self._waiting.pop(line, None)
-            self._held.pop(line, None)
-            self._touched.pop(line, None)
+            for index in (self._waiting, self._held, self._touched):
+                if line in index:
+                    del index[line]
         else:
             self._touched[line] = None
 
@@ -250,7 +252,8 @@ class Indexes(Matcher):
             self._no_longer_busy(agent, self._skills.group_of[agent])
 
     def _no_longer_busy(self, agent: AgentId, group: Group) -> None:
-        if self._busy.pop(agent, None) is not None:
+        if agent in self._busy:
+            del self._busy[agent]
             self._count(group, 0, -1)
 
     # --- what happened ----------------------------------------------------------------------------

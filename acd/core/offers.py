@@ -73,7 +73,8 @@ class Offers:
         call.apply(names.CALL_ON_RESERVED)
         agent.apply(names.AGENT_ON_RESERVED, now)
         floor.note(call, now, f"{agent.id} {leg.attempt}")
-        floor.explain(call, assignment.why)
+        if assignment.why:
+            floor.explain(call, assignment.why)
         if assignment.over is not None:
             floor.explain(call, assignment.over)
         ring = floor.lines[call.queue].policy.ring_timeout_ms
@@ -125,7 +126,8 @@ class Offers:
         if leg.answered_at is not None:
             return  # the note of the dialling comes after the answer's: the ring deadline must not start now
         floor = self.floor
-        floor.by_effect.pop(leg.effect, None)
+        if leg.effect in floor.by_effect:
+            del floor.by_effect[leg.effect]
         agent = floor.agents[leg.agent]
         agent.apply(names.AGENT_ON_RINGING, now)
         self.set_ring_deadline(call, agent, now)
@@ -142,7 +144,8 @@ class Offers:
         floor = self.floor
         agent = floor.agents[leg.agent]
         floor.deadlines.cancel(("offer", agent.id))
-        floor.by_effect.pop(leg.effect, None)
+        if leg.effect in floor.by_effect:
+            del floor.by_effect[leg.effect]
         leg.answered_at = when
         call.apply(names.CALL_ON_ANSWERED)
         agent.apply(names.AGENT_ON_ANSWERED, now)

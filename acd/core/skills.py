@@ -217,9 +217,10 @@ class Line:
     def add(self, call: Waiting) -> Place:
         """Put a call at its place and return the place."""
         place = place_of(call)
-        if place in self.calls and self.calls[place].call != call.call:
+        there = self.calls.get(place)
+        if there is not None and there.call != call.call:
             raise ValueError(f"two calls at one place: entered {call.entered_at}, order {call.order}")
-        if place not in self.calls:
+        if there is None:
             places = self.places
             if places and place < places[-1]:
                 insort(places, place)
@@ -231,7 +232,8 @@ class Line:
     def remove(self, place: Place) -> None:
         """Take a call out."""
         del self.calls[place]
-        del self.places[bisect_left(self.places, place)]
+        places = self.places
+        del places[0 if places[0] is place else bisect_left(places, place)]
 
     def head(self) -> Waiting:
         """Return the call that has waited longest."""

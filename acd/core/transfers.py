@@ -59,10 +59,6 @@ class Transfers:
         if call is None or call.state is not CallState.TALKING or leg is None or leg.agent != fact.agent:
             floor.count("transfers_without_talk")
             return
-        if call.outbound:  # the talk of a call-back is held by the other half of its channel (decision 0120)
-            floor.count("transfers_refused")
-            floor.explain(call, f"transfer {fact.how.value} refused: a call-back is not handed on")
-            return
         if leg.answered_at is not None and now - max(leg.answered_at, leg.consult_over_at) < JOIN_MS:
             floor.count("transfers_too_soon")
             floor.explain(call, f"transfer {fact.how.value} refused: the legs are just being joined")

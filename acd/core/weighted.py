@@ -13,7 +13,6 @@ from acd.core.candidates import HELD, MOST_NAMED, Candidates
 from acd.core.indexes import Indexes
 from acd.core.matcher import Assignment
 from acd.core.scoring import IDLE_SCALE_MS
-from acd.core.skills import place_of
 from acd.core.waitlog import Decision
 
 if TYPE_CHECKING:
@@ -72,17 +71,16 @@ class WeightedMatcher(Indexes):
         self._retest_at = None
         if not active:
             return ()
-        best = self._best
         if len(active) == 1:
             line = next(iter(active))
             out = []
-            while line.calls and (pair := best(line, now)) is not None:
+            while line.calls and (pair := self._best(line, now)) is not None:
                 out.append(self._take(pair, now))
             self._schedule(now)
             return tuple(out)
         heap: list[tuple[Rank, int, Place, _Pair]] = []
         for line in active:
-            pair = best(line, now)
+            pair = self._best(line, now)
             if pair is not None:
                 heap.append((pair.rank, line.serial, pair.place, pair))
         heapify(heap)
@@ -92,7 +90,7 @@ class WeightedMatcher(Indexes):
             line = pair.line
             if pair.agent in pair.group.idle:
                 out.append(self._take(pair, now, heap[0][3] if heap else None))
-            again = best(line, now) if line.calls else None
+            again = self._best(line, now) if line.calls else None
             if again is not None:
                 heappush(heap, (again.rank, line.serial, again.place, again))
         self._schedule(now)
@@ -142,7 +140,8 @@ class WeightedMatcher(Indexes):
         if entry_s is not None and now > call.entered_at:
             line.home.waits.answered(now - call.entered_at, entry_s)
         self.remove_call(call.call)
-        self._touched.pop(line, None)
+        if line in self._touched:
+            del self._touched[line]
         del group.idle[agent]
         self._count(group, -1, 1)
         self._busy[agent] = (now, int(self._talk_s * 1000))
@@ -152,6 +151,8 @@ class WeightedMatcher(Indexes):
         home = line.home
         if self._rule is not None:
             self._history.record(agent, home.policy.id)
+            if not self._explains:
+                return Assignment(call.call, agent, "")
             waited = now - call.entered_at
             return Assignment(
                 call.call,
@@ -160,6 +161,8 @@ class WeightedMatcher(Indexes):
                 over,
             )
         if not self._explains:
+            if now > call.entered_at:
+                self._wait_log.release(call.call, now)
             return Assignment(call.call, agent, "")
         why = (
             f"wait {(now - call.entered_at) / 1000:.1f}/{line.threshold_s:g} s cost {pair.cost:.3g} "
@@ -219,22 +222,22 @@ class WeightedMatcher(Indexes):
         for place in line.places:
             call = line.calls[place]
             if call.sticky is None and not call.skip:
-                return self._pick(line, call, now)
+                return self._pick(line, place, call, now)
             if call.sticky is not None and self._waits_for_sticky(line, call, now):
                 self._held[line] = None
                 self._wait_log.keep(call.call, f"kept for {call.sticky}", now)
                 continue
-            pair = self._pick(line, call, now)
+            pair = self._pick(line, place, call, now)
             if pair is not None:
                 return pair
         return None
 
     def _pick(  # noqa: C901, PLR0912 -- the hottest function of the core stays in one piece
-        self, line: Line, call: Waiting, now: Instant
+        self, line: Line, place: Place, call: Waiting, now: Instant
     ) -> _Pair | None:
         """Choose the agent for a call, or None: nobody fits, or it is better held back."""
         if self._rule is not None:
-            return self._pick_by_rule(line, call, now)
+            return self._pick_by_rule(line, place, call, now)
         waited = now - call.entered_at
         home, score = line.home, self._score
         fair = waited >= self._weights.fair_wait_ms or call.order < 0
@@ -281,7 +284,7 @@ class WeightedMatcher(Indexes):
             return None
         group, agent, level, price = found
         rank = -(_FAIR + waited) if fair else -cost * score.pickup[level]
-        return _Pair(rank, line, place_of(call), group, agent, level, cost, price, rivals)
+        return _Pair(rank, line, place, group, agent, level, cost, price, rivals)
 
     def _agent_of(self, group: Group, line: Line, call: Waiting) -> AgentId | None:
         """Return the group's agent for a call with a sticky agent or with agents to avoid."""
@@ -309,7 +312,7 @@ class WeightedMatcher(Indexes):
         return line.priority * (home.price * home.pull * urgency + score.lost(rate))
 
     def _pick_by_rule(  # noqa: C901 -- the hottest function of a rule stays in one piece
-        self, line: Line, call: Waiting, now: Instant
+        self, line: Line, place: Place, call: Waiting, now: Instant
     ) -> _Pair | None:
         if self._rule is None:
             return None
@@ -338,7 +341,7 @@ class WeightedMatcher(Indexes):
         if found is None:
             return None
         _, _, agent, group, level = found
-        return _Pair(call_key(line, call, level, now), line, place_of(call), group, agent, level, 0.0, 0.0)
+        return _Pair(call_key(line, call, level, now), line, place, group, agent, level, 0.0, 0.0)
 
     # --- exceptions to the plain score ------------------------------------------------------------
 

@@ -78,6 +78,35 @@ class Dossier:
         return tuple(matter for matter in self.matters if matter.is_open)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """Which callers a rule or a step of the script is for. Every condition given must hold."""
+
+    open_kind: str = ""
+    """An open matter of this kind: order, delivery, complaint, case ..."""
+    open_state: str = ""
+    known: bool | None = None
+    when_open: bool | None = None
+    product: str = ""
+
+    def matters(self, dossier: Dossier) -> tuple[Matter, ...]:
+        """Return the open matters it speaks of, the most pressing first."""
+        return tuple(
+            m
+            for m in dossier.open_matters()
+            if self.open_kind in {"", m.kind} and self.open_state.lower() in {"", m.state.lower()}
+        )
+
+    def fits(self, dossier: Dossier, *, is_open: bool) -> bool:
+        """Tell whether it speaks of this caller now."""
+        return (
+            (not (self.open_kind or self.open_state) or bool(self.matters(dossier)))
+            and self.known in {None, dossier.known}
+            and self.when_open in {None, is_open}
+            and self.product.lower() in {"", dossier.product.lower()}
+        )
+
+
 def text(value: object, most: int = MAX_TEXT) -> str:
     """Return a foreign value as one short line of text."""
     if value is None or isinstance(value, Mapping | list | tuple):

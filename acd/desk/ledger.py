@@ -73,6 +73,8 @@ MISSED_REASONS: Final = frozenset(
 BY_RULE: Final = "rules"
 """Who closed a task that no person closed."""
 ASKED_REASONS: Final = frozenset({"callback", "voicemail"})
+PROMISED: Final = "we_call_back"
+"""Outcome of a talk: the agent promised that we call back. It is held until a person says that it is time."""
 
 
 class LedgerError(Exception):
@@ -237,6 +239,8 @@ def missed(task: MissedTask | None, call: MissedCall, rules: LedgerRules) -> Mis
             last_missed_at=call.at,
             next_try_at=call.at,
             asked=asked,
+            state=TaskState.HELD if call.reason == PROMISED else TaskState.OPEN,
+            why="promised to the client: approve it when it is time" if call.reason == PROMISED else "",
         )
     return replace(
         task,

@@ -12,8 +12,9 @@ from typing import Final
 
 from acd.core.instant import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from acd.desk import delivery, instructions, oncall
+from acd.desk import script as talk
 from acd.desk.delivery import Rule
-from acd.desk.dossier import Dossier
+from acd.desk.dossier import About, Dossier
 from acd.desk.hours import Hours, local
 from acd.desk.instructions import Instruction
 from acd.desk.oncall import Busy, Person, Rotation
@@ -55,16 +56,10 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class RoutingRule:
-    """If the caller is like this, the call needs that (002-03, 002-11). Every condition given must hold."""
+class RoutingRule(About):
+    """If the caller is like this, the call needs that (002-03, 002-11)."""
 
     name: str
-    open_kind: str = ""
-    """An open matter of this kind: order, delivery, complaint, case ..."""
-    open_state: str = ""
-    known: bool | None = None
-    when_open: bool | None = None
-    product: str = ""
     needs: tuple[tuple[str, int], ...] = ()
     queue: str = ""
     """Another department's waiting line; empty: the project's own."""
@@ -73,20 +68,6 @@ class RoutingRule:
     priority: float = 1.0
     otherwise: str = "message"
     """What happens when the person is not free: queue, message or escalate."""
-
-    def fits(self, dossier: Dossier, *, is_open: bool) -> bool:
-        """Tell whether the rule speaks of this caller now."""
-        matters = [
-            m
-            for m in dossier.open_matters()
-            if self.open_kind in {"", m.kind} and self.open_state.lower() in {"", m.state.lower()}
-        ]
-        return (
-            (not (self.open_kind or self.open_state) or bool(matters))
-            and self.known in {None, dossier.known}
-            and self.when_open in {None, is_open}
-            and self.product.lower() in {"", dossier.product.lower()}
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +110,7 @@ class Project:
     people: Mapping[str, Person] = field(default_factory=dict)
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
     instructions: tuple[Instruction, ...] = ()
+    script: tuple[talk.Step, ...] = ()
     form: Form = field(default_factory=Form)
     deliver: tuple[Rule, ...] = ()
     routing: tuple[RoutingRule, ...] = ()
@@ -149,6 +131,10 @@ class Project:
     def told(self, at: Instant, call_type: str = "") -> tuple[Instruction, ...]:
         """Return the instructions valid now."""
         return instructions.valid(self.instructions, at, self.hours.zone, call_type)
+
+    def lines(self, at: Instant, dossier: Dossier) -> tuple[talk.Line, ...]:
+        """Return what to say to this caller now, by stage of the call."""
+        return talk.lines(self.script, dossier, at, self.hours.zone, is_open=self.hours.is_open(at))
 
     def people_of(self, rule: Rule, at: Instant) -> tuple[str, ...]:
         """Return whom a rule asks, in order: person ids, or one plain address."""
@@ -315,6 +301,7 @@ def dry_run(
         Step("instruction", f"[{i.call_type}] {i.text}" if i.call_type else i.text)
         for i in project.told(at, call_type)
     ]
+    steps += [Step(f"says ({line.stage})", line.say) for line in project.lines(at, dossier)]
     steps.append(Step("form", ", ".join(f.name + ("*" if f.required else "") for f in project.form.fields)))
     for urgency in URGENCIES:
         steps += _delivery_steps(project, urgency, call_type, at)

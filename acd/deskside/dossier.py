@@ -238,6 +238,9 @@ class Dossiers:
         body: dict[str, object] = {
             "greeting": owner.greeting_at(now),
             "instructions": [{"text": i.text, "call_type": i.call_type} for i in owner.told(now)],
+            "script": [
+                {"stage": line.stage, "say": line.say, "note": line.note} for line in owner.lines(now, found)
+            ],
             "form": form_data(owner),
             "open_matters": [],
             "last_calls": [],

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from acd.core.effects import TransferCall
 from acd.core.ids import AgentId, CallId
 from acd.core.instant import HOUR_MS
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("acd.deskside.transfers")
 
+ASKING: Final = "consult"
+"""What the states of asking somebody first begin with (acd.core.call)."""
 KINDS: Final = ("agent", "queue", "person", "number")
 _NOT_DIALLED = re.compile(r"[^0-9+]")
 _NUMBER = re.compile(r"\+?[0-9]{3,20}\Z", re.ASCII)
@@ -76,9 +79,24 @@ class TransferDesk:
             log.warning("transfer_refused", agent=agent, call=call, kind=kind, why=str(refused))
             raise
 
+    def ending(self, agent: AgentId, call: CallId) -> None:
+        """The agent wants to end his asking, one way or the other. Raises TransferError when he asks nobody."""
+        view = self._snapshot()
+        _own(view, agent, call)
+        if not _under_way(view, agent).startswith(ASKING):
+            raise TransferError("you are asking nobody just now")
+
+    def observe(self, _fact: object, wishes: tuple[object, ...]) -> None:
+        """Count the calls to outside numbers that the core did wish for: a refused wish costs no one's quota."""
+        for wish in wishes:
+            if isinstance(wish, TransferCall) and wish.to.startswith("out_"):
+                self._outside.setdefault(wish.agent, deque()).append(self._snapshot().now)
+
     def _target(self, agent: AgentId, call: CallId, kind: str, name: str) -> str:
         view = self._snapshot()
         live = _own(view, agent, call)
+        if _under_way(view, agent):
+            raise TransferError("this call is being handed on already: wait, or take the caller back")
         if kind not in {"agent", "queue"}:
             return self._outside_target(agent, live, kind, name, view.now)
         colleagues = [self._colleague(a) for a in view.agents if a.agent != agent]
@@ -138,16 +156,15 @@ class TransferDesk:
             recent.popleft()
         if len(recent) >= self._config().tree.transfers.outside_per_hour:
             raise TransferError("too many calls to outside numbers within the hour")
-        recent.append(now)
         return f"out_{number}"
+
+
+def _under_way(view: Snapshot, agent: AgentId) -> str:
+    return next((a.transfer for a in view.agents if a.agent == agent), "")
 
 
 def _own(view: Snapshot, agent: AgentId, call: CallId) -> CallView:
     live = next((c for c in view.calls if c.call == call and c.agent == agent), None)
     if live is None or live.state != "talking":
         raise TransferError("you are not in a talk with this caller")
-    if live.outbound:
-        raise TransferError(
-            "a call-back is not handed on: write the message, or ask the client to hold for a call"
-        )
     return live

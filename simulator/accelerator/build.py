@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -75,6 +76,10 @@ setup(name="acd-accelerator", packages=[], ext_modules=modules, script_args=["--
 """
 
 
+OURS_ALONE = "-fno-semantic-interposition"
+"""Nobody else's library may step between our own functions: so the compiler may put one into another."""
+
+
 class BuildError(Exception):
     """The accelerator could not be built; the text says what to do."""
 
@@ -124,8 +129,11 @@ def build(base: Path) -> Path:
 
 
 def _check_tools() -> None:
-    if shutil.which(os.environ.get("CC", "cc")) is None:
-        raise BuildError("needs a C compiler: on Debian, apt-get install gcc")
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
+    if shutil.which(compiler) is None:
+        raise BuildError(
+            f"needs a C compiler, {compiler} is not there: on Debian, apt-get install gcc libc6-dev"
+        )
     if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
         raise BuildError("needs Python's headers: on Debian, apt-get install python3-dev")
 
@@ -141,6 +149,8 @@ def _copy_sources(work: Path) -> None:
 def _compile(work: Path) -> None:
     command = [sys.executable, "-c", COMPILE, *map(str, sources())]
     environment = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PYTHONSAFEPATH"}}
+    environment["CFLAGS"] = f"{environment.get('CFLAGS', '')} {OURS_ALONE}".strip()
+    environment["LDFLAGS"] = f"{environment.get('LDFLAGS', '')} -Wl,-Bsymbolic-functions".strip()
     done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(f"the compiler refused:\n{(done.stdout + done.stderr)[-3000:]}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,7 +36,10 @@ class CallbackTask(CallTask):
         super().__init__(world, channel, caller)
         self.call = call
         self._first = first
-        self._dialled_s = 0.0
+        self._number: asyncio.Task[None] | None = None
+        """Calls the number, once."""
+        self._status = "CANCEL"
+        """DIALSTATUS of the number's leg."""
 
     async def _enter(self) -> tuple[str, str]:
         variables, world = self.channel.variables, self.world
@@ -56,7 +58,7 @@ class CallbackTask(CallTask):
         return "acd-wait", "s"
 
     async def _context(self, context: str, exten: str) -> tuple[str, str]:
-        if context == "acd-fallback":  # a call-back never goes there
+        if context == "acd-fallback" and self._status != "ANSWER":  # nobody is on the line
             return self._give_up("NO_AGENT")
         return await super()._context(context, exten)
 
@@ -69,53 +71,44 @@ class CallbackTask(CallTask):
     def _number_note(self, kind: str, **fields: str) -> None:
         self.world.note(kind, self.channel, self.channel.variables.get("ACD_QUEUE", ""), "", fields)
 
-    async def talk(
-        self, phone: Phone, leg: Channel, attempt: str, *, goes_on: bool = False
-    ) -> tuple[str, str]:
-        """The agent has answered: now the number is called."""
-        del goes_on  # a call-back is not joined on from a transfer here
-        world, variables = self.world, self.channel.variables
-        if self._patience is not None:
-            self._patience.cancel()
-        now_ms = str(time.time_ns() // 1_000_000)
-        # MASTER_CHANNEL(): the first half is the master
-        self._first.variables.update(ACD_STAGE="talk", ACD_ANSWER_MS=now_ms, ACD_ATTEMPT=attempt)
-        queue = variables.get("ACD_QUEUE", "")
-        leg.state = self.channel.state = self._first.state = "Up"
-        world.note("AcdAnswer", self.channel, queue, phone.agent, {"attempt": attempt})
-        self.answered.append((phone.agent, time.time()))
-        self.outcome = "answered"
-        status = await self._call_number(phone)
-        self._number_note("AcdNumberEnd", status=status)
-        by = "caller" if status in ("ANSWER", "NOANSWER") and not self._agent_left(phone) else "agent"
-        variables["ACD_STAGE"] = "talk"
-        self._hung_up_by = self._hung_up_by or by
-        self.drop_leg(phone, leg)
-        world.note(
-            "AcdTalkEnd", self.channel, queue, phone.agent, {"attempt": attempt, "by": by, "stays": "0"}
-        )
-        return "", ""
+    def _joined(self, phone: Phone, leg: Channel, attempt: str) -> None:
+        """The agent has answered: the first half, which is the master, hears of it and calls the number."""
+        super()._joined(phone, leg, attempt)
+        told = {name: self.channel.variables[name] for name in ("ACD_STAGE", "ACD_ANSWER_MS")}
+        self._first.variables.update(told, ACD_ATTEMPT=attempt)
+        self.channel.variables.update(ACD_STAGE="dial", ACD_ANSWER_MS="")
+        self.channel.state = self._first.state = "Up"
+        if self._number is None:
+            self._number = asyncio.get_running_loop().create_task(self._call_number())
 
-    def _agent_left(self, phone: Phone) -> bool:
-        return phone.talk_s is not None and time.time() - self.answered[-1][1] >= phone.talk_s
+    async def _hand_on(self, context: str, exten: str) -> tuple[str, str]:
+        """Context acd-own: what the answer said is taken over by the half that waits."""
+        mine, first = self.channel.variables, self._first.variables
+        if mine.get("ACD_STAGE") == "dial" and mine.get("ACD_ATTEMPT") == first.get("ACD_ATTEMPT"):
+            mine["ACD_STAGE"] = "talk"
+        return await super()._hand_on(context, exten)
 
-    async def _call_number(self, phone: Phone) -> str:
-        """Ring the number and let them talk; return the status of its leg."""
+    async def _call_number(self) -> None:
+        """Ring the number and let it talk; its end, or its silence, ends the call-back."""
         world, number = self.world, self.world.numbers.get(self.caller.ani, Number())
         world.dialled.append(self.caller.ani)
         self._number_note("AcdNumberDial", number=self.caller.ani)
         ring_s = float(self.channel.variables.get("ACD_BACK_RING_S") or RING_S)
-        agent_s = phone.talk_s if phone.talk_s is not None else float("inf")
-        answers = number.answer_after_s is not None and number.answer_after_s <= ring_s
-        wait_s = number.answer_after_s if answers and number.answer_after_s is not None else ring_s
-        if await self.sleep(min(wait_s, agent_s)) or agent_s < wait_s:
-            return "CANCEL"
-        if not answers:
-            return "NOANSWER"
-        self._number_note("AcdNumberAnswer")
-        await self.sleep(min(number.talk_s, max(0.0, agent_s - wait_s)))
-        return "ANSWER"
+        if number.answer_after_s is None or number.answer_after_s > ring_s:
+            await asyncio.sleep(ring_s)
+            self._status = "NOANSWER"
+        else:
+            await asyncio.sleep(number.answer_after_s)
+            self._number_note("AcdNumberAnswer")
+            self._status = "ANSWER"
+            await asyncio.sleep(number.talk_s)
+        self.hang_up("caller")
 
     def _end(self) -> None:
+        if self._number is not None:
+            self._number.cancel()
+            self._number_note("AcdNumberEnd", status=self._status)
+            if self.channel.variables.get("ACD_STAGE") == "dial":
+                self.channel.variables["ACD_STAGE"] = "talk"
         super()._end()
         self.world.drop_channel(self._first, NORMAL_CLEARING)

@@ -14,6 +14,7 @@ from acd.core import events as ev
 from acd.core.callback_events import CallbackBegun, NumberCalled, NumberResult
 from acd.core.engine import Engine
 from acd.core.policy import AgentPolicy, Policy, QueuePolicy
+from acd.core.transfer_facts import TransferAsked, TransferHow
 from acd.core.weighted import WeightedMatcher
 from tests.core.telling import Telling
 
@@ -167,3 +168,45 @@ def test_background_callbacks_come_after_every_caller(waits, ages):
         wishes = engine.step(ev.AgentLoggedIn(name), now + n)
         served += [w.call for w in wishes if isinstance(w, ef.OfferCall)]
     assert sorted(served) == sorted(f"c{n}" for n in range(len(waits)))
+
+
+def test_a_callback_is_handed_on_like_any_call():
+    """002-08: each agent has his own talk, the card is one, and the number answered once."""
+    t = Telling("anna", "boris")
+    begun(t, 0)
+    t.tell(
+        10,
+        ev.OfferConfirmed("b1", "anna", 1),
+        ev.CallAnswered("b1", "anna", 1),
+        NumberCalled("b1", R.ANSWERED),
+    )
+    wishes = t.tell(1_000, TransferAsked("b1", "anna", TransferHow.BLIND, "agent_boris"))
+    assert [w.to for w in wishes if isinstance(w, ef.TransferCall)] == ["agent_boris"]
+    t.tell(1_100, ev.CallTransferred("b1", "anna", "agent_boris"), ev.OfferConfirmed("b1", "boris", 2))
+    t.tell(1_200, ev.CallAnswered("b1", "boris", 2))
+    t.tell(5_000, ev.TalkEnded("b1", "boris", 2, ev.EndedBy.AGENT), ev.CallEnded("b1"))
+    t.tell(5_001, ev.WrapUpDone("anna"), ev.WrapUpDone("boris"))
+    card = t.cards("b1")[-1]
+    assert ([s.agent for s in card.segments], card.end_reason) == (["anna", "boris"], ev.EndReason.HANDLED)
+    assert t.queue().offered == 0
+
+
+def test_a_client_reached_whose_agent_is_lost_waits_at_the_head_and_may_fall_back():
+    """The PBX serves who is on the line; the task is kept by the talk he had."""
+    t = Telling("anna")
+    begun(t, 0)
+    t.tell(
+        10,
+        ev.OfferConfirmed("b1", "anna", 1),
+        ev.CallAnswered("b1", "anna", 1),
+        NumberCalled("b1", R.ANSWERED),
+    )
+    t.tell(1_000, ev.TalkEnded("b1", "anna", 1, ev.EndedBy.AGENT, caller_stays=True))
+    t.tell(1_001, ev.AgentLoggedOut("anna"), ev.WrapUpDone("anna"))
+    assert t.state("b1") == "waiting"
+    t.tell(1_500, ev.CallLeftToFallback("b1", "heartbeat"))
+    assert t.state("b1") == "fallback"
+    t.tell(20_000, ev.CallEnded("b1"))
+    card = t.cards("b1")[-1]
+    assert (card.end_reason, dict(card.fields)["callback_result"]) == (ev.EndReason.HANDLED, "answered")
+    assert t.queue().offered == 0

@@ -229,16 +229,6 @@ def test_the_wish_to_hand_on_is_forgotten_with_the_call():
     assert not t.floor.by_effect
 
 
-def test_a_call_back_is_not_handed_on():
-    """Its talk is held by the other half of its channel: the commands would reach the wrong one (decision 0120)."""
-    t = Telling("anna", "boris")
-    t.talking(0)
-    t.call().missed = "c0"
-    assert ask(t, 1_000, HOW.BLIND, "agent_boris") == []
-    assert ask(t, 1_000, HOW.CONSULT, "agent_boris") == []
-    assert t.state() == "talking"
-
-
 def test_a_second_wish_waits_for_the_first():
     """Two Redirects of one caller under way: one command in flight per call (failure mode 6)."""
     t = Telling("anna", "boris", "clara")

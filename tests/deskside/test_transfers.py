@@ -7,8 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from acd.core.ids import AgentId, CallId
+from acd.core.effects import TransferCall
+from acd.core.ids import AgentId, CallId, EffectId
 from acd.core.snapshot import AgentView, CallView, Snapshot
+from acd.core.transfer_facts import TransferHow
 from acd.desk.oncall import Person
 from acd.desk.project import Project
 from acd.deskside.transfers import TransferDesk, TransferError
@@ -95,15 +97,51 @@ def test_only_the_agent_in_the_talk_hands_it_on():
         desk.choices(ANN, CALL)
 
 
+def wish(to: str) -> tuple[TransferCall, ...]:
+    return (TransferCall(EffectId(1), CALL, ANN, TransferHow.BLIND, to),)
+
+
 def test_outside_calls_are_counted_by_the_hour():
     """A stolen password does not become a telephone bill (row 8)."""
     desk, state = world()
     for _ in range(2):
-        desk.target(ANN, CALL, "person", "ivan")
+        desk.observe(None, wish(desk.target(ANN, CALL, "person", "ivan")))
     with pytest.raises(TransferError, match="too many"):
         desk.target(ANN, CALL, "person", "ivan")
+    assert desk.target(ANN, CALL, "queue", "tax"), "colleagues and lines are not counted"
     state.view = replace(state.view, now=NOW + 3_600_000)
     assert desk.target(ANN, CALL, "person", "ivan")
+
+
+def test_what_the_core_refused_costs_no_quota():
+    desk, _ = world()
+    for _ in range(5):
+        to = desk.target(ANN, CALL, "person", "ivan")
+        desk.observe(None, ())
+    desk.observe(None, wish("agent_bob"))
+    desk.observe(None, wish(to))
+    assert desk.target(ANN, CALL, "person", "ivan")
+
+
+@pytest.mark.parametrize(
+    ("under_way", "ends"), [("", False), ("asked", False), ("consulting", True), ("consult_talk", True)]
+)
+def test_one_thing_at_a_time(under_way: str, ends: bool):
+    """The page hears at once why not; the core would only count it."""
+    desk, state = world()
+    state.view = replace(
+        state.view, agents=(replace(state.view.agents[0], transfer=under_way), *state.view.agents[1:])
+    )
+    if under_way:
+        with pytest.raises(TransferError, match="already"):
+            desk.target(ANN, CALL, "queue", "tax")
+    if ends:
+        desk.ending(ANN, CALL)
+    else:
+        with pytest.raises(TransferError, match="asking nobody"):
+            desk.ending(ANN, CALL)
+    with pytest.raises(TransferError, match="not in a talk"):
+        desk.ending(AgentId("bob"), CALL)
 
 
 def test_without_prefixes_nobody_outside_is_reached():

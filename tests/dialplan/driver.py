@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from simulator.lab import Lab
 
@@ -126,8 +127,17 @@ class Agi:
         self.verdict, self.mode = verdict, mode
         self.announcement: Event = {}
         self.asked: list[str] = []
+        self.asked_at: list[float] = []
+        self.arguments: list[list[str]] = []
         self._server = socket.create_server(("127.0.0.1", port))
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def wait_for(self, request: str, *, timeout_s: float = 6) -> None:
+        """Wait until this question was asked."""
+        end = time.monotonic() + timeout_s
+        while request not in self.asked:
+            assert time.monotonic() < end, f"{request} was not asked; asked: {self.asked}"
+            time.sleep(0.05)
 
     def close(self) -> None:
         with suppress(OSError):
@@ -142,10 +152,13 @@ class Agi:
 
     def _serve(self, link: socket.socket) -> None:
         with suppress(OSError), link, link.makefile("rwb") as file:
-            request = ""
+            headers: dict[str, str] = {}
             while line := file.readline().strip():
-                if line.startswith(b"agi_network_script:"):
-                    request = line.split(b":", 1)[1].strip().decode()
+                name, _, value = line.decode("utf-8", "replace").partition(":")
+                headers[name] = value.strip()
+            request = headers.get("agi_network_script", "")
+            self.arguments.append([headers.get(f"agi_arg_{number}", "") for number in range(1, 6)])
+            self.asked_at.append(time.time())
             self.asked.append(request)
             if self.mode == "hang":
                 file.readline()
@@ -252,3 +265,59 @@ def as_journal(note: Event) -> tuple[str, str, str, str]:
     fields = names[names.index("Agent") + 1 :]
     data = "|".join(f"{name.lower()}={note[name]}" for name in fields)
     return note["Queue"], note["Agent"], note["UserEvent"].upper(), data
+
+
+@dataclass
+class Talk:
+    """A caller in a talk with an agent."""
+
+    acd: Daemon
+    queued: Event
+    answer: Event
+
+    @property
+    def call(self) -> str:
+        return self.queued["Call"]
+
+    def blind(self, target: str) -> None:
+        assert self.acd.redirect(self.queued, "acd-transfer", target)["Response"] == "Success"
+
+    def consult(self, target: str) -> None:
+        """What the daemon sends: one Redirect of both legs, never in the moment of a join (core.transfers)."""
+        time.sleep(0.6)
+        reply = self.acd.ami.action(
+            Action="Redirect",
+            Channel=self.queued["Uniqueid"],
+            Context="acd-consult",
+            Exten=target,
+            Priority="1",
+            ExtraChannel=self.answer["Uniqueid"],
+            ExtraContext="acd-consult-agent",
+            ExtraExten=target,
+            ExtraPriority="1",
+        )
+        assert reply["Response"] == "Success", reply
+
+    def hang_up(self, channel: str) -> None:
+        """The manager ends a leg, a moment later: nobody hangs up in the millisecond of a join."""
+        time.sleep(0.6)
+        self.acd.ami.action(Action="Hangup", Channel=channel)
+
+    def wait(self, name: str, **fields: str) -> Event:
+        return self.acd.ami.wait_for(name, Call=self.call, timeout=30, **fields)
+
+    def names(self) -> list[str]:
+        return [note["UserEvent"] for note in self.acd.ami.notes(self.call)]
+
+    def said_twice(self, lab: Lab) -> None:
+        """The journal has every note, in the same words."""
+        notes = [as_journal(note) for note in self.acd.ami.notes(self.call)]
+        assert sorted(notes) == sorted(journal(lab, self.call))
+
+
+def wait_until_silent(lab: Lab) -> None:
+    """No channel is left within ten seconds."""
+    end = time.monotonic() + 10
+    while "0 active channels" not in lab.console("core show channels"):
+        assert time.monotonic() < end, lab.console("core show channels concise")
+        time.sleep(0.2)

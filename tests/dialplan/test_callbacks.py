@@ -16,7 +16,16 @@ import pytest
 from simulator.lab import Lab
 from simulator.lab.sipp import Agents, Answer, Callers, CallPlan, OfferPlan
 
-from tests.dialplan.driver import Ami, Daemon, Event, as_journal, daemon, journal
+from tests.dialplan.driver import (
+    Ami,
+    Daemon,
+    Event,
+    Talk,
+    as_journal,
+    daemon,
+    journal,
+    wait_until_silent,
+)
 from tests.lab_fixture import agents_port, lab, numbers_port  # noqa: F401 - the fixture is used by name
 
 pytestmark = pytest.mark.e2e
@@ -71,7 +80,12 @@ def phones(lab: Lab, folder: Path, agent: OfferPlan, number: OfferPlan) -> Itera
         Agents(lab.ports.sip, [agent], folder / "agents", port=agents_port(lab), timeout_s=60) as agents,
         Agents(lab.ports.sip, [number], folder / "numbers", port=numbers_port(lab), timeout_s=60) as numbers,
     ):
-        yield agents, numbers
+        try:
+            yield agents, numbers
+        finally:
+            # while the phones live: a BYE repeated to a port of yesterday would eat the next test's first plan
+            lab.console("channel request hangup all")
+            wait_until_silent(lab)
 
 
 def begin(acd: Daemon, link: Ami, **variables: str) -> tuple[Event, str]:
@@ -158,8 +172,130 @@ def test_an_agent_in_a_callback_is_not_offered_a_call_as_well(lab: Lab, tmp_path
         assert acd.ami.wait_for("AcdDialEnd", Call=two["Call"])["Status"] == "DOUBLE"
 
 
+@contextmanager
+def talk(lab: Lab, folder: Path, *plans: OfferPlan, number: OfferPlan = LONG) -> Iterator[Talk]:
+    """a1 talks with a client who is called back; `plans` are what the next phones do, in order."""
+    with (
+        daemon(lab) as acd,
+        originator(lab) as link,
+        Agents(lab.ports.sip, [LONG, *plans], folder / "agents", port=agents_port(lab), timeout_s=90),
+        Agents(lab.ports.sip, [number], folder / "numbers", port=numbers_port(lab), timeout_s=90),
+    ):
+        queued, _ = begin(acd, link)
+        acd.offer(queued, "a1")
+        answer = acd.ami.wait_for("AcdAnswer", Call=queued["Call"])
+        acd.ami.wait_for("AcdNumberAnswer", Call=queued["Call"])
+        time.sleep(0.6)
+        try:
+            yield Talk(acd, queued, answer)
+        finally:
+            lab.console("channel request hangup all")
+            wait_until_silent(lab)
+
+
+def test_a_callback_is_handed_on_at_once(lab: Lab, tmp_path: Path):
+    """002-08: the client of a call-back may need a colleague like any other."""
+    with talk(lab, tmp_path, OfferPlan(20, 1_500)) as it:
+        it.blind("agent_a2")
+        assert it.wait("AcdTransfer")["Agent"] == "a1"
+        assert it.wait("AcdAnswer", Agent="a2")["Attempt"] == "2"
+        end = it.wait("AcdEnd")
+        assert (end["Stage"], end["By"]) == ("done", "agent")
+        assert "AcdDialEnd" not in it.names()
+        assert len(it.acd.ami.notes(it.call, "AcdNumberDial")) == 1, "the client is dialled once"
+        it.said_twice(lab)
+
+
+def test_a_callback_handed_to_a_colleague_who_is_busy_comes_back(lab: Lab, tmp_path: Path):
+    with talk(lab, tmp_path, OfferPlan(answer=Answer.BUSY), LONG) as it:
+        it.blind("agent_a2")
+        assert it.wait("AcdDialEnd", Agent="a2")["Status"] == "BUSY"
+        assert it.wait("AcdAnswer", Agent="a1", Attempt="3")
+
+
+def test_a_callback_moves_to_another_line_with_its_client(lab: Lab, tmp_path: Path):
+    with talk(lab, tmp_path, OfferPlan(20, 1_500)) as it:
+        it.blind("queue_other-1")
+        again = it.wait("AcdQueued", Why="returned")
+        assert again["Queue"] == "other-1"
+        it.acd.offer(again, "a3", "2")
+        assert it.wait("AcdAnswer", Agent="a3")
+        assert it.wait("AcdEnd")["By"] == "agent"
+
+
+def test_in_a_callback_a_colleague_is_asked_and_lets_go_and_another_takes_over(lab: Lab, tmp_path: Path):
+    """Joining again and joining with the target are written on the half that dialled the number."""
+    with talk(lab, tmp_path, OfferPlan(20, 800), OfferPlan(20, 3_000)) as it:
+        it.consult("agent_a2")
+        it.wait("AcdConsultAnswer")
+        assert it.wait("AcdConsultEnd")["Status"] == "RETURNED"
+        it.consult("agent_a3")
+        it.wait("AcdConsultAnswer", Agent="a3")
+        it.hang_up(it.answer["Uniqueid"])
+        assert it.wait("AcdAnswer", Agent="a3")["Attempt"] == "2"
+        assert it.wait("AcdEnd")["By"] == "agent"
+        it.said_twice(lab)
+
+
+def test_the_client_of_a_callback_hangs_up_while_somebody_is_asked(lab: Lab, tmp_path: Path):
+    with talk(lab, tmp_path, OfferPlan(20, 5_000), number=OfferPlan(40, 4_000)) as it:
+        it.consult("agent_a2")
+        it.wait("AcdConsultAnswer")
+        assert it.wait("AcdNumberEnd")["Status"] == "ANSWER"
+        assert it.wait("AcdTalkEnd")["Stays"] == "0"
+        it.wait("AcdEnd")
+
+
+def test_a_mobile_agent_who_pressed_1_and_hangs_up_first_has_finished(lab: Lab, tmp_path: Path):
+    """He did press it, whatever half of the channel says so: the client is offered to nobody else."""
+    lab.console("module load app_senddtmf.so")
+    brief = OfferPlan(ring_ms=40, talk_ms=5_000)
+    with daemon(lab) as acd, originator(lab) as link, phones(lab, tmp_path, brief, LONG):
+        queued, _ = begin(acd, link)
+        acd.offer(queued, "m1")
+        call = queued["Call"]
+        end = time.monotonic() + 4
+        while not acd.ami.notes(call, "AcdAnswer"):
+            assert time.monotonic() < end, "1 was not heard"
+            for channel in {e["Channel"] for e in acd.ami.events if e.get("Channel", "").startswith("PJSIP/m1-")}:
+                acd.ami.action(Action="PlayDTMF", Channel=channel, Digit="1", Receive="true")
+            time.sleep(0.5)
+        acd.ami.wait_for("AcdNumberAnswer", Call=call)
+        assert acd.ami.wait_for("AcdTalkEnd", Call=call, timeout=12)["By"] == "agent"
+        acd.ami.wait_for("AcdEnd", Call=call)
+        assert "AcdDialEnd" not in names(acd.ami.notes(call))
+        assert len(acd.ami.notes(call, "AcdQueued")) == 1
+    lab.console("module unload app_senddtmf.so")
+
+
+def test_a_mobile_agents_mailbox_after_another_agents_talk_took_nothing(lab: Lab, tmp_path: Path):
+    """What the last agent's answer wrote must not make this one's silence a talk."""
+    with talk(lab, tmp_path, OfferPlan(20, 1_500)) as it:
+        it.hang_up(it.answer["Uniqueid"])  # the leg breaks: the client waits at the head
+        again = it.wait("AcdQueued", Why="head")
+        it.acd.offer(again, "m1", "2")
+        assert it.wait("AcdDialEnd", Agent="m1")["Status"] == "REJECTED"
+        it.wait("AcdQueued", Why="returned")
+
+
+def test_a_client_reached_is_not_hung_up_on_when_leg_and_daemon_break(lab: Lab, tmp_path: Path):
+    """Row 18: somebody is on the line, so the PBX serves him as it serves a caller."""
+    with talk(lab, tmp_path, OfferPlan(20, 60_000)) as it:
+        it.acd.die()
+        it.hang_up(it.answer["Uniqueid"])
+        assert it.wait("AcdTalkEnd")["Stays"] == "1"
+        assert it.wait("AcdFallback")["Why"] == "heartbeat"
+        assert it.wait("AcdFallbackAnswer")["Agent"]
+        assert "AcdNumberEnd" not in it.names()
+        assert "AcdEnd" not in it.names()
+
+
 def test_a_dead_daemon_ends_the_callback_instead_of_sending_it_to_the_fallback(lab: Lab, tmp_path: Path):
-    with daemon(lab) as acd, originator(lab) as link, phones(lab, tmp_path, QUICK, QUICK) as (agents, numbers):
+    with (
+        daemon(lab) as acd,
+        originator(lab) as link,
+        phones(lab, tmp_path, QUICK, QUICK) as (agents, numbers),
+    ):
         queued, _ = begin(acd, link)
         acd.die()
         end = acd.ami.wait_for("AcdNumberEnd", Call=queued["Call"], timeout=16)

@@ -6,7 +6,6 @@ import itertools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from simulator.lab import Lab
 from simulator.lab.sipp import Agents, Answer, Callers, CallPlan, OfferPlan
 
 from acd.asterisk_files import outside_file
-from tests.dialplan.driver import Daemon, Event, as_journal, daemon, journal
+from tests.dialplan.driver import Talk, daemon, wait_until_silent
 from tests.lab_fixture import agents_port, lab  # noqa: F401 - the fixture is used by name
 
 pytestmark = pytest.mark.e2e
@@ -22,56 +21,6 @@ pytestmark = pytest.mark.e2e
 _numbers = itertools.count(79_006_000_000)
 LONG = OfferPlan(20, 60_000)
 PERSON = "+79990001122"
-
-
-@dataclass
-class Talk:
-    """A caller in a talk with a1."""
-
-    acd: Daemon
-    queued: Event
-    answer: Event
-    phones: Agents
-    caller: Callers
-
-    @property
-    def call(self) -> str:
-        return self.queued["Call"]
-
-    def blind(self, target: str) -> None:
-        assert self.acd.redirect(self.queued, "acd-transfer", target)["Response"] == "Success"
-
-    def consult(self, target: str) -> None:
-        """What the daemon sends: one Redirect of both legs, never in the moment of a join (core.transfers)."""
-        time.sleep(0.6)
-        reply = self.acd.ami.action(
-            Action="Redirect",
-            Channel=self.queued["Uniqueid"],
-            Context="acd-consult",
-            Exten=target,
-            Priority="1",
-            ExtraChannel=self.answer["Uniqueid"],
-            ExtraContext="acd-consult-agent",
-            ExtraExten=target,
-            ExtraPriority="1",
-        )
-        assert reply["Response"] == "Success", reply
-
-    def hang_up(self, channel: str) -> None:
-        """The manager ends a leg, a moment later: nobody hangs up in the millisecond of a join."""
-        time.sleep(0.6)
-        self.acd.ami.action(Action="Hangup", Channel=channel)
-
-    def wait(self, name: str, **fields: str) -> Event:
-        return self.acd.ami.wait_for(name, Call=self.call, timeout=30, **fields)
-
-    def names(self) -> list[str]:
-        return [note["UserEvent"] for note in self.acd.ami.notes(self.call)]
-
-    def said_twice(self, lab: Lab) -> None:
-        """The journal has every note, in the same words."""
-        notes = [as_journal(note) for note in self.acd.ami.notes(self.call)]
-        assert sorted(notes) == sorted(journal(lab, self.call))
 
 
 @contextmanager
@@ -89,7 +38,7 @@ def talk(lab: Lab, folder: Path, *plans: OfferPlan, talk_ms: int = 60_000) -> It
         answer = acd.ami.wait_for("AcdAnswer")
         time.sleep(0.6)  # the note of the answer is written just before the legs are joined
         try:
-            yield Talk(acd, queued, answer, phones, caller)
+            yield Talk(acd, queued, answer)
         finally:
             # while the phones live: a BYE repeated to a port of yesterday would eat the next test's first plan
             lab.console("channel request hangup all")
@@ -153,7 +102,11 @@ def test_blind_to_another_line_keeps_the_time_of_entry(lab: Lab, tmp_path: Path)
     with talk(lab, tmp_path, LONG) as it:
         it.blind("queue_other-1")
         again = it.wait("AcdQueued", Why="returned")
-        assert (again["Queue"], again["Enter_ms"], again["Card"]) == ("other-1", it.queued["Enter_ms"], "1234-5")
+        assert (again["Queue"], again["Enter_ms"], again["Card"]) == (
+            "other-1",
+            it.queued["Enter_ms"],
+            "1234-5",
+        )
         it.acd.offer(again, "a3", "2")
         it.wait("AcdAnswer", Agent="a3")
 
@@ -311,11 +264,3 @@ def test_daemon_killed_in_the_consult_costs_nothing(lab: Lab, tmp_path: Path):  
         assert it.wait("AcdTalkEnd")["Stays"] == "1"
         it.wait("AcdQueued", Why="head")
         it.acd.hang_up(it.call)
-
-
-def wait_until_silent(lab: Lab) -> None:
-    """No channel is left within ten seconds."""
-    end = time.monotonic() + 10
-    while "0 active channels" not in lab.console("core show channels"):
-        assert time.monotonic() < end, lab.console("core show channels concise")
-        time.sleep(0.2)

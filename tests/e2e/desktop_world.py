@@ -92,9 +92,10 @@ def full_centre(language: str) -> DeskWorld:
             {"kind": say("заявка", "ticket"), "title": say("Копия доверенности", "Copy of the power of attorney"),
              "state": say("в работе", "in progress")},
         ],
-        "script": [say("Назвать фирму, представиться", "Name the firm and yourself"),
-                   say("Спросить, по какому делу", "Ask which matter it is about"),
-                   say("Повторить номер вслух", "Read the number back")],
+        "script": [{"stage": stage, "say": text} for stage, text in (
+            ("greeting", say("Назвать фирму, представиться", "Name the firm and yourself")),
+            ("talk", say("Спросить, по какому делу", "Ask which matter it is about")),
+            ("closing", say("Повторить номер вслух", "Read the number back")))],
         "calls": [
             {"at_ms": NOW - 86_400_000, "subject": say("Перенос встречи", "Meeting moved"), "agent": agent},
             {"at_ms": NOW - 6 * 86_400_000, "subject": say("Счёт за консультацию", "Bill for advice"),

@@ -5,11 +5,13 @@ Requirements 003-24, 004-16; failure modes 19, 35, 38; security rows 8, 9.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.e2e.rigs import Behaviour, LabSwitch, Rig, StandInSwitch
@@ -237,3 +239,44 @@ async def test_a_caller_who_chooses_to_be_called_back_keeps_the_place_in_line(ri
     queued = next(f for k, f in rig.journal()[card["call"]].notes if k == "ACDQUEUED")
     assert int(queued["enter_ms"]) == pytest.approx(chosen["entered_at"], abs=50)
     assert (queued["priority"], card["fields"]["callback_of"]) == ("1.000", chosen["call"])
+
+
+async def wish(rig: Rig, call: str, how: str, kind: str = "", id_: str = "") -> int:
+    """What the page of a101 sends."""
+    url = f"http://127.0.0.1:{rig.spec.http_port}/api/v1/calls/{call}/transfer"
+    async with httpx.AsyncClient(auth=("a101", rig.spec.agents_token)) as http:
+        return (await http.post(url, json={"how": how, "kind": kind, "id": id_})).status_code
+
+
+async def is_(rig: Rig, agent: str, **wanted: str) -> bool:
+    found = await rig.agent(agent)
+    return all(found[name] == value for name, value in wanted.items())
+
+
+async def test_a_callback_is_handed_on_after_asking_and_stays_one_card(rig: Rig) -> None:
+    """002-08: a colleague is asked while the client hears music, takes over, and the promise is kept by that call."""
+    phones = {"a101": Behaviour(talks_s=60.0), "a102": Behaviour(talks_s=6.0)}
+    await opened(rig, phones, Behaviour(talks_s=60.0))
+    await missed(rig)
+    assert rig.api is not None
+    await rig.api.post("/agents/a101/resume")
+    await rig.until(lambda: rig.switch.dialled() == [ANI], 30)
+    await rig.until(lambda: is_(rig, "a101", state="talking"))
+    await rig.api.post("/agents/a102/resume")
+    await rig.until(lambda: is_(rig, "a102", state="idle", status="available"))
+    await asyncio.sleep(1.0)
+    (live,) = (await rig.api.get("/snapshot"))["calls"]
+    assert await wish(rig, live["call"], "consult", "agent", "a102") == 202
+    await rig.until(lambda: is_(rig, "a101", transfer="consult_talk"))
+    await asyncio.sleep(0.6)
+    assert await wish(rig, live["call"], "complete") == 202
+    await rig.until(lambda: is_(rig, "a102", state="talking"))
+    await rig.until(lambda: outbound(rig), 40)
+    (card,) = outbound(rig)
+    assert (card["end_reason"], card["agent"], card["fields"]["callback_result"]) == (
+        "handled",
+        "a102",
+        "answered",
+    )
+    await rig.until(lambda: task(rig)["state"] == "recontacted", 20)
+    assert rig.switch.dialled() == [ANI], "the client is dialled once"

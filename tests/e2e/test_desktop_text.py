@@ -133,6 +133,31 @@ async def test_a_full_dossier_in_both_languages(language: str, tmp_path: Path):
         await page.screenshot(path=tmp_path / "desk.png")
 
 
+async def test_the_script_follows_the_talk():
+    """001-18: the step of this stage stands out; once the form is complete, the closing one."""
+    async with serving(full_centre("en"), desk=PAGE) as server, desk(server.port, locale="en-GB") as mine:
+        await _enter(mine)
+        await mine.form()
+        page, weight = (
+            mine.page,
+            "all => all.filter((e) => getComputedStyle(e).fontWeight >= 550).map((e) => e.innerText)",
+        )
+        assert await page.eval_on_selector_all(".script li", weight) == ["Ask which matter it is about"]
+        for field, text in (
+            ("caller_name", "Ann"),
+            ("callback_number", "+79160000001"),
+            ("subject", "x"),
+            ("note", "y"),
+        ):
+            await page.fill(f"#field-{field}", text)
+        await page.keyboard.press("F4")
+        await page.keyboard.press("Space")
+        await expect(page.locator("#preview-note")).to_have_text("Complete")
+        assert await page.eval_on_selector_all(".script li", weight) == ["Read the number back"]
+        await page.fill("#field-note", "")
+        await page.wait_for_selector("body[data-stage=talk]")
+
+
 async def test_labels_names_and_contrast_for_those_who_see_little():
     """Every control has a name; text against its ground has a contrast of 4.5 or more, day and night."""
     async with serving(full_centre("ru"), desk=PAGE) as server, desk(server.port) as mine:

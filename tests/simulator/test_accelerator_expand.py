@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from simulator.accelerator.__main__ import main
 from simulator.accelerator.build import ROOT, folder, sources
 from simulator.accelerator.expand import expand
 
@@ -131,3 +132,29 @@ def test_every_compiled_module_can_be_written_out(path):
 def test_the_folder_is_named_after_the_state_of_the_sources(tmp_path):
     assert folder(tmp_path) == folder(tmp_path)
     assert folder(tmp_path).parent == tmp_path
+
+
+def test_without_a_fitting_build_bin_simulate_goes_on_in_plain_python_and_says_so(tmp_path, capsys):
+    assert main(["where", "--optional", "--base", str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "bin/setup --fast" in said.err
+    place = folder(tmp_path)
+    place.mkdir()
+    (place / "built").touch()
+    assert main(["where", "--optional", "--base", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{place}:\n"  # to be put before the path as it stands
+
+
+def test_asked_for_by_name_a_missing_build_is_an_error_that_says_what_to_do(tmp_path, capsys):
+    assert main(["where", "--base", str(tmp_path)]) == 2
+    assert "bin/setup --fast" in capsys.readouterr().err
+
+
+def test_without_a_compiler_the_build_says_what_to_install(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CC", "no-such-compiler -O2")
+    assert main(["build", "--base", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "no-such-compiler" in said
+    assert "apt-get install gcc" in said
+    assert not list(tmp_path.iterdir())

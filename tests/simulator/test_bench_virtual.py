@@ -1,5 +1,6 @@
 """The benchmark measures what it says: the same model in every simulator."""
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -14,10 +15,19 @@ def test_every_simulator_runs_the_same_model() -> None:
     """Shares lost agree within chance; the recursion meets the very callers of the virtual centre."""
     ours = virtual.run_ours(6.0, 1)
     assert virtual.run_recursion(6.0, 1) == ours
-    for work in (virtual.run_ciw, virtual.run_simpy):
+    for work in (virtual.run_ciw, virtual.run_simpy, virtual.run_simpy_counts):
         calls, lost = work(6.0, 1)
         assert calls == pytest.approx(ours[0], rel=0.1)
         assert lost == pytest.approx(ours[1], abs=0.025)
+
+
+def test_a_factor_is_the_mean_of_quotients_round_by_round_with_its_interval() -> None:
+    """Student, two degrees of freedom: 4.303 times the spread of ln 2, ln 2, ln 8 over the root of three."""
+    found = virtual.factor([2.0, 4.0, 8.0], [1.0, 2.0, 1.0])
+    assert found["factor"] == pytest.approx(32 ** (1 / 3))
+    half = 4.3027 * math.log(4) / math.sqrt(3) / math.sqrt(3)
+    assert found["low"] == pytest.approx(32 ** (1 / 3) * math.exp(-half), rel=1e-4)
+    assert found["high"] == pytest.approx(32 ** (1 / 3) * math.exp(half), rel=1e-4)
 
 
 def test_the_busy_day_is_the_one_of_the_issue() -> None:

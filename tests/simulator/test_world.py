@@ -1,9 +1,14 @@
 """The virtual centre, one behaviour at a time, with durations that leave nothing to chance."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
+from acd.core.card import CallCard
+from acd.core.effects import Effect, WriteCallCard
+from acd.core.events import Fact
+from acd.core.ids import CallId
 from acd.core.instant import HOUR_MS, MINUTE_MS, SECOND_MS
 from simulator.callers import Caller
 from simulator.checkers import Checkers
@@ -11,10 +16,12 @@ from simulator.distributions import Fixed, Never
 from simulator.results import CallRecord, RunResult
 from simulator.scenario import (
     DAY_MS,
+    PHONE_GONE,
     Arrivals,
     Break,
     Callback,
     Closing,
+    Fault,
     Group,
     Periods,
     Queue,
@@ -23,9 +30,12 @@ from simulator.scenario import (
     Shift,
     Staff,
     Transfer,
+    single_pool,
 )
+from simulator.scenario_file import load
 from simulator.world import StuckError, World
 
+SCENARIOS = Path(__file__).parents[2] / "simulator" / "scenarios"
 QUEUE = Queue("a", "firm", Arrivals(), Fixed(60_000.0), max_wait_ms=DAY_MS)
 AGENT = Group("g", 1)
 
@@ -235,3 +245,70 @@ def test_the_same_seed_is_the_same_day_and_another_seed_another() -> None:
     busy = dataclasses.replace(QUEUE, arrivals=Arrivals(0, HOUR_MS, (60.0,) * 3))
     digests = [World(centre(busy), "recommended", seed, digest=True).run().digest for seed in (1, 1, 2)]
     assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize("policy", ["fifo", "recommended"])
+@pytest.mark.parametrize("name", ["back-office-peak", "bars-directions"])
+def test_every_figure_is_the_same_whether_decisions_are_explained_or_not(name: str, policy: str) -> None:
+    """Nobody reads the cards of a plain run, so nothing is explained there; a digest, or a watcher, has it all."""
+    scenario, _ = load(SCENARIOS / f"{name}.yaml")
+    plain = World(scenario, policy, 5, keep_calls=True).run()
+    explained = World(scenario, policy, 5, keep_calls=True, digest=True).run()
+    assert explained.digest
+    explained.digest = ""
+    assert explained == plain
+
+
+def test_only_who_looks_is_told_why() -> None:
+    cards: list[CallCard] = []
+
+    def watch(world: World, fact: Fact, wishes: tuple[Effect, ...]) -> None:
+        cards.extend(wish.card for wish in wishes if isinstance(wish, WriteCallCard))
+
+    scenario = single_pool(per_hour=60, agents=2, talk_s=60, patience_s=60, hours=1)
+    World(scenario, "recommended", 1, watchers=(watch,)).run()
+    assert all(card.explanation for card in cards if card.agent)
+    told, untold = (
+        World(scenario, "recommended", 1, keep_calls=True, digest=digest) for digest in (True, False)
+    )
+    last = CallId(told.run().calls[-1].call)
+    assert untold.run().calls[-1].call == last
+    assert told.engine.explain(last, told.now)
+    assert not untold.engine.explain(last, untold.now)
+
+
+def test_phones_gone_for_a_while_are_not_rung_and_come_back() -> None:
+    """The home group's line is dead from 0:10 to 0:30; the office takes what it can meanwhile."""
+    home, office = Group("home", 1, line="home"), Group("office", 1)
+    fault = Fault(PHONE_GONE, at_s=600, target="home", for_s=1200)
+    scenario = centre(QUEUE, home, office, faults=(fault,))
+    comes = [caller("first", 700), caller("second", 705), caller("late", 1900), caller("later", 1901)]
+    checkers = Checkers()
+    world = World(scenario, "fifo", watchers=(checkers,), keep_calls=True, callers=lambda day: comes)
+    calls = {record.call: record for record in world.run().calls}
+    checkers.finish(world)
+    assert (calls["first"].agent, calls["second"].agent) == ("office1", "office1")
+    assert calls["second"].wait_ms == 55_000
+    assert {calls["late"].agent, calls["later"].agent} == {"home1", "office1"}
+
+
+def test_a_phone_that_rings_when_its_line_dies_gives_the_caller_back_and_a_talk_goes_on() -> None:
+    slow, quick = Group("slow", 2, ring=Fixed(8_000.0)), Group("quick", 1, shifts=(Shift(MINUTE_MS, DAY_MS),))
+    fault = Fault(PHONE_GONE, at_s=9, target="slow", for_s=3600)
+    scenario = centre(QUEUE, slow, quick, faults=(fault,))
+    comes = [caller("talks", 0, talk_s=100), caller("rung", 5)]
+    checkers = Checkers()
+    world = World(scenario, "fifo", watchers=(checkers,), keep_calls=True, callers=lambda day: comes)
+    calls = {record.call: record for record in world.run().calls}
+    checkers.finish(world)
+    assert (calls["talks"].agent, calls["talks"].talk_ms) == ("slow1", 100_000)
+    assert (calls["rung"].agent, calls["rung"].wait_ms) == ("quick1", 55_000)
+
+
+def test_one_phone_under_two_faults_returns_when_both_are_over() -> None:
+    faults = (Fault(PHONE_GONE, 10, "g1", 100), Fault(PHONE_GONE, 50, "", 100))
+    world = World(
+        centre(QUEUE, AGENT, faults=faults), "fifo", keep_calls=True, callers=lambda day: [caller("c", 20)]
+    )
+    (call,) = world.run().calls
+    assert call.wait_ms == 130_000

@@ -136,13 +136,16 @@ class Phones(Protocol):
 
 
 class TransferAnswers(Protocol):
-    """To whom a call may be handed. Both raise ValueError with a reason for the agent."""
+    """To whom a call may be handed. All raise ValueError with a reason for the agent."""
 
     def choices(self, agent: AgentId, call: CallId) -> Sequence[Mapping[str, object]]:
         """Return kind, id, label, free and note of each target."""
 
     def target(self, agent: AgentId, call: CallId, kind: str, name: str) -> str:
         """Return what the switch calls this target."""
+
+    def ending(self, agent: AgentId, call: CallId) -> None:
+        """See whether the agent asks somebody, so that he can end it."""
 
 
 class PublicPage(Protocol):

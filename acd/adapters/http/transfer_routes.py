@@ -60,7 +60,7 @@ async def transfer(request: Request, call: CallPath, body: Wish, who: OnlyAgent)
     try:
         to = desk.target(agent, CallId(call), body.kind, body.id) if begins else ""
         if not begins:
-            desk.choices(agent, CallId(call))  # refuses whoever is not in this talk
+            desk.ending(agent, CallId(call))
     except ValueError as refused:
         raise HTTPException(409, str(refused)) from None
     services.inbox(TransferAsked(CallId(call), agent, how, to, at=services.clock.now()))

@@ -56,11 +56,17 @@ async def note_card(
             talk_at = card.ended_at
     if talk_at is not None:
         kept = await _retract(db, card.call)
-        if (
-            kept is not None
-        ):  # being called back: the claim ends with the task, and the dialler lets go of the call
+        promised = told.get("disposition") == ledger.PROMISED
+        if kept is not None and not promised:
+            # being called back: the claim ends with the task, and the dialler lets go of the call
             await _save(db, ledger.talked(kept, talk_at, f"call {card.call}"))
         await _talked(db, card, caller, talk_at)
+        if promised and kept is None:
+            number = normalise(told.get("callback_number", "")) or caller
+            at, waited_ms = card.ended_at, 0
+            await _missed(
+                db, MissedCall(card.call, number, card.subscriber, at, ledger.PROMISED, waited_ms), rules
+            )
     elif card.end_reason.value in ledger.MISSED_REASONS:
         keyed_in = normalise(await journal_store.callback_number(db, card.call))
         reason = "callback" if keyed_in else "voicemail" if told.get("voicemail") else card.end_reason.value

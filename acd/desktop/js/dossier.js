@@ -92,7 +92,7 @@ function matters(dossier) {
 function script(dossier) {
   const found = list(dossier.script);
   if (!found.length) return null;
-  return block("script", word("script"), el("ol", {}, found.map((entry) => el("li", {},
+  return block("script", word("script"), el("ol", {}, found.map((entry) => el("li", { "data-stage": part(entry, "stage") || null },
     said(isText(entry) ? entry : part(entry, "say")),
     part(entry, "note") ? el("div", { class: "quiet" }, said(part(entry, "note"))) : null))));
 }

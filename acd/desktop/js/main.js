@@ -200,6 +200,7 @@ function openCall(pop, phase, at, deadline = null) {
   };
   desk.call = { call: pop.call, pop, phase, deadline, at, draft, full: Boolean(pop.full), past: false, opened: null, lost: 0 };
   desk.problems = [];
+  desk.complete = false;
   if (pop.full) prefill(draft, pop);
   byId("saved").textContent = "";
   drawCall();
@@ -237,6 +238,7 @@ function openDraft(draft) {
     pop: { call: draft.call, card: draft.card, ani: draft.ani, dossier: { display_name: draft.firm } },
   };
   desk.problems = [];
+  desk.complete = false;
   byId("saved").textContent = "";
   drawCall();
   setPhase("past");
@@ -269,12 +271,19 @@ function setPhase(phase, deadline = null) {
     call.span = Math.max(1, deadline - call.clockFrom);
   }
   document.body.dataset.phase = phase;
+  setStage();
   byId("phase").textContent = word(`phase_${phase}`);
   byId("leave").hidden = !call.past;
   byId("save-ready").hidden = call.past;
   document.title = phase === "offered" ? `☎ ${byId("firm").textContent}` : `${byId("firm").textContent} · ACD`;
   if (before !== "talking" && phase === "talking" && !card.hasFocus()) card.focusNext();
   tick();
+}
+
+/** Where the talk is, for the script: the step of this stage stands out, what comes later or was said is quiet. */
+function setStage() {
+  const stage = { offered: "greeting", talking: desk.complete ? "closing" : "talk" }[desk.call?.phase];
+  document.body.dataset.stage = stage ?? "";
 }
 
 /** When this phase began: the router's word if it speaks of the same state, else now. */
@@ -312,6 +321,7 @@ async function preview() {
     if (asked !== JSON.stringify(call.draft.fields)) return; // a newer question is under way
     byId("preview").textContent = answer.text;
     showProblems(answer.problems);
+    if (answer.plain && !answer.problems.length) byId("preview-note").textContent = word("plain_form");
   } catch (problem) {
     if (desk.call !== call) return;
     byId("preview-note").textContent = word(problem.status === 403 ? "preview_refused" : "preview_away");
@@ -322,6 +332,8 @@ async function preview() {
 function showProblems(problems, all = false) {
   desk.problems = problems;
   const left = card.show(problems, all);
+  desk.complete = left === 0;
+  setStage();
   byId("preview-note").textContent = left ? word("left_to_fill", { n: left }) : word("complete");
   byId("preview").classList.toggle("complete", left === 0);
 }

@@ -29,6 +29,11 @@ class Transfers:
             raise ValueError("this colleague is not free")
         return f"{kind}_{name}"
 
+    def ending(self, agent, call):
+        self._own(agent)
+        if call != CALL:
+            raise ValueError("you are asking nobody just now")
+
     def _own(self, agent):
         if agent != "ann":
             raise ValueError("you are not in a talk with this caller")
@@ -76,6 +81,15 @@ async def test_what_is_not_allowed_changes_nothing(who, body, status):
     async with serving(world, Transfers()) as http:
         answer = await http.post(f"/calls/{CALL}/transfer", json=body, headers=auth(who))
     assert (answer.status_code, world.facts) == (status, [])
+
+
+async def test_who_asks_nobody_has_nothing_to_complete():
+    world = World()
+    async with serving(world, Transfers()) as http:
+        answer = await http.post("/calls/other/transfer", json={"how": "complete"}, headers=auth("ann"))
+    assert (answer.status_code, answer.json()["detail"], world.facts) == (
+        409, "you are asking nobody just now", [],
+    )  # fmt: skip
 
 
 async def test_without_a_transfer_desk_there_is_no_such_page():

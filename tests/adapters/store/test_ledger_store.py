@@ -109,6 +109,20 @@ async def test_a_call_first_told_as_missed_and_then_as_answered_leaves_no_task(t
         assert await tasks(store) == []
 
 
+async def test_a_promise_of_the_agent_is_a_task_held_for_a_persons_yes(tmp_path):
+    """Issue 6: one click to a call-back. Told twice it is one task; the next talk with the number settles it."""
+    told = {"disposition": ledger.PROMISED, "callback_number": "8 916 000-00-02"}
+    async with store_at(tmp_path) as store:
+        for _ in range(2):
+            await store.write_card(talk("c-1", fields=tuple(told.items())))
+        (task,) = await tasks(store)
+        assert (task.number, task.state, task.reason) == ("+79160000002", TaskState.HELD, ledger.PROMISED)
+        assert "approve" in task.why
+        await store.write_card(talk("c-2", 60_000, ani=Ani("+79160000002")))
+        (task,) = await tasks(store)
+        assert task.state is TaskState.RECONTACTED
+
+
 async def test_who_is_cut_off_in_mid_talk_by_the_switch_is_called_back(tmp_path):
     async with store_at(tmp_path) as store:
         await store.write_card(talk("c-1", end_reason=EndReason.PBX_FAILED))
