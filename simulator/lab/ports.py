@@ -34,15 +34,17 @@ class Lease:
     def take(self, count: int) -> int:
         """Lease so many neighbours and return the first of them. Raises PortsError."""
         tried = 0
+        step = max(1, count // 16)  # small beside a wide range: others' short leases lie scattered
         while tried <= self.last - self.first:
             start = self._next
             if start + count - 1 > self.last:
                 tried += self.last - start + 1
                 self._next = self.first
                 continue
-            self._next, tried = start + count, tried + count
             if _locked(start, count) and all(_bindable(port) for port in range(start, start + min(count, 2))):
+                self._next = start + count
                 return start
+            self._next, tried = start + step, tried + step
         raise PortsError(f"no {count} free ports between {self.first} and {self.last} of {_HOST}")
 
 
