@@ -71,3 +71,18 @@ def test_a_wide_range_is_found_between_scattered_leases_of_others(monkeypatch: p
     assert first <= found <= last - 99
     with pytest.raises(ports.PortsError):
         lease.take(150)
+
+
+def test_when_the_first_media_range_is_full_there_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "_RTP", ports.Lease(ports.RTP_FIRST, ports.RTP_FIRST + 10))
+    found = ports.free_rtp_ports(400)
+    assert ports.MORE_RTP_FIRST <= found <= ports.MORE_RTP_LAST - 399
+
+
+def test_what_is_given_back_another_process_may_take(tmp_path: Path) -> None:
+    first = ports.free_rtp_ports(400)
+    code = f"from simulator.lab import ports; print(ports._locked({first}, 400))"
+    asked = [sys.executable, "-c", code]
+    assert subprocess.check_output(asked, text=True).strip() == "False"
+    ports.give_back(first, 400)
+    assert subprocess.check_output(asked, text=True).strip() == "True"
