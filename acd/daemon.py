@@ -22,7 +22,7 @@ import structlog
 
 from acd import __version__, telemetry
 from acd.adapters.clock import SystemClock
-from acd.adapters.service import AlreadyRunningError, InstanceLock, notify
+from acd.adapters.service import AlreadyRunningError, InstanceLock, Promptness, notify
 from acd.config.loading import Config, load
 from acd.config.strict_yaml import ConfigError
 from acd.core.events import PolicyChanged
@@ -73,10 +73,12 @@ async def _serve(config: Config, overrides: tuple[str, ...]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, hup.set)
+    promptness = _promptness()
     with set_aside():
         house, status = await _open_house(config)
     if status:
         return status
+    promptness.begin()
     log.info("started", version=__version__, config=str(config.directory))
     notify("READY=1")
     tasks = {
@@ -99,6 +101,18 @@ async def _serve(config: Config, overrides: tuple[str, ...]) -> int:
         await asyncio.wait(tasks.values(), timeout=RUNG_S)
         await house.close()
         log.info("stopped")
+
+
+def _promptness() -> Promptness:
+    """Ask for what the service's unit wishes; a priority that is refused is said and done without."""
+    try:
+        asked = Promptness(os.environ.get("ACD_LOOP_PRIORITY", ""))
+        asked.prepare()
+    except (ValueError, PermissionError) as refused:
+        log.warning("loop_priority_refused", reason=str(refused), do="LimitRTPRIO= in the unit must allow it")
+        asked = Promptness("")
+        asked.prepare()
+    return asked
 
 
 @contextlib.contextmanager

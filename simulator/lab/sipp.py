@@ -125,6 +125,8 @@ class _Sipp:
     ) -> None:
         self.folder = folder
         self.port = port or free_port()
+        self.before: tuple[str, ...] = ()
+        """Words before the command, such as `chrt --rr 12`: a tool that stamps moments must not wait for a core."""
         self._scenario, self._host, self._sip_port = scenario, host, sip_port
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[bytes] | None = None
@@ -139,6 +141,7 @@ class _Sipp:
         plan.write_text("SEQUENTIAL\n" + "".join(f"{line}\n" for line in lines), encoding="utf-8")
         # its own folder is the working directory: SIPp drops files where it stands
         command = [
+            *self.before,
             sipp,
             f"127.0.0.1:{self._sip_port}",
             "-sf",
@@ -328,23 +331,29 @@ def wait_ms(callers: Iterable[Leg], agents: Iterable[Leg]) -> dict[str, float]:
     return {leg.ani: (answers[leg.ani] - leg.at("INVITE")) * 1000 for leg in callers if leg.ani in answers}
 
 
-def free_to_ring_ms(callers: Sequence[Leg], agents: Iterable[Leg]) -> list[float]:
-    """Milliseconds from an agent's end of talk to the same agent's next INVITE, where a caller was waiting.
+def free_pairs(callers: Sequence[Leg], agents: Iterable[Leg]) -> list[tuple[Leg, Leg]]:
+    """An agent's talk and the same agent's next one, where a caller was waiting when the first one ended.
 
     A caller counts as waiting when accepted before the agent became free and rung after it.
     """
-    waits = sorted((leg.at("ACCEPTED"), leg.ani) for leg in callers if leg.at("ACCEPTED"))
-    accepted = {ani: moment for moment, ani in waits}
+    accepted = {leg.ani: leg.at("ACCEPTED") for leg in callers if leg.at("ACCEPTED")}
     by_agent: dict[str, list[Leg]] = {}
     for leg in agents:
         by_agent.setdefault(leg.agent, []).append(leg)
-    gaps = []
+    pairs = []
     for legs in by_agent.values():
         legs.sort(key=lambda leg: leg.at("INVITE"))
-        for before, after in pairwise(legs):
-            if before.over_at and accepted.get(after.ani, float("inf")) <= before.over_at:
-                gaps.append((after.at("INVITE") - before.over_at) * 1000)
-    return gaps
+        pairs += [
+            (before, after)
+            for before, after in pairwise(legs)
+            if before.over_at and accepted.get(after.ani, float("inf")) <= before.over_at
+        ]
+    return pairs
+
+
+def free_to_ring_ms(callers: Sequence[Leg], agents: Iterable[Leg]) -> list[float]:
+    """Milliseconds from an agent's end of talk to the same agent's next INVITE, where a caller was waiting."""
+    return [(after.at("INVITE") - before.over_at) * 1000 for before, after in free_pairs(callers, agents)]
 
 
 def double_booked(agents: Iterable[Leg]) -> list[tuple[Leg, Leg]]:
