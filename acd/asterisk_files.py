@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _ID = re.compile(r"[0-9A-Za-z]{1,32}\Z", re.ASCII)
+_LANGUAGE = re.compile(r"[a-z]{2}\Z", re.ASCII)
 _TARGET = re.compile(r"[0-9A-Za-z_./@:&+-]{3,200}\Z", re.ASCII)
 
 _PREFIX = re.compile(r"\+?[0-9]{1,15}\Z", re.ASCII)
@@ -26,9 +27,12 @@ class DialEntry:
     agent: str
     target: str
     press1: bool = False
+    language: str = ""
+    """Of the agent's own prompts, `ru` or `en`; empty: not set."""
 
     def __post_init__(self) -> None:
-        for value, pattern in ((self.agent, _ID), (self.target, _TARGET)):
+        language = self.language or "ru"
+        for value, pattern in ((self.agent, _ID), (self.target, _TARGET), (language, _LANGUAGE)):
             if not pattern.match(value):
                 raise ValueError(f"agent {self.agent!r}: {value!r} cannot stand in a dialplan file")
 
@@ -60,7 +64,8 @@ def agent_files(entries: Iterable[DialEntry]) -> dict[str, str]:
     dial = ["; generated: one extension per agent", "[acd-agents]"]
     members = ["; generated: static members of the fallback queue"]
     for entry in entries:
-        dial.append(f"exten => {entry.agent},1,MSet(ACD_DIAL={entry.target},ACD_PRESS1={int(entry.press1)})")
+        values = f"ACD_DIAL={entry.target},ACD_PRESS1={int(entry.press1)},ACD_AGENT_LANG={entry.language}"
+        dial.append(f"exten => {entry.agent},1,MSet({values})")
         dial.append(" same => n,Return()")
         members.append(f"member => {entry.target.split('&')[0]},0,{entry.agent}")
     return {

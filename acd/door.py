@@ -32,6 +32,7 @@ def number_plan(config: Config) -> Numbers:
     for did, entry in config.numbers.items():
         queue = config.queue(QueueId(entry.queue))
         project = config.projects.of_queue(entry.queue)
+        spoken = config.tree.announcements.get(queue.announcements or "")
         plans[did] = NumberPlan(
             queue=QueueId(entry.queue),
             subscriber=SubscriberId(queue.subscriber),
@@ -40,6 +41,9 @@ def number_plan(config: Config) -> Numbers:
             music=queue.music,
             ring_s=max(1, round(queue.ring_timeout_s)),
             max_waiting=queue.max_waiting,
+            language=entry.language or queue.language or config.tree.centre.language,
+            announce_every_s=spoken.every_s if spoken else 0.0,
+            capture=queue.fallback == "capture",
             ask_card=project.ask_card if project and config.tree.desk.case_numbers_keyed else "",
         )
     return plans

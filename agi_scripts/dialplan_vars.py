@@ -10,7 +10,7 @@ no note can forge another one.
 # --- set by the PBX administrator before the call is sent to acd-in --------------------------------
 ACD_DID = "ACD_DID"  # number the caller dialled; default ${EXTEN}
 ACD_ANI = "ACD_ANI"  # caller's number; default ${CALLERID(num)}; filtered to [0-9+]
-ACD_LANG = "ACD_LANG"  # prompt language, en or ru; default: the channel's
+ACD_LANG = "ACD_LANG"  # prompt language, en or ru; empty: the daemon's answer, by number, queue, centre
 
 # --- out: readable by the PBX administrator after the call, and in the hooks -----------------------
 ACD_CALL = "ACD_CALL"  # UUID of the call; inherited by every leg
@@ -29,6 +29,7 @@ ACD_NAME = "ACD_NAME"  # display name for the agent's phone: "Subscriber: Client
 ACD_GREETING = "ACD_GREETING"  # sound file played before waiting; empty = none
 ACD_MOH = "ACD_MOH"  # music class; default acd
 ACD_RING_S = "ACD_RING_S"  # seconds one agent is rung
+ACD_AFTER = "ACD_AFTER"  # whom nobody could serve leaves: voicemail (a message) or capture (a number)
 
 # --- answers of the announcement question (verdict says what to do) --------------------------------
 ACD_SAY_POSITION = "ACD_SAY_POSITION"  # number to say, 0 = nothing
@@ -46,10 +47,13 @@ ACD_ANSWER_MS = "ACD_ANSWER_MS"  # epoch milliseconds of the agent's answer, els
 ACD_HB_SEEN = "ACD_HB_SEEN"  # heartbeat at the turn before
 ACD_HB_MISSES = "ACD_HB_MISSES"
 ACD_TURN = "ACD_TURN"
-ACD_MS = "ACD_MS"  # epoch milliseconds of the AcdQueued note, the same in journal and event
+ACD_MS = "ACD_MS"  # epoch milliseconds of the AcdQueued or AcdDial note, the same in journal and event
 ACD_GOSUB = "ACD_GOSUB"  # 1 = the call came through context acd: Return() at the end, no Hangup()
 ACD_DIAL = "ACD_DIAL"  # dial string of the agent, set by context acd-agents
 ACD_PRESS1 = "ACD_PRESS1"  # 1 = the agent must press 1 to accept (PSTN)
+ACD_AGENT_LANG = (
+    "ACD_AGENT_LANG"  # language of the agent's own prompts, set by acd-agents; empty = the caller's
+)
 ACD_LEG = "ACD_LEG"  # channel name of the agent's leg in the running talk
 ACD_BACK = "ACD_BACK"  # agent who handed the call on: rung again when the target fails
 ACD_CONSULT = "ACD_CONSULT"  # whom the agent asks while the caller hears music: agent_<id>, out_<number>
@@ -76,7 +80,7 @@ ACD_RECORD = "ACD_RECORD"  # 1 = record talks (MixMonitor)
 ACD_NO_RECORD = (
     "ACD_NO_RECORD"  # 1 = no room for new recordings; Setvar by the daemon, absent = there is room
 )
-ACD_ANNOUNCE_TURNS = "ACD_ANNOUNCE_TURNS"  # turns of 3 s between two announcement questions; default 10
+ACD_ANNOUNCE_TURNS = "ACD_ANNOUNCE_TURNS"  # turns of 3 s between two announcement questions: by the daemon's answer, else the global
 ACD_MAX_TURNS = "ACD_MAX_TURNS"  # turns of 3 s after which a call falls back whatever happens; default 600
 ACD_FALLBACK_S = "ACD_FALLBACK_S"  # seconds in the fallback queue before voicemail; default 60
 ACD_OUTSIDE_MAX = "ACD_OUTSIDE_MAX"  # calls to outside persons at a time; default 10

@@ -20,6 +20,8 @@ from agi_scripts.route_did import NumberPlan, Numbers
 MAX_NEEDS = 16
 CARD_DIGITS = 12
 CARD_WAIT_MS = 4_000
+TURN_S = 3.0
+"""One turn of the dialplan's waiting loop (20-queue.conf)."""
 
 
 def decide(plan: NumberPlan, identity: Identity, card_number: str) -> tuple[tuple[str, str], ...]:
@@ -36,7 +38,14 @@ def decide(plan: NumberPlan, identity: Identity, card_number: str) -> tuple[tupl
         (var.ACD_GREETING, plan.greeting),
         (var.ACD_MOH, plan.music),
         (var.ACD_RING_S, str(plan.ring_s)),
+        (var.ACD_AFTER, "capture" if plan.capture else "voicemail"),
+        *announce_turns(plan.announce_every_s),
     )
+
+
+def announce_turns(every_s: float) -> tuple[tuple[str, str], ...]:
+    """Return the rhythm of announcements in turns of the waiting loop; nothing leaves the dialplan's own."""
+    return ((var.ACD_ANNOUNCE_TURNS, str(max(1, round(every_s / TURN_S)))),) if every_s > 0 else ()
 
 
 def format_needs(needs: tuple[tuple[SkillId, int], ...]) -> str:
@@ -77,7 +86,9 @@ class EnterQuestion:
             pairs = decide(self._department(route.plan, identity), identity, self._card_number())
         else:
             pairs = ((var.ACD_QUEUE, route.plan.queue), (var.ACD_SUBSCRIBER, route.plan.subscriber))
-        answer = [*pairs, (var.ACD_VERDICT, route.verdict)]
+        language = argument(session, 4) or route.plan.language  # the PBX administrator's own choice stands
+        spoken = ((var.ACD_LANG, language),) if language else ()
+        answer = [*pairs, *spoken, (var.ACD_VERDICT, route.verdict)]
         await session.set_all([(name, plain(value, 200)) for name, value in answer])
 
     def _department(self, plan: NumberPlan, identity: Identity) -> NumberPlan:

@@ -28,6 +28,12 @@ class NumberPlan:
     ring_s: int = 12
     max_waiting: int = 200
     blocked: frozenset[Ani] = frozenset()
+    language: str = ""
+    """Of the prompts, `ru` or `en`; empty leaves the channel's own."""
+    announce_every_s: float = 0.0
+    """Rhythm of the announcements; 0 leaves the dialplan's global."""
+    capture: bool = False
+    """Whom nobody could serve leaves a number to be called back instead of a message."""
     ask_card: str = ""
     """Sound that asks for the number of an earlier card, to be keyed in; empty: callers are not asked."""
 

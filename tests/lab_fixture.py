@@ -47,7 +47,7 @@ def lab() -> Iterator[Lab]:
         Agent("x1"),
         Agent("r1", password="pw1"),
     ]
-    settings = {"announce_turns": "1", "fallback_s": "4", "out_port": str(free_port())}
+    settings = {"announce_turns": "1", "fallback_s": "4", "out_port": str(free_port()), "verbose": "3"}
     with Lab(f"test{os.getpid()}", agents=agents, settings=settings, die_with_parent=True) as running:
         _shared.append(running)
         yield running

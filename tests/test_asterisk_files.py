@@ -16,8 +16,14 @@ def test_a_mobile_must_press_one_and_a_second_device_is_not_a_queue_member() -> 
     files = agent_files(
         [DialEntry("101", "PJSIP/101&PJSIP/101b"), DialEntry("m1", "PJSIP/+7912@trunk", press1=True)]
     )
-    assert "exten => 101,1,MSet(ACD_DIAL=PJSIP/101&PJSIP/101b,ACD_PRESS1=0)" in files["acd-agents.conf"]
-    assert "exten => m1,1,MSet(ACD_DIAL=PJSIP/+7912@trunk,ACD_PRESS1=1)" in files["acd-agents.conf"]
+    assert (
+        "exten => 101,1,MSet(ACD_DIAL=PJSIP/101&PJSIP/101b,ACD_PRESS1=0,ACD_AGENT_LANG=)"
+        in files["acd-agents.conf"]
+    )
+    assert (
+        "exten => m1,1,MSet(ACD_DIAL=PJSIP/+7912@trunk,ACD_PRESS1=1,ACD_AGENT_LANG=)"
+        in files["acd-agents.conf"]
+    )
     assert "member => PJSIP/101,0,101\n" in files["queues-members.conf"]
 
 
@@ -44,3 +50,13 @@ def test_the_command_writes_both_files_from_the_configuration(tmp_path: Path) ->
     assert "exten => a103,1," in (tmp_path / "acd-agents.conf").read_text(encoding="utf-8")
     missing = CliRunner().invoke(app, [str(tmp_path / "nowhere"), "--config", str(config)])
     assert missing.exit_code == 2
+
+
+def test_an_agents_own_language_stands_beside_his_dial_string(tmp_path: Path) -> None:
+    spec = CentreSpec(
+        tmp_path, agents=2, queue_log=tmp_path / "q", extra={"agents": {"a101": {"language": "en"}}}
+    )
+    assert CliRunner().invoke(app, [str(tmp_path), "--config", str(write(spec))]).exit_code == 0
+    text = (tmp_path / "acd-agents.conf").read_text(encoding="utf-8")
+    assert "ACD_DIAL=PJSIP/a101,ACD_PRESS1=0,ACD_AGENT_LANG=en)" in text
+    assert "ACD_DIAL=PJSIP/a102,ACD_PRESS1=0,ACD_AGENT_LANG=)" in text

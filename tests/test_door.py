@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from acd.config.loading import load
-from acd.core.ids import CallId
+from acd.core.ids import CallId, Did
 from acd.core.snapshot import CallView
 from acd.door import Door, number_plan
 from agi_scripts.announce_wait import Announcement, decide
@@ -121,3 +121,18 @@ def test_a_queues_priority_is_multiplied_once_by_the_router_not_at_the_door_too(
     config = load(SAMPLE)
     assert config.tree.queues["nadezhda"].priority == 1.5
     assert {plan.priority for plan in number_plan(config).values()} == {1.0}
+
+
+def test_a_number_speaks_its_own_language_else_its_queues_else_the_centres():
+    config = load(SAMPLE, overrides=["numbers.7002.queue=nadezhda", "numbers.7002.language=en"])
+    plans = number_plan(config)
+    spoken = [plans[Did(number)].language for number in ("7002", "+74951230002", "+74951230005")]
+    assert spoken == ["en", "ru", "en"]
+
+
+def test_what_a_queue_says_of_its_announcements_and_its_end_reaches_the_dialplan():
+    config = load(SAMPLE, overrides=["queues.vektor.fallback=capture", "queues.klinika.announcements=null"])
+    plans = number_plan(config)
+    rhythm = [plans[Did(number)].announce_every_s for number in ("7001", "7006", "7004")]
+    assert rhythm == [30.0, 60.0, 0.0], "standard, patient, silence"
+    assert [plans[Did(number)].capture for number in ("7003", "7001")] == [True, False]

@@ -29,7 +29,10 @@ def write(
         typer.echo(str(wrong), err=True)
         raise typer.Exit(2) from None
     agents = [AgentId(name) for name in found.tree.agents]
-    entries = [DialEntry(agent, found.dial(agent), found.press_one(agent)) for agent in agents]
+    entries = [
+        DialEntry(agent, found.dial(agent), found.press_one(agent), found.tree.agents[agent].language or "")
+        for agent in agents
+    ]
     files = agent_files(entries)
     prefixes, trunk = found.tree.transfers.outside_prefixes, found.tree.asterisk.pstn_trunk
     files["acd-outside.conf"] = outside_file(prefixes if trunk else (), f"PJSIP/{{number}}@{trunk or 'none'}")

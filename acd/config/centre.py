@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, model_validator
 
 from acd.config.hours import OpeningHours
-from acd.config.rules import BUILT_IN, RuleSettings
+from acd.config.rules import BUILT_IN, MAX_RULES, RuleSettings
 from acd.config.system import Language, Name, Seconds, SecretReference
 from acd.config.strict_yaml import Flag, Number, Section, Whole, shape
 
@@ -115,9 +115,9 @@ class QueueSettings(Section):
     )
     fallback: Literal["voicemail", "capture"] = Field(
         default="voicemail",
-        description="After the fallback queue: voice mail, or ask for a number to call back",
+        description="What a caller nobody could serve leaves: a voice message, or a number to be called back",
     )
-    rules: tuple[RuleSettings, ...] = Field(
+    rules: Annotated[tuple[RuleSettings, ...], Field(max_length=MAX_RULES)] = Field(
         default=BUILT_IN,
         description="What happens to waiting callers by rule (see Rules); a queue's own come before the defaults'",
     )
@@ -136,7 +136,7 @@ class Queue(QueueSettings):
 class Skill(Section):
     """A skill, so that a misspelt one is noticed."""
 
-    display_name: Name = Field(description="Shown to people")
+    display_name: Name = Field(description="What the id means, for people who read the file")
 
 
 class CapacitySettings(Section):
@@ -166,7 +166,7 @@ class AgentSettings(Section):
         default=CapacitySettings(), description="Work in hand at once, by channel"
     )
     language: Language | None = Field(
-        default=None, description="Language of the agent's own prompts and screen"
+        default=None, description="Language of the agent's own prompts (press 1, feature codes); absent = the caller's or Asterisk's"
     )
 
 
@@ -206,7 +206,7 @@ class Announcements(Section):
     """What a waiting caller hears, and when."""
 
     every_s: Annotated[Number, Field(ge=5, le=3_600)] = Field(
-        default=30.0, description="Announcements come in this rhythm"
+        default=30.0, description="Announcements come in this rhythm, in steps of 3 s"
     )
     say_position: Flag = Field(default=True, description="Say the place in line")
     say_wait: Flag = Field(default=True, description="Say the expected wait in minutes")

@@ -391,8 +391,6 @@ def policy_of(tree: Tree) -> Policy:
         )
         for name, agent in tree.agents.items()
     )
-    used = {queue.announcements for queue in tree.queues.values()}
-    rhythms = [plan.every_s for name, plan in tree.announcements.items() if name in used]
     routing = tree.routing
     return Policy(
         queues=tuple(queue_policy(name, queue) for name, queue in tree.queues.items()),
@@ -404,5 +402,4 @@ def policy_of(tree: Tree) -> Policy:
         fallback_retry_ms=routing.fallback_retry_ms,
         reservation_ms=_ms(routing.reservation_s),
         card_close_ms=_ms(routing.card_close_s),
-        **({"announce_every_ms": _ms(min(rhythms))} if rhythms else {}),
     )

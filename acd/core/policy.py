@@ -168,7 +168,6 @@ class Policy:
     """A reservation without any leg ends after this (failure mode 4)."""
     card_close_ms: Duration = 1 * HOUR_MS
     """How long a finished call still accepts card fields from the desk."""
-    announce_every_ms: Duration = 30 * SECOND_MS
     skip_ms: Duration = 10 * SECOND_MS
     """How long an agent who let a call ring is kept from the same call; others come first."""
     phone_rest_ms: Duration = 5 * SECOND_MS

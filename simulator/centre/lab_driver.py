@@ -13,6 +13,7 @@ from rich.console import Console
 from simulator.centre.config import CentreSpec
 from simulator.centre.driver import PhonePlan, PlannedCall
 from simulator.centre.oracle import Truth
+from simulator.lab import realtime
 from simulator.lab.agents import Agent
 from simulator.lab.instance import Lab, Ports
 from simulator.lab.ports import free_port
@@ -32,10 +33,13 @@ class LabDriver:
         console: Console | None = None,
         phones: PhonePlan | None = None,
         settings: dict[str, str] | None = None,
+        *,
+        real_time: bool = False,
     ) -> None:
         self._console = console or Console(quiet=True)
         self._plan = phones or PhonePlan()
         self._settings = settings or {}
+        self._real_time = real_time
         self.lab: Lab | None = None
         self.phones: Agents | None = None
         self.last_callers: list[Leg] = []
@@ -61,6 +65,7 @@ class LabDriver:
             ports=Ports.free(agi=spec.agi_port),
             settings=self._settings,
             die_with_parent=True,
+            real_time=self._real_time,
         )
         self.lab = lab
         await asyncio.to_thread(lab.up)
@@ -72,7 +77,11 @@ class LabDriver:
         self.phones = Agents(
             lab.ports.sip, offers, self._folder / "agents", port=contact_port, timeout_s=PHONES_S
         )
+        self.phones.before = self._sipp_before()
         await asyncio.to_thread(self.phones.start)
+
+    def _sipp_before(self) -> tuple[str, ...]:
+        return realtime.chrt(realtime.SIPP) if self._real_time else ()
 
     async def make(self, calls: Sequence[PlannedCall], on_end: Callable[[], None]) -> list[Truth]:
         """Let SIPp call at the plans' mean rate; return once every call is over."""
@@ -96,6 +105,7 @@ class LabDriver:
             rate=len(calls) / span_s,
             timeout_s=span_s + SLACK_S,
         )
+        callers.before = self._sipp_before()
         told = 0
         with callers:
             # SIPp's own limit stops new calls only; one whose other side died would keep it for ever

@@ -40,6 +40,7 @@ class Agent:
     password: str = ""
     press1: bool = False
     web: bool = False
+    language: str = ""
 
     def __post_init__(self) -> None:
         for value, pattern in (
@@ -68,7 +69,7 @@ def agents_from_json(path: Path) -> tuple[Agent, ...]:
 def write_agents_conf(agents: Iterable[Agent], folder: Path) -> None:
     """Write the files into Asterisk's configuration folder. The caller reloads Asterisk."""
     agents = tuple(agents)
-    files = agent_files(DialEntry(agent.id, agent.target, agent.press1) for agent in agents)
+    files = agent_files(DialEntry(agent.id, agent.target, agent.press1, agent.language) for agent in agents)
     endpoints = ["; generated: one endpoint per agent"]
     for agent in agents:
         if agent.target == f"PJSIP/{agent.id}":

@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from simulator.lab.ports import free_port
+from simulator.lab.ports import free_port, free_rtp_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -123,6 +123,8 @@ class SippProcess:
     def __init__(self, scenario: Path, *, host: str, port: int, sip_port: int, folder: Path) -> None:
         self.host, self.port, self.folder = host, port, folder
         self._scenario, self._sip_port = scenario, sip_port
+        self.before: tuple[str, ...] = ()
+        """Words before the command, such as `chrt --rr 12`: a tool that stamps moments must not wait for a core."""
         self.process: subprocess.Popen[bytes] | None = None
 
     def launch(self, lines: Sequence[str], timeout_s: float, *options: str) -> None:
@@ -132,12 +134,14 @@ class SippProcess:
             raise SippError("SIPp is not installed: apt-get install sip-tester")
         self.folder.mkdir(parents=True, exist_ok=True)
         # its control socket takes commands: loopback only
-        command = [sipp, f"127.0.0.1:{self._sip_port}", "-sf", str(self._scenario), "-ci", "127.0.0.1"]
+        command = [*self.before, sipp, f"127.0.0.1:{self._sip_port}", "-sf", str(self._scenario)]
+        command += ["-ci", "127.0.0.1"]
         if lines:  # SIPp refuses an empty file
             plan = self.folder / "plan.csv"
             plan.write_text("SEQUENTIAL\n" + "".join(f"{line}\n" for line in lines), encoding="utf-8")
             command += ["-inf", str(plan)]
-        command += ["-i", self.host, "-p", str(self.port), "-mi", self.host, "-mp", str(free_port())]
+        media = str(free_rtp_ports(4))  # it binds this one and the next but one (video)
+        command += ["-i", self.host, "-p", str(self.port), "-mi", self.host, "-mp", media]
         command += ["-trace_logs", "-log_file", str(self.log), "-nostdin", "-timeout", f"{int(timeout_s)}s"]
         # its own folder is the working directory: SIPp drops files where it stands
         with (self.folder / "screen.txt").open("wb") as out:
@@ -215,9 +219,10 @@ class Callers(_Sipp):
         rate: float = 1.0,
         timeout_s: float = 60.0,
         cancel: bool = False,
+        host: str = CALLER_HOST,
     ) -> None:
         scenario = "caller_cancel.xml" if cancel else "caller.xml"
-        super().__init__(folder, scenario, host=CALLER_HOST, port=0, sip_port=sip_port, timeout_s=timeout_s)
+        super().__init__(folder, scenario, host=host, port=0, sip_port=sip_port, timeout_s=timeout_s)
         self.plans = tuple(plans)
         self._rate = rate
 
@@ -290,6 +295,14 @@ class Agents(_Sipp):
         return legs
 
 
+def shown(agents: Agents) -> list[tuple[str, str]]:
+    """(agent, From header) of every INVITE at these phones: what their displays show, in order."""
+    log = agents.folder / "events.log"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    found = (line.split(" ", 2) for line in lines if line.startswith("from "))
+    return [(words[1], words[2].strip()) for words in found if len(words) == 3]
+
+
 def register(sip_port: int, agents: Iterable[tuple[str, str]], contact_port: int, folder: Path) -> None:
     """Register (user, password) pairs with the contact 127.0.0.1:`contact_port`. Raises SippError."""
     lines = [
@@ -317,23 +330,29 @@ def wait_ms(callers: Iterable[Leg], agents: Iterable[Leg]) -> dict[str, float]:
     return {leg.ani: (answers[leg.ani] - leg.at("INVITE")) * 1000 for leg in callers if leg.ani in answers}
 
 
-def free_to_ring_ms(callers: Sequence[Leg], agents: Iterable[Leg]) -> list[float]:
-    """Milliseconds from an agent's end of talk to the same agent's next INVITE, where a caller was waiting.
+def free_pairs(callers: Sequence[Leg], agents: Iterable[Leg]) -> list[tuple[Leg, Leg]]:
+    """An agent's talk and the same agent's next one, where a caller was waiting when the first one ended.
 
     A caller counts as waiting when accepted before the agent became free and rung after it.
     """
-    waits = sorted((leg.at("ACCEPTED"), leg.ani) for leg in callers if leg.at("ACCEPTED"))
-    accepted = {ani: moment for moment, ani in waits}
+    accepted = {leg.ani: leg.at("ACCEPTED") for leg in callers if leg.at("ACCEPTED")}
     by_agent: dict[str, list[Leg]] = {}
     for leg in agents:
         by_agent.setdefault(leg.agent, []).append(leg)
-    gaps = []
+    pairs = []
     for legs in by_agent.values():
         legs.sort(key=lambda leg: leg.at("INVITE"))
-        for before, after in pairwise(legs):
-            if before.over_at and accepted.get(after.ani, float("inf")) <= before.over_at:
-                gaps.append((after.at("INVITE") - before.over_at) * 1000)
-    return gaps
+        pairs += [
+            (before, after)
+            for before, after in pairwise(legs)
+            if before.over_at and accepted.get(after.ani, float("inf")) <= before.over_at
+        ]
+    return pairs
+
+
+def free_to_ring_ms(callers: Sequence[Leg], agents: Iterable[Leg]) -> list[float]:
+    """Milliseconds from an agent's end of talk to the same agent's next INVITE, where a caller was waiting."""
+    return [(after.at("INVITE") - before.over_at) * 1000 for before, after in free_pairs(callers, agents)]
 
 
 def double_booked(agents: Iterable[Leg]) -> list[tuple[Leg, Leg]]:

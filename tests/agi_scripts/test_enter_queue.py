@@ -45,7 +45,7 @@ async def test_a_known_caller_goes_in_with_everything_set_and_the_verdict_last()
     assert session.variables == {
         "ACD_QUEUE": "sales", "ACD_SUBSCRIBER": "romashka", "ACD_CARD": "100-7", "ACD_PRIORITY": "3",
         "ACD_NEEDS": "english:3", "ACD_STICKY": "anna", "ACD_NAME": "Ромашка: Иван", "ACD_GREETING": "hi",
-        "ACD_MOH": "acd", "ACD_RING_S": "15", "ACD_VERDICT": "queue",
+        "ACD_MOH": "acd", "ACD_RING_S": "15", "ACD_AFTER": "voicemail", "ACD_VERDICT": "queue",
     }  # fmt: skip
     assert session.order[-1] == "ACD_VERDICT"
     assert session.facts == []  # the dialplan's own AcdQueued note tells the core
@@ -153,3 +153,27 @@ async def test_what_is_open_leads_to_another_department_unless_that_is_closed_or
         await question(directory=Complaints(), **limits)(session)
         assert session.variables["ACD_QUEUE"] == taken
         assert session.variables["ACD_SUBSCRIBER"] == "romashka"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "plan", "spoken"), [("", "en", "en"), ("ru", "en", "ru"), ("ru", "", "ru"), ("", "", None)]
+)
+async def test_the_prompts_speak_the_lines_language_unless_the_pbx_chose_one(chosen, plan, spoken):
+    session = FakeSession("c", "+7495", "+7912", chosen)
+    await question(numbers=lambda: {"+7495": replace(PLAN, language=plan)})(session)
+    assert session.variables.get("ACD_LANG") == spoken
+    assert session.order[-1] == "ACD_VERDICT"
+
+
+async def test_who_is_refused_hears_it_in_his_language_too():
+    session = FakeSession("c", "+7495", "+7912")
+    await question(numbers=lambda: {"+7495": replace(PLAN, language="en")}, is_open=lambda _q: False)(session)
+    assert (session.variables["ACD_LANG"], session.variables["ACD_VERDICT"]) == ("en", "closed")
+
+
+@pytest.mark.parametrize(("every_s", "turns"), [(30.0, "10"), (5.0, "2"), (61.0, "20"), (0.0, None)])
+async def test_announcements_come_in_the_queues_own_rhythm(every_s, turns):
+    session = FakeSession("c", "+7495", "+7912")
+    await question(numbers=lambda: {"+7495": replace(PLAN, announce_every_s=every_s, capture=True)})(session)
+    assert session.variables.get("ACD_ANNOUNCE_TURNS") == turns
+    assert session.variables["ACD_AFTER"] == "capture"

@@ -127,8 +127,17 @@ class Agi:
         self.verdict, self.mode = verdict, mode
         self.announcement: Event = {}
         self.asked: list[str] = []
+        self.asked_at: list[float] = []
+        self.arguments: list[list[str]] = []
         self._server = socket.create_server(("127.0.0.1", port))
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def wait_for(self, request: str, *, timeout_s: float = 6) -> None:
+        """Wait until this question was asked."""
+        end = time.monotonic() + timeout_s
+        while request not in self.asked:
+            assert time.monotonic() < end, f"{request} was not asked; asked: {self.asked}"
+            time.sleep(0.05)
 
     def close(self) -> None:
         with suppress(OSError):
@@ -143,10 +152,13 @@ class Agi:
 
     def _serve(self, link: socket.socket) -> None:
         with suppress(OSError), link, link.makefile("rwb") as file:
-            request = ""
+            headers: dict[str, str] = {}
             while line := file.readline().strip():
-                if line.startswith(b"agi_network_script:"):
-                    request = line.split(b":", 1)[1].strip().decode()
+                name, _, value = line.decode("utf-8", "replace").partition(":")
+                headers[name] = value.strip()
+            request = headers.get("agi_network_script", "")
+            self.arguments.append([headers.get(f"agi_arg_{number}", "") for number in range(1, 6)])
+            self.asked_at.append(time.time())
             self.asked.append(request)
             if self.mode == "hang":
                 file.readline()

@@ -291,7 +291,11 @@ def test_a_client_reached_is_not_hung_up_on_when_leg_and_daemon_break(lab: Lab, 
 
 
 def test_a_dead_daemon_ends_the_callback_instead_of_sending_it_to_the_fallback(lab: Lab, tmp_path: Path):
-    with daemon(lab) as acd, originator(lab) as link, phones(lab, tmp_path, QUICK, QUICK) as (agents, numbers):
+    with (
+        daemon(lab) as acd,
+        originator(lab) as link,
+        phones(lab, tmp_path, QUICK, QUICK) as (agents, numbers),
+    ):
         queued, _ = begin(acd, link)
         acd.die()
         end = acd.ami.wait_for("AcdNumberEnd", Call=queued["Call"], timeout=16)

@@ -102,7 +102,11 @@ def test_blind_to_another_line_keeps_the_time_of_entry(lab: Lab, tmp_path: Path)
     with talk(lab, tmp_path, LONG) as it:
         it.blind("queue_other-1")
         again = it.wait("AcdQueued", Why="returned")
-        assert (again["Queue"], again["Enter_ms"], again["Card"]) == ("other-1", it.queued["Enter_ms"], "1234-5")
+        assert (again["Queue"], again["Enter_ms"], again["Card"]) == (
+            "other-1",
+            it.queued["Enter_ms"],
+            "1234-5",
+        )
         it.acd.offer(again, "a3", "2")
         it.wait("AcdAnswer", Agent="a3")
 

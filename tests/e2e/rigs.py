@@ -40,6 +40,8 @@ class Behaviour:
     registered: bool = True
     web: bool = False
     """The phone in the agent's page; only real Asterisk has it."""
+    number: str = ""
+    """A telephone number behind the trunk instead of a phone of ours: whoever answers presses 1."""
 
 
 class Switch(Protocol):
@@ -131,6 +133,8 @@ class LabSwitch:
         self.lab: Lab | None = None
         self.record = False
         """Talks are recorded."""
+        self.settings: dict[str, str] = {}
+        """More settings of the lab."""
         self.phones: dict[str, Agents] = {}
         self.callers: list[Callers] = []
         self.numbers_port = free_port()
@@ -145,11 +149,13 @@ class LabSwitch:
             agents=[
                 Agent(a, password=WEB_PASSWORD, web=True)
                 if phones[a].web
+                else _number(a, spec, phones[a].number)
+                if phones[a].number
                 else Agent(a, contact=f"sip:{a}@127.0.0.1:{port}")
                 for a, port in contacts.items()
             ],
             ports=Ports.free(agi=spec.agi_port),
-            settings={"record": str(int(self.record)), "out_port": str(self.numbers_port)},
+            settings={"record": str(int(self.record)), "out_port": str(self.numbers_port), **self.settings},
             die_with_parent=True,
         )
         await asyncio.to_thread(self.lab.up)
@@ -157,7 +163,8 @@ class LabSwitch:
             if behaviour.web:
                 self._offer_web_phone(spec, agent)
             elif behaviour.registered:
-                self._plug(agent, contacts[agent], behaviour)
+                port = self.numbers_port if behaviour.number else contacts[agent]
+                self._plug(agent, port, behaviour)
         spec.ami_port, spec.ami_user = self.lab.ports.ami, self.lab.router_user
         spec.ami_secret, spec.queue_log, spec.cel = (
             self.lab.router_secret,
@@ -195,6 +202,18 @@ class LabSwitch:
         )
         folder = self._folder / f"caller{len(self.callers)}"
         self.callers.append(Callers(self.lab.ports.sip, [plan], folder, timeout_s=90).start())
+
+    def press(self, part: str, digit: str = "1") -> None:
+        """Press a key on every channel whose name contains `part`, as if its phone had sent it."""
+        assert self.lab is not None
+        self.lab.console("module load app_senddtmf.so")  # has the manager's PlayDTMF; no sample loads it
+        link = Ami(self.lab.ports.ami, self.lab.router_user, self.lab.router_secret)
+        try:
+            for line in self.lab.console("core show channels concise").splitlines():
+                if part in (channel := line.partition("!")[0]):
+                    link.action(Action="PlayDTMF", Channel=channel, Digit=digit, Receive="true")
+        finally:
+            link.close()
 
     async def choose_callback(self, ani: str) -> None:
         assert self.lab is not None
@@ -243,6 +262,14 @@ class LabSwitch:
             process.stop()
         if self.lab is not None:
             await asyncio.to_thread(self.lab.down)
+
+
+def _number(agent: str, spec: CentreSpec, number: str) -> Agent:
+    """An agent on a telephone number: the same words for Asterisk and for the daemon."""
+    spec.extra.setdefault("asterisk", {})["pstn_trunk"] = "trunk"
+    own = spec.extra.setdefault("agents", {}).setdefault(agent, {})
+    own.update(kind="pstn", device=number)
+    return Agent(agent, dial=f"PJSIP/{number}@trunk", press1=True, language=own.get("language", ""))
 
 
 class Rig:

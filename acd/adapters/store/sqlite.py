@@ -124,6 +124,7 @@ class SqliteStore:
                 PortError
             ):  # a full disk: `_care` tries again, calls are routed meanwhile
                 await self._replay()
+                await self.writer.do(lambda db: drafts.take_in(db, self._store))
         except BaseException:
             await self.close()
             raise

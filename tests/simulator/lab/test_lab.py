@@ -31,7 +31,7 @@ def test_agents_files_agree_with_each_other(tmp_path: Path):
     ]
     write_agents_conf(agents, tmp_path)
     dial = (tmp_path / "acd-agents.conf").read_text()
-    assert "exten => m1,1,MSet(ACD_DIAL=PJSIP/79161112233@carrier,ACD_PRESS1=1)" in dial
+    assert "exten => m1,1,MSet(ACD_DIAL=PJSIP/79161112233@carrier,ACD_PRESS1=1,ACD_AGENT_LANG=)" in dial
     endpoints = (tmp_path / "pjsip-agents.conf").read_text()
     assert "[w1](agent-web)" in endpoints
     assert "[m1]" not in endpoints, "an outside number has no endpoint of its own"

@@ -1,0 +1,158 @@
+"""What a PBX administrator may change, changed: hooks in acd-site.conf, variables in and out, real Asterisk."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from simulator.lab import Lab
+from simulator.lab.sipp import Agents, Callers, CallPlan, OfferPlan, shown
+
+from tests.dialplan.driver import Ami, daemon
+from tests.dialplan.spoken import Ears
+from tests.lab_fixture import agents_port, lab  # noqa: F401 - the fixture is used by name
+
+pytestmark = pytest.mark.e2e
+
+_numbers = itertools.count(79_007_000_000)
+
+
+@contextmanager
+def site(lab: Lab, text: str) -> Iterator[None]:
+    """The administrator's own file, for one test."""
+    path = lab.etc / "acd-site.conf"
+    path.write_text(text, encoding="utf-8")
+    lab.console("dialplan reload")
+    try:
+        yield
+    finally:
+        path.unlink()
+        lab.console("dialplan reload")
+
+
+def caller(lab: Lab, folder: Path, did: str = "74951234567", **plan: object) -> Callers:
+    values = {"ani": f"+{next(_numbers)}", "did": did, **plan}
+    return Callers(lab.ports.sip, [CallPlan(**values)], folder / "caller", timeout_s=40)
+
+
+def press(lab: Lab, link: Ami, queued: dict[str, str], digit: str = "1") -> None:
+    """The caller presses a key."""
+    lab.console("module load app_senddtmf.so")
+    link.action(Action="PlayDTMF", Channel=queued["Channel"], Digit=digit, Receive="true")
+
+
+def test_the_greeting_hook_is_the_administrators_and_sees_every_documented_variable(lab: Lab, tmp_path: Path):
+    """Greeting, recording notice and own music: `s` of the site's file wins over the default pattern."""
+    own = (
+        "[acd-hook-greeting]\nexten => s,1,Playback(vm-goodbye)\n"
+        " same => n,Set(ACD_MOH=default)\n"
+        " same => n,UserEvent(Greeted,Call: ${ACD_CALL},Did: ${ACD_DID},Ani: ${ACD_ANI},Lang: ${ACD_LANG},"
+        "Card: ${ACD_CARD},Verdict: ${ACD_VERDICT},Spoken: ${CHANNEL(language)})\n same => n,Return()\n"
+    )
+    ears = Ears(lab)
+    with site(lab, own), daemon(lab, ACD_GREETING="vm-intro", ACD_LANG="en") as acd, caller(lab, tmp_path):
+        seen = acd.ami.wait_for("Greeted")
+        assert (seen["Did"], seen["Card"], seen["Verdict"]) == ("74951234567", "1234-5", "queue")
+        assert (seen["Lang"], seen["Spoken"]) == ("en", "en")
+        queued = acd.ami.wait_for("AcdQueued")
+        assert (queued["Call"], queued["Ani"]) == (seen["Call"], seen["Ani"])
+        assert ears.wait_for("vm-goodbye") == "en"
+        assert "vm-intro" not in dict(ears.heard()), "the default greeting is replaced, not added to"
+        [music] = [e for e in acd.ami.events if e.get("Event") == "MusicOnHoldStart"]
+        assert music["Class"] == "default", "another class than acd"
+
+
+def test_without_a_hook_the_daemons_greeting_is_played_in_its_language(lab: Lab, tmp_path: Path):
+    ears = Ears(lab)
+    with daemon(lab, ACD_GREETING="vm-goodbye", ACD_LANG="ru") as acd, caller(lab, tmp_path):
+        acd.ami.wait_for("AcdQueued")
+        assert ears.wait_for("vm-goodbye") == "ru"
+
+
+@pytest.mark.parametrize("verdict", ["closed", "full", "refused"])
+def test_the_after_hours_hook_is_the_administrators_and_knows_why(lab: Lab, tmp_path: Path, verdict: str):
+    own = (
+        "[acd-hook-closed]\nexten => s,1,UserEvent(Shut,Call: ${ACD_CALL},Why: ${ACD_VERDICT})\n"
+        " same => n,Answer(,i)\n same => n,Playback(vm-goodbye)\n same => n,Return()\n"
+    )
+    ears = Ears(lab)
+    with site(lab, own), daemon(lab, ACD_VERDICT=verdict, ACD_LANG="en") as acd, caller(lab, tmp_path):
+        assert acd.ami.wait_for("Shut")["Why"] == verdict
+        assert acd.ami.wait_for("AcdEnd")["Stage"] == "done"
+        assert ears.heard() == [("vm-goodbye", "en")], "no default sentence"
+
+
+def test_variables_given_by_the_pbx_stand_and_come_out_again(lab: Lab, tmp_path: Path):
+    """ACD_DID, ACD_ANI and ACD_LANG in; ACD_RESULT, ACD_CARD, ACD_VERDICT and ACD_AGENT out."""
+    own = (
+        "[site]\nexten => s,1,MSet(ACD_ANI=+7 (916) 000-00-01,ACD_LANG=en)\n"
+        " same => n,Gosub(acd,s,1(74957654321))\n"
+        " same => n,UserEvent(Out,Call: ${ACD_CALL},Result: ${ACD_RESULT},Card: ${ACD_CARD},"
+        "Verdict: ${ACD_VERDICT},Agent: ${ACD_AGENT})\n same => n,Hangup()\n"
+    )
+    phones = Agents(lab.ports.sip, [OfferPlan(20, 200)], tmp_path / "a", port=agents_port(lab))
+    with site(lab, own), daemon(lab, ACD_GREETING="vm-goodbye") as acd, phones:
+        ears = Ears(lab)
+        link = Ami(lab.ports.ami, lab.callback_user, lab.callback_secret)
+        link.action(Action="Originate", Channel="Local/s@site/n", Application="Wait", Data="20", Async="true")
+        queued = acd.ami.wait_for("AcdQueued")
+        assert (queued["Did"], queued["Ani"]) == ("74957654321", "+79160000001")
+        assert ears.wait_for("vm-goodbye") == "en", "the lab's own language is ru"
+        assert acd.agi.arguments[0][3] == "en", "the daemon is told, and leaves it"
+        acd.offer(queued, "a1")
+        out = acd.ami.wait_for("Out")
+        assert (out["Call"], out["Result"], out["Card"]) == (queued["Call"], "answered", "1234-5")
+        assert (out["Verdict"], out["Agent"]) == ("queue", "a1")
+        link.close()
+
+
+def test_the_voice_mail_hook_is_the_administrators(lab: Lab, tmp_path: Path):
+    own = (
+        "[acd-hook-voicemail]\nexten => s,1,UserEvent(Own,Call: ${ACD_CALL},Result: ${ACD_RESULT})\n"
+        " same => n,Return()\n"
+    )
+    with site(lab, own), daemon(lab) as acd, caller(lab, tmp_path):
+        queued = acd.ami.wait_for("AcdQueued")
+        acd.redirect(queued, "acd-fallback", "voicemail")
+        assert acd.ami.wait_for("Own", Call=queued["Call"])["Result"] == "fallback"
+        acd.ami.wait_for("AcdEnd", Call=queued["Call"])
+        assert not acd.ami.notes(queued["Call"], "AcdVoicemail")
+
+
+def test_a_queue_that_captures_takes_the_callers_number_instead_of_a_message(lab: Lab, tmp_path: Path):
+    """`fallback: capture`: the number he calls from is read out, 1 takes it; nothing is recorded."""
+    ears = Ears(lab)
+    with daemon(lab, ACD_AFTER="capture", ACD_LANG="en") as acd, caller(lab, tmp_path, ani="70007"):
+        queued = acd.ami.wait_for("AcdQueued")
+        acd.redirect(queued, "acd-fallback", "voicemail")
+        assert ears.wait_for("vm-press", timeout_s=15) == "en"
+        assert ears.heard()[-6:-1] == [(f"digits/{digit}", "en") for digit in "70007"]
+        press(lab, acd.ami, queued)
+        note = acd.ami.wait_for("AcdCallback", Call=queued["Call"], timeout=12)
+        assert note["Number"] == queued["Ani"]
+        acd.ami.wait_for("AcdEnd", Call=queued["Call"])
+        assert not acd.ami.notes(queued["Call"], "AcdVoicemail")
+
+
+def test_the_phones_display_names_the_subscriber_and_the_client(lab: Lab, tmp_path: Path):
+    """000-09: the greeting knowledge stands on the phone itself; seen in the INVITE that reached it."""
+    phones = Agents(lab.ports.sip, [OfferPlan(20, 200)], tmp_path / "a", port=agents_port(lab))
+    with daemon(lab, ACD_NAME="Ромашка: Иван Петров") as acd, phones, caller(lab, tmp_path, name="Somebody"):
+        acd.offer(acd.ami.wait_for("AcdQueued"), "a1")
+        acd.ami.wait_for("AcdAnswer")
+        [(agent, header)] = shown(phones)
+        assert agent == "a1"
+        assert header.startswith('"Ромашка: Иван Петров" <sip:+7900')
+
+
+def test_announcements_come_in_the_rhythm_of_the_answer_not_of_the_global(lab: Lab, tmp_path: Path):
+    """The lab's global says every turn; this queue says every second turn."""
+    with daemon(lab, ACD_ANNOUNCE_TURNS="2") as acd, caller(lab, tmp_path):
+        acd.agi.announcement = {"ACD_SAY_POSITION": "0", "ACD_SAY_WAIT_MIN": "0"}
+        queued = acd.ami.wait_for("AcdQueued")
+        started = float(queued["Ms"]) / 1000
+        acd.agi.wait_for("announce_wait", timeout_s=9)
+        assert 5.5 < acd.agi.asked_at[-1] - started < 8.5
