@@ -47,7 +47,7 @@ ACD_ANSWER_MS = "ACD_ANSWER_MS"  # epoch milliseconds of the agent's answer, els
 ACD_HB_SEEN = "ACD_HB_SEEN"  # heartbeat at the turn before
 ACD_HB_MISSES = "ACD_HB_MISSES"
 ACD_TURN = "ACD_TURN"
-ACD_MS = "ACD_MS"  # epoch milliseconds of the AcdQueued note, the same in journal and event
+ACD_MS = "ACD_MS"  # epoch milliseconds of the AcdQueued or AcdDial note, the same in journal and event
 ACD_GOSUB = "ACD_GOSUB"  # 1 = the call came through context acd: Return() at the end, no Hangup()
 ACD_DIAL = "ACD_DIAL"  # dial string of the agent, set by context acd-agents
 ACD_PRESS1 = "ACD_PRESS1"  # 1 = the agent must press 1 to accept (PSTN)

@@ -19,7 +19,7 @@ from acd.desk.case import Case as DeskCase
 from acd.desk.case import CaseError, Entry, Event, happen
 from acd.desk.delivery import Delivery
 from acd.desk.operations import Operation
-from acd.deskside.messages import compose
+from acd.deskside.messages import Written, draft
 from acd.deskside.notices import tell_client
 from acd.deskside.templates import one_line
 
@@ -45,6 +45,8 @@ class DeskCards:
     ) -> None:
         self._projects, self._links, self._normalise = projects, links, normalise
         self.counters: Counter[str] = Counter()
+        self.owes = False
+        """Some message is still to be printed (acd.deskside.press); set in the database's thread, unset by the press."""
 
     def project_of(self, card: CallCard) -> Project | None:
         """Return the project a card belongs to."""
@@ -108,9 +110,20 @@ class DeskCards:
     # --- message ---------------------------------------------------------------------------------
 
     async def _message(self, db: aiosqlite.Connection, owner: Project, card: CallCard, now: Instant) -> None:
-        written = compose(owner, card)
-        if written is None:
+        sheet = draft(owner, card)
+        if sheet is None:
             return
+        if sheet.owed:  # a foreign template may take seconds or die: no transaction waits for it
+            await desk_store.owe(db, card.call, now)
+            self.owes = True
+            return
+        await desk_store.paid(db, card.call)
+        await self.put(db, owner, card, sheet.written(), now)
+
+    async def put(
+        self, db: aiosqlite.Connection, owner: Project, card: CallCard, written: Written, now: Instant
+    ) -> None:
+        """Store a message and plan its deliveries; the same wording again changes nothing."""
         made = await desk_store.put_message(
             db,
             desk_store.Message(
@@ -122,11 +135,15 @@ class DeskCards:
             return
         if made.version > 1:
             await desk_store.supersede(db, card.call, made.version, now)
-        await self._deliver(db, owner, made, now)
+        if written.plain:
+            told = Entry(now, "", "plain_form", written.plain)
+            await case_store.note_of_call(db, card.call, told)
+            self.counters["plain_forms"] += 1
+        await self._deliver(db, owner, made, now, written.plain)
         self.counters["messages"] += 1
 
     async def _deliver(
-        self, db: aiosqlite.Connection, owner: Project, message: desk_store.Message, now: Instant
+        self, db: aiosqlite.Connection, owner: Project, message: desk_store.Message, now: Instant, plain: str
     ) -> None:
         planned = project.plan(owner, message.urgency, message.call_type, now)
         urgent = message.urgency == "urgent"
@@ -138,7 +155,7 @@ class DeskCards:
                     message.call, message.version, owner.id, one.rule, one.channel, one.recipient, one.at, now,
                     person=one.person, urgent=urgent, acknowledge_ms=one.acknowledge_ms, digest=one.digest,
                 ),
-                f"rule {one.rule + 1}: {rule.to}",
+                f"rule {one.rule + 1}: {rule.to}" + (f"; in the plain form: {plain}" if plain else ""),
             )  # fmt: skip
         thing = f"{message.call}:{message.version}"
         if not planned:

@@ -59,7 +59,9 @@ class DeliveryWorker:
         clock: Clock,
         couriers: Mapping[str, Courier],
         links: Links,
+        pace: machine.Pace = machine.USUAL,
     ) -> None:
+        self._pace = pace
         self._projects, self._store, self._clock = projects, store, clock
         self._couriers, self._links = couriers, links
         self._lanes = {channel: asyncio.Semaphore(LANES) for channel in ("email", "sms", "webhook", "call")}
@@ -188,7 +190,7 @@ class DeliveryWorker:
             return
         after = machine.failed(
             fresh, str(failure), now, retryable=failure.retryable,
-            retry_after_ms=getattr(failure, "retry_after_ms", 0),
+            retry_after_ms=getattr(failure, "retry_after_ms", 0), pace=self._pace,
         )  # fmt: skip
         if after.state is State.UNDELIVERED and after.acknowledge_ms:
             await self._ask_next(db, replace(after, state=fresh.state), now, str(failure))

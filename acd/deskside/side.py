@@ -5,7 +5,7 @@ Part of the composition root: configuration, the core's view and stored cards in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from acd.config.loading import Config
     from acd.core.snapshot import CallView, Snapshot
     from acd.desk.project import Project
+    from acd.deskside.messages import Draft, Written
     from acd.pops import Pop, PopBook
 
 log = structlog.get_logger("acd.deskside.side")
@@ -56,6 +57,10 @@ class _Known:
     entered_at: int | None = None
 
 
+async def _plainly(_project: Project, sheet: Draft) -> Written:
+    return sheet.written()
+
+
 class DeskSide:
     """Answers for the page. Asks for configuration and views anew each time."""
 
@@ -69,8 +74,13 @@ class DeskSide:
         cards: CardQueries,
         project: Callable[[str], Project | None] = lambda _queue: None,
         more: Callable[[ShowPop], Mapping[str, object]] = lambda _wish: {},
+        press: Callable[[Project, Draft], Awaitable[Written]] = _plainly,
     ) -> None:
-        """`more`: what the subscriber's project and sources know; its keys win, but the form is the page's."""
+        """`more`: what the subscriber's project and sources know; its keys win, but the form is the page's.
+
+        `press`: prints a draft in the subscriber's form.
+        """
+        self._press = press
         self._more = more
         self._config, self._snapshot, self._live, self._book = config, snapshot, call_view, book
         self._store, self._cards, self._project = store, cards, project
@@ -133,10 +143,12 @@ class DeskSide:
         message = compose(form, values, self._about(agent, known))
         owner = self._project(known.queue)
         if owner is not None and (owner.form.text or owner.form.subject):
-            written = desk_messages.compose(owner, _card(call, agent, known, message))
-            if written is not None:
+            sheet = desk_messages.draft(owner, _card(call, agent, known, message))
+            if sheet is not None:
+                written = await self._press(owner, sheet)
                 text = written.body if owner.form.text else message.text
-                message = replace(message, subject=written.subject, text=text)
+                subject = written.subject if owner.form.subject else message.subject
+                message = replace(message, subject=subject, text=text, plain=written.plain)
         return message, form.id
 
     async def amend(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:

@@ -322,7 +322,7 @@ async def test_a_defect_in_the_desk_never_costs_a_card_and_the_sweep_makes_up_fo
         raise RuntimeError("boom")
 
     with monkeypatch.context() as patched:
-        patched.setattr("acd.deskside.cards.compose", broken)
+        patched.setattr("acd.deskside.cards.draft", broken)
         await rig.write()
     assert (await rig.store.get(call="c1")) is not None
     assert rig.cards.counters["defects"] == 1

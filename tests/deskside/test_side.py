@@ -10,11 +10,15 @@ from zoneinfo import ZoneInfo
 from acd.config.projects import Projects
 from acd.core.ids import CallId
 from acd.desk.project import Form, FormField
+from acd.deskside.press import Press
 from acd.deskside.side import DeskSide
+from acd.deskside.templates import render
 from acd.pops import PopBook
 from acd.ports import PortError
+from acd.workroom.client import JobRefusedError
 from tests.adapters.edges_help import ANI, ANN, BOB, CALL, show, snapshot
 from tests.adapters.http.http_help import FakeCards, Stored, card
+from tests.fakes.ports import FakeClock
 
 NOW = 1_700_000_000_000
 
@@ -136,6 +140,32 @@ def owner(**form: Any) -> Any:
     )
 
 
+async def in_process(source: str, values: dict[str, object]) -> str:
+    return render(source, values)
+
+
+async def test_a_template_that_does_not_work_is_seen_in_the_preview_as_what_will_be_sent():
+    """Preview is what is sent: also the plain form, and why."""
+    desk = DeskSide(
+        config,
+        snapshot,
+        lambda call: next((c for c in snapshot().calls if c.call == call), None),
+        PopBook(),
+        FakeStore(),
+        FakeCards(),
+        lambda _queue: owner(text="{{ nobody_knows }}"),
+        press=Press(FakeClock(NOW), refusing).print,
+    )
+    message, _ = await desk.message(ANN, CALL, {"note": "Звонили", "disposition": "message"})
+    assert message.ready
+    assert "Что передать: Звонили" in message.text
+    assert message.plain == "the template is refused: 'nobody_knows' is undefined"
+
+
+async def refusing(_source: str, _values: dict[str, object]) -> str:
+    raise JobRefusedError("'nobody_knows' is undefined")
+
+
 async def test_a_projects_form_and_template_write_the_message():
     """000-10, 000-17: the agreed form of this subscriber, in the preview as in what is kept."""
     desk = DeskSide(
@@ -146,6 +176,7 @@ async def test_a_projects_form_and_template_write_the_message():
         FakeStore(),
         FakeCards(),
         lambda _queue: owner(text="Для вас: {{ note }}", subject="№ {{ card }}"),
+        press=Press(FakeClock(NOW), in_process).print,
     )
     assert [field.kind for field in desk.form("sales").fields] == ["lines", "email"]
     message, form = await desk.message(ANN, CALL, {"note": "Звонили", "disposition": "message"})

@@ -15,6 +15,7 @@ from acd.adapters.http.routes import CallPath, fill, own_call, services_of
 from acd.adapters.http.services import HttpServices
 from acd.core.ids import AgentId, CallId
 from acd.credentials import Principal
+from acd.desk.forms import MESSAGE, MESSAGE_SUBJECT, PLAIN_FORM
 from acd.desk.message import Message, tidy
 from acd.ports import PortError
 
@@ -69,7 +70,13 @@ async def save(request: Request, call: CallPath, body: MessageFields, who: Agent
     message, agent, form = await _compose(services, who, CallId(call), body)
     if not message.ready:
         return views.answer(views.message(message) | {"detail": "the message is not complete"}, 422)
-    kept = (*message.fields, ("form", form), ("message", message.text))
+    kept = (
+        *message.fields,
+        ("form", form),
+        (MESSAGE, message.text),
+        (MESSAGE_SUBJECT, message.subject),
+        (PLAIN_FORM, message.plain),
+    )
     durable = await fill(services, CallId(call), agent, kept)
     return views.answer(views.message(message) | {"accepted": True, "kept": durable}, 202)
 

@@ -321,6 +321,7 @@ async function preview() {
     if (asked !== JSON.stringify(call.draft.fields)) return; // a newer question is under way
     byId("preview").textContent = answer.text;
     showProblems(answer.problems);
+    if (answer.plain && !answer.problems.length) byId("preview-note").textContent = word("plain_form");
   } catch (problem) {
     if (desk.call !== call) return;
     byId("preview-note").textContent = word(problem.status === 403 ? "preview_refused" : "preview_away");
