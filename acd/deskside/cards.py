@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("acd.desk")
 
+EARLY_LIMIT = 1_000
 SWEEP_BACK_MS: Duration = 7 * 24 * HOUR_MS
 
 
@@ -45,6 +46,8 @@ class DeskCards:
     ) -> None:
         self._projects, self._links, self._normalise = projects, links, normalise
         self.counters: Counter[str] = Counter()
+        self.early: dict[str, tuple[str, str]] = {}
+        """Caller's and dialled number by call, of messages sent before their card: a person rung hears who called."""
         self.owes = False
         """Some message is still to be printed (acd.deskside.press); set in the database's thread, unset by the press."""
 
@@ -119,6 +122,18 @@ class DeskCards:
             return
         await desk_store.paid(db, card.call)
         await self.put(db, owner, card, sheet.written(), now)
+
+    async def send_now(self, store: SqliteStore, card: CallCard, now: Instant) -> bool:
+        """Send the urgent message of a card that is not stored yet; False: it has none. Raises PortError."""
+        owner = self.project_of(card)
+        sheet = None if owner is None else draft(owner, card)
+        if owner is None or sheet is None or sheet.owed or sheet.urgency != "urgent":
+            return False
+        self.early[card.call] = (card.ani, card.did)
+        while len(self.early) > EARLY_LIMIT:
+            del self.early[next(iter(self.early))]
+        await store.writer.do(lambda db: self.put(db, owner, card, sheet.written(), now))
+        return True
 
     async def put(
         self, db: aiosqlite.Connection, owner: Project, card: CallCard, written: Written, now: Instant

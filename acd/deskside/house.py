@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from acd.adapters.store.sqlite import SqliteStore
     from acd.config.loading import Config
     from acd.config.projects import Projects
+    from acd.core.card import CallCard
     from acd.core.effects import ShowPop
     from acd.core.ids import Ani, Did
     from acd.desk.project import Project
@@ -160,7 +161,9 @@ class DeskHouse:
         self.couriers = couriers(now, clock)
         self.phone = None
         if caller is not None:
-            self.phone = PhoneCourier(store, clock, self.links, caller, normalise, now.tree.desk.phone_ring_s)
+            self.phone = PhoneCourier(
+                store, clock, self.links, caller, normalise, now.tree.desk.phone_ring_s, self.cards.early
+            )
             self.couriers["call"] = self.phone
         desk = now.tree.desk
         pace = Pace(round(1000 * desk.retry_first_s), round(1000 * desk.retry_longest_s))
@@ -206,6 +209,10 @@ class DeskHouse:
     def pop(self, wish: ShowPop) -> Mapping[str, object]:
         """Return what the desk adds to a pop."""
         return self.dossiers.pop(wish)
+
+    async def send_now(self, card: CallCard) -> bool:
+        """Send the urgent message of a card that is not stored yet. Raises PortError."""
+        return await self.cards.send_now(self._store, card, self._clock.now())
 
     def talks(self) -> dict[str, Script]:
         """Return the talks by FastAGI: path → script."""

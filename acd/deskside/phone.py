@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -61,7 +61,10 @@ class PhoneCourier:
         caller: PersonCaller,
         normalise: Callable[[str], str],
         ring_s: int,
+        early: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
+        """`early`: caller's and dialled number of messages that left before their card."""
+        self._early = {} if early is None else early
         self._store, self._clock, self._links = store, clock, links
         self._caller, self._normalise, self._ring_s = caller, normalise, ring_s
         self._attempts: dict[str, _Attempt] = {}
@@ -108,7 +111,9 @@ class PhoneCourier:
         async def job(db: aiosqlite.Connection) -> tuple[str, str]:
             one = await desk_store.get(db, delivery)
             stored = await cards.get(db, call=one.message) if one is not None else None
-            return (stored.card.ani, stored.card.did) if stored is not None else ("", "")
+            if stored is not None:
+                return stored.card.ani, stored.card.did
+            return self._early.get(one.message, ("", "")) if one is not None else ("", "")
 
         ani, did = await self._store.writer.do(job)
         facts = dict(parcel.facts)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from acd.adapters.http import views
 from acd.adapters.http.auth import OnlyAgent
 from acd.adapters.http.routes import CallPath, services_of
+from acd.core.call import CONSULT_STATES
 from acd.core.ids import AgentId, CallId
 from acd.core.transfer_facts import TransferAsked, TransferHow
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from acd.adapters.http.services import TransferAnswers
 
 router = APIRouter(prefix="/api/v1")
+
+ASKING = frozenset(state.value for state in CONSULT_STATES)
 
 
 class Wish(BaseModel):
@@ -63,5 +66,10 @@ async def transfer(request: Request, call: CallPath, body: Wish, who: OnlyAgent)
             desk.ending(agent, CallId(call))
     except ValueError as refused:
         raise HTTPException(409, str(refused)) from None
+    state = next((a.transfer for a in services.snapshot().agents if a.agent == agent), "")
+    if begins and state:
+        raise HTTPException(409, "this call is being handed on already")
+    if not begins and state not in ASKING:
+        raise HTTPException(409, "you are asking nobody: there is no consultation to end")
     services.inbox(TransferAsked(CallId(call), agent, how, to, at=services.clock.now()))
     return views.answer({"accepted": True}, 202)
