@@ -324,7 +324,9 @@ async def test_a_defect_in_the_desk_never_costs_a_card_and_the_sweep_makes_up_fo
     with monkeypatch.context() as patched:
         patched.setattr("acd.deskside.cards.draft", broken)
         await rig.write()
-        async with asyncio.timeout(20):  # a slow machine needs seconds to print the traceback: spilled meanwhile
+        async with asyncio.timeout(
+            20
+        ):  # a slow machine needs seconds to print the traceback: spilled meanwhile
             while (await rig.store.get(call="c1")) is None:
                 await asyncio.sleep(0.05)
     assert rig.cards.counters["defects"] == 1
@@ -481,3 +483,14 @@ async def test_an_urgent_message_leaves_before_its_card_and_only_once(rig: Rig) 
     calm = card("c2", note="Later", message="Later", message_subject="Later")
     assert not await rig.cards.send_now(rig.store, calm, rig.clock.now())
     assert await rig.states("c2") == []
+
+
+async def test_whom_the_call_was_handed_to_gets_the_message_in_writing_once(rig: Rig) -> None:
+    """A warm patch takes the case along (002-08), also when the message had left before the call was handed on."""
+    await rig.write()
+    await rig.write(handed_to="bob")
+    await rig.write(handed_to="bob")
+    await rig.write("c2", handed_to="nobody known")
+    await rig.turn()
+    assert sorted(rig.mail.recipients) == ["bob@law.example", "office@law.example", "office@law.example"]
+    assert await rig.states() == ["sent", "sent"]

@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from acd.adapters.http import views
 from acd.adapters.http.auth import OnlyAgent
-from acd.adapters.http.routes import CallPath, services_of
+from acd.adapters.http.routes import CallPath, fill, services_of
 from acd.core.call import CONSULT_STATES
 from acd.core.ids import AgentId, CallId
 from acd.core.transfer_facts import TransferAsked, TransferHow
+from acd.desk.forms import HANDED_TO
 
 if TYPE_CHECKING:
     from acd.adapters.http.services import TransferAnswers
@@ -72,4 +73,7 @@ async def transfer(request: Request, call: CallPath, body: Wish, who: OnlyAgent)
     if not begins and state not in ASKING:
         raise HTTPException(409, "you are asking nobody: there is no consultation to end")
     services.inbox(TransferAsked(CallId(call), agent, how, to, at=services.clock.now()))
+    if begins and body.kind == "person":
+        # the case goes along (002-08): what is written goes to this person too, also when nobody picks up
+        await fill(services, CallId(call), agent, ((HANDED_TO, body.id),))
     return views.answer({"accepted": True}, 202)
