@@ -89,7 +89,7 @@ async def test_a_sip_call_is_written_down_in_the_page_and_its_mail_arrives_durin
             await fill_form(page, "urgent")
             await expect(page.locator("#preview.complete")).to_contain_text("Горит склад.")
             preview = (await page.inner_text("#preview")).strip()
-            await mine.phase("wrap_up")
+            await page.wait_for_selector("body[data-phase=wrap_up]", timeout=60_000)
             assert mail.mails == []
             await page.click("#save")
             await expect(page.locator("#saved")).to_contain_text("Срочное: отправлено")
