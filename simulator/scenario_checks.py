@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from acd.core.instant import HOUR_MS, MINUTE_MS
 from acd.core.policy import RoutingWeights
 from simulator.agents import agent_ids
+from simulator.bounds import BOUNDS
 from simulator.scenario import DAY_MS, PHONE_GONE, Group, Queue, Scenario, can_serve
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ def _policy_errors(file: ScenarioFile, policies: Collection[str]) -> Iterator[Fi
         (("policy",), file.policy),
         *((("policies", n), p) for n, p in enumerate(file.policies)),
     ]:
+        if place == ("policy",) and name in BOUNDS:
+            yield Finding(place, f"{name} is a bound to compare with, not a rule: name it under policies")
         if name not in policies:
             yield Finding(place, f"there is no policy {name!r}; known: {known}")
     weights = {field.name for field in dataclasses.fields(RoutingWeights)} - {"policy"}

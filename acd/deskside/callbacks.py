@@ -98,6 +98,7 @@ class CallbackDialler:
         line: Line,
         released: asyncio.Event,
         caller: Caller | None,
+        new_call: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.owed: Mapping[str, int] = {}
@@ -106,6 +107,7 @@ class CallbackDialler:
         """Why call-backs are not dialled, in plain words."""
         self._config, self._store, self._clock = config, store, clock
         self._line, self._released, self._caller = line, released, caller
+        self._new_call = new_call
 
     async def run(self) -> None:
         """Dial until cancelled; a database or switch that refuses is asked again."""
@@ -238,7 +240,7 @@ class CallbackDialler:
         *,
         keeps: bool,
     ) -> bool:
-        call, now = str(uuid.uuid4()), self._clock.now()
+        call, now = self._new_call(), self._clock.now()
         claimed = await self._do(lambda db: ledger_store.start_dial(db, task.id, now, call))
         if claimed is None:
             return False

@@ -29,9 +29,7 @@ const keeper = new Keeper({ onSent, onStored, onChange: drawDrafts, api: () => d
 const handOn = new Transfer({
   api: () => desk.api, call: () => desk.call?.call, told: (text, kind) => toast(text, kind), askNow: () => desk.link?.askNow(),
 });
-const recording = new Recording({
-  api: () => desk.api, call: () => desk.call?.call, told: (text, kind) => toast(text, kind), now: () => now(),
-});
+const recording = new Recording({ api: () => desk.api, now: () => now(), told: (text, kind) => toast(text, kind) });
 const work = new Work({ api: () => desk.api, told: (text, kind) => toast(text, kind) });
 const phone = new Phone({ api: () => desk.api, told: (text, kind) => toast(text, kind) });
 export const now = () => Date.now() + desk.skew;
@@ -477,9 +475,9 @@ function drawLink() {
 function drawStatus() {
   if (!desk.api) return;
   status.draw(desk);
-  const mine = desk.call && !desk.call.past && desk.me?.call === desk.call.call ? desk.me : null;
-  handOn.show(mine);
-  recording.show(mine);
+  const inHand = desk.call && !desk.call.past && desk.me?.call === desk.call.call ? desk.me : null;
+  handOn.show(inHand);
+  recording.show(inHand);
 }
 
 function drawDrafts() {

@@ -1,41 +1,40 @@
-// The recording rests while a card number is read out: a button in the talk. It goes on by itself after its limit.
+// Pausing the recording of the talk in hand, while a caller reads out a card number. The router ends a forgotten pause.
 
 import { byId } from "./dom.js";
 import { word } from "./words.js";
 
+/** `on`: {api(), call(), now(), told(text, kind)} */
 export class Recording {
-  /** `on`: {api(), call(), told(text, kind), now()} */
   constructor(on) {
-    Object.assign(this, { on, call: "", until: 0 });
-    byId("recording").addEventListener("click", () => this.key());
-    setInterval(() => this.#draw(), 500);
+    this.on = on;
+    this.call = null;
+    this.until = 0;
+    byId("record-pause").addEventListener("click", () => this.key());
   }
 
-  /** What the router says of the call in hand; called with every state. */
+  /** What the router says of the call in hand; called with every state and every tick. */
   show(me) {
     const talking = me?.state === "talking";
-    byId("recording").hidden = !talking;
-    if (!talking || this.on.call() !== this.call) this.until = 0;
-    this.call = this.on.call();
-    this.#draw();
+    if (!talking || me.call !== this.call) this.until = 0;
+    this.call = talking ? me.call : null;
+    const paused = this.until > this.on.now();
+    const button = byId("record-pause");
+    button.hidden = !talking;
+    button.setAttribute("aria-pressed", String(paused));
+    byId("record-words").textContent = word(paused ? "record_go_on" : "record_pause");
   }
 
+  /** Alt R: silence in the recording, or the talk again. */
   async key() {
-    if (byId("recording").hidden) return;
+    if (byId("record-pause").hidden) return;
+    const call = this.call;
+    const pause = !(this.until > this.on.now());
     try {
-      const { until_ms: until } = await this.on.api().recording(this.on.call(), !this.#rests());
-      this.until = until ?? 0;
-      this.#draw();
+      const answer = await this.on.api().pauseRecording(call, pause);
+      this.until = answer.until_ms ?? 0;
+      this.on.told(word(pause ? "record_paused" : "record_goes_on"), pause ? "warn" : "");
     } catch (problem) {
-      const none = [404, 409].includes(problem.status);
-      this.on.told(word(none ? "recording_none" : "failed"), "warn");
+      this.on.told(word(problem.status === 409 ? "record_none" : "failed"), "warn");
     }
-  }
-
-  #rests() { return this.until > this.on.now(); }
-
-  #draw() {
-    byId("recording").setAttribute("aria-pressed", String(this.#rests()));
-    byId("recording-words").textContent = word(this.#rests() ? "recording_on" : "recording_off");
   }
 }
