@@ -316,6 +316,7 @@ class DeskHouse:
         """Close connections and end the processes of the workroom, whatever they do."""
         await self.press.bench.close()
         await self.calendars.bench.close()
+        await self.firm.close()
         await self.dossiers.close()
         await self.cases.close()
         await self.http.close()
