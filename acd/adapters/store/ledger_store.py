@@ -342,6 +342,11 @@ async def origin(db: aiosqlite.Connection, task: int) -> Origin | None:
     last = queued[-1].fields if queued else {}
     call, queue, did, entered_at, ended_at, reason = rows[0]
     needs, sticky = last.get("needs", ""), last.get("sticky", "")
+    place = last.get("enter_ms", "")
+    if place.isascii() and place.isdigit():
+        entered_at = int(
+            place
+        )  # where he stood; the card goes by the note of the entry, written a moment later
     try:
         priority = float(last.get("priority", "") or 1)
     except ValueError:

@@ -326,14 +326,16 @@ async def test_after_the_last_attempt_the_rules_close_the_task_when_told_so(tmp_
 
 async def test_a_callback_knows_the_place_its_caller_gave_up(tmp_path):
     row = JournalRow(
-        "ACDQUEUED", "c-1", "acme", "", T0, {"needs": "ru:3", "sticky": "anna", "enter_ms": str(T0)}
+        "ACDQUEUED", "c-1", "acme", "", T0, {"needs": "ru:3", "sticky": "anna", "enter_ms": str(T0 - 100)}
     )
     async with store_at(tmp_path) as store:
         await store.commit_rows("queue_log", [row], None)
         await store.write_card(missed("c-1", end_reason=EndReason.CALLBACK))
         found = await store.writer.do(lambda db: ledger_store.origin(db, 1))
         assert found is not None
-        assert (found.call, found.did, found.entered_at) == ("c-1", "+74950000001", T0)
+        assert (found.call, found.did, found.entered_at) == ("c-1", "+74950000001", T0 - 100), (
+            "to the millisecond"
+        )
         assert (found.needs, found.sticky, found.reason) == ("ru:3", "anna", "callback")
         assert await store.writer.do(lambda db: ledger_store.origin(db, 2)) is None
 
