@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from acd.clockwork import utc
-from acd.core.ids import Ani, CallId, Did, QueueId, SubscriberId
+from acd.core.ids import Ani, CallId, Did, QueueId, SkillId, SubscriberId
 from acd.ports import Directory, PortError
 from agi_scripts.announce_wait import AnnouncePlan, AnnounceQuestion, WaitView, decide
 from agi_scripts.enter_queue import EnterQuestion
@@ -42,11 +42,21 @@ def number_plan(config: Config) -> Numbers:
             ring_s=max(1, round(queue.ring_timeout_s)),
             max_waiting=queue.max_waiting,
             language=entry.language or queue.language or config.tree.centre.language,
+            needs=language_needs(config, entry.language, queue.language or config.tree.centre.language),
             announce_every_s=spoken.every_s if spoken else 0.0,
             capture=queue.fallback == "capture",
             ask_card=project.ask_card if project and config.tree.desk.case_numbers_keyed else "",
         )
     return plans
+
+
+def language_needs(config: Config, of_number: str | None, of_queue: str) -> tuple[tuple[SkillId, int], ...]:
+    """Return what a number's own language asks of the agent beyond its queue: the skills of that language."""
+    if of_number is None or of_number == of_queue:
+        return ()
+    return tuple(
+        (SkillId(name), 1) for name, skill in config.tree.skills.items() if skill.language == of_number
+    )
 
 
 def announce_plan(config: Config, name: QueueId) -> AnnouncePlan | None:

@@ -130,6 +130,14 @@ def test_a_number_speaks_its_own_language_else_its_queues_else_the_centres():
     assert spoken == ["en", "ru", "en"]
 
 
+def test_a_number_of_another_language_asks_for_agents_who_speak_it():
+    """A line for English callers of a Russian firm: the prompts and the agent speak English."""
+    config = load(SAMPLE, overrides=["numbers.7002.queue=nadezhda", "numbers.7002.language=en"])
+    plans = number_plan(config)
+    needs = [plans[Did(number)].needs for number in ("7002", "+74951230002", "+74951230005")]
+    assert needs == [(("english", 1),), (), ()], "the queue's own language is the queue's own need"
+
+
 def test_what_a_queue_says_of_its_announcements_and_its_end_reaches_the_dialplan():
     config = load(SAMPLE, overrides=["queues.vektor.fallback=capture", "queues.klinika.announcements=null"])
     plans = number_plan(config)

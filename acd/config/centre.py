@@ -137,6 +137,10 @@ class Skill(Section):
     """A skill, so that a misspelt one is noticed."""
 
     display_name: Name = Field(description="What the id means, for people who read the file")
+    language: Language | None = Field(
+        default=None,
+        description="The skill is this language: calls to a number with this `language`, other than its queue's, require it",
+    )
 
 
 class CapacitySettings(Section):
