@@ -6,6 +6,7 @@ Part of the composition root: configuration and core views in, the scripts' own 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from acd.clockwork import utc
@@ -44,6 +45,7 @@ def number_plan(config: Config) -> Numbers:
             language=entry.language or queue.language or config.tree.centre.language,
             needs=language_needs(config, entry.language, queue.language or config.tree.centre.language),
             announce_every_s=spoken.every_s if spoken else 0.0,
+            after_hours={"message": "voicemail", "number": "capture"}.get(queue.after_hours, ""),
             capture=queue.fallback == "capture",
             ask_card=project.ask_card if project and config.tree.desk.case_numbers_keyed else "",
         )
@@ -103,9 +105,16 @@ class Door:
                 next_card_number=self._next_card_number,
                 is_open=lambda queue: self._config().is_open(queue, utc(self._clock.now())),
                 waiting=self._waiting,
+                opens=self._opens,
             ),
             "announce_wait": AnnounceQuestion(self._view),
         }
+
+    def _opens(self, queue: QueueId) -> datetime | None:
+        """Return when a closed queue opens, in the time zone of its callers."""
+        config = self._config()
+        change = config.next_change(queue, utc(self._clock.now()))
+        return None if change is None else change.astimezone(config.projects.zone(queue) or config.zone)
 
     def numbers(self) -> Numbers:
         """Return the number plan of the present configuration."""
