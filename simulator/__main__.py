@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from acd.config.strict_yaml import ConfigError
 from acd.core.errors import InvariantBroken
+from simulator.accelerator.build import in_use
 from simulator.bounds import CLAIRVOYANT, POOLED, NoBoundError
 from simulator.checkers import Checkers, CheckFailedError
 from simulator.experiment import run_experiment
@@ -151,6 +152,10 @@ def _run(options: argparse.Namespace, words: list[str], console: Console) -> int
     policies = _policies(options, scenario)
     for problem in warnings:
         console.print(f"warning: {problem}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if in_use() == "compiled":
+        console.print(
+            "with the compiled core (ACD_FAST=0: plain Python; the decisions are the same)", style="dim"
+        )
     if options.digest:
         for policy in [p for p in policies if p != CLAIRVOYANT]:
             print(policy, World(scenario, policy, options.first_seed, digest=True).run().digest)

@@ -57,6 +57,7 @@ TROUBLES = frozenset(
         "desk_sms",
         "desk_webhook",
         "desk_helpdesk",
+        "desk_directory",
         "desk_undelivered",
         "desk_projects",
         "desk_inbox",
@@ -297,6 +298,8 @@ class DeskHouse:
         unheard = [f"{name}: {text}" for name, text in self.cases.last_error.items() if text]
         if unheard:
             found["desk_helpdesk"] = "; ".join(unheard)
+        if self.dossiers.trouble:
+            found["desk_directory"] = self.dossiers.trouble
         deaf = [f"{name}: {way.last_error}" for name, way in self.mail_ways.items() if way.last_error]
         if deaf:
             found["desk_inbox"] = "; ".join(deaf)

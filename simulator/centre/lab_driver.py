@@ -110,8 +110,8 @@ class LabDriver:
             timeout_s=span_s + SLACK_S,
         )
         callers.before = self._sipp_before()
+        told = 0
         with callers:
-            told = 0
             # SIPp's own limit stops new calls only; one whose other side died would keep it for ever
             end = asyncio.get_running_loop().time() + span_s + SLACK_S
             while callers.running and asyncio.get_running_loop().time() < end:
@@ -121,6 +121,9 @@ class LabDriver:
                     on_end()
                 told = max(told, over)
         self.last_callers = callers.records()
+        # SIPp ends with its last call, mostly before the next look
+        for _ in range(sum(map(_is_over, self.last_callers)) - told):
+            on_end()
         return self.truths(calls, self.last_callers)
 
     def truths(self, calls: Sequence[PlannedCall], legs: Sequence[Leg]) -> list[Truth]:

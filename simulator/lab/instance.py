@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 
 from simulator.lab.agents import Agent, write_agents_conf
 from simulator.lab.errors import LabError
-from simulator.lab.ports import free_port, free_rtp_ports
+from simulator.lab.ports import free_port, free_rtp_ports, give_back
 from simulator.lab.render import write_configuration, write_tone
 from simulator.lab.tree import Tree, find_tree, lab_folder, locked
 
@@ -189,6 +189,7 @@ class Lab:
                     raise LabError(f"Asterisk {self._pid} does not die")
         self._pid = 0
         if not keep:
+            give_back(self.ports.rtp_first, self.ports.rtp_count)
             shutil.rmtree(self.run, ignore_errors=True)
             mount_point = self.folder / "tree" / str(self.run).lstrip("/")
             with suppress(OSError):

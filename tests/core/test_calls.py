@@ -43,6 +43,19 @@ def test_wait_counts_from_the_queue_not_from_the_door():
     assert t.queue().answered == 1
 
 
+def test_the_pop_says_the_time_since_the_door_and_the_card_the_wait_in_the_queue():
+    """They differed by the two seconds of a greeting, and nothing said why."""
+    t = Telling("anna")
+    t.tell(0, ev.CallEntered("c1", "100", "200", at=0))
+    wishes = t.queued(2_000, entered_at=0, at=2_000)
+    [pop] = [w for w in wishes if isinstance(w, ef.ShowPop)]
+    assert pop.waited_ms == 2_000
+    t.tell(2_500, ev.OfferConfirmed("c1", "anna", 1), ev.CallAnswered("c1", "anna", 1))
+    t.tell(9_000, ev.CallEnded("c1"))
+    t.tell(9_001, ev.WrapUpDone("anna"))
+    assert t.cards()[-1].wait_ms == 500
+
+
 def test_a_return_note_before_the_present_offer_is_history():
     t = Telling("anna", "boris")
     t.queued(0, at=0)

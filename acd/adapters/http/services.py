@@ -47,6 +47,8 @@ class HttpSettings:
     max_body_bytes: int = 65_536
     max_header_bytes: int = 16_384
     header_deadline_s: float = 2.0
+    unread_deadline_s: float = 5.0
+    """For the other side to read what it asked for; then it is cut."""
     request_timeout_s: float = 10.0
     tls: ssl.SSLContext | None = field(default=None, repr=False)
 
