@@ -196,6 +196,28 @@ async def test_nobody_acknowledges_so_the_next_person_is_asked_until_the_alarm(r
     assert rig.worker.undelivered == 0
 
 
+async def test_an_alarm_that_was_taken_back_with_its_transaction_was_never_raised(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database refuses in the middle of the turn that would have asked the next person."""
+    rig.use(DUTY)
+    await rig.write()
+    await rig.turn()
+
+    async def refuses(*_: object) -> None:
+        raise PortError("the disk is full", retryable=True)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("acd.adapters.store.desk_store.due_digests", refuses)
+        with pytest.raises(PortError):
+            await rig.turn(61_000)
+    assert rig.worker.counters["escalated"] == 0
+    assert await rig.states() == ["unread"]
+    await rig.turn()
+    assert rig.worker.counters["escalated"] == 1
+    assert (await rig.states())[0] == "escalated"
+
+
 HOUR_MS = 3_600_000
 
 
