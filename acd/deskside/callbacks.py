@@ -111,13 +111,17 @@ class CallbackDialler:
 
     async def run(self) -> None:
         """Dial until cancelled; a database or switch that refuses is asked again."""
+        waits = ""
         while True:
             await self._released.wait()
             try:
                 await self.tick()
             except PortError as failed:
                 self.counters["failed_ticks"] += 1
-                self.trouble = f"call-backs wait: {failed}"
+                self.trouble = waits = f"call-backs wait: {failed}"
+            else:
+                if self.trouble == waits:  # also when nothing was due: the database answers again
+                    self.trouble = ""
             await asyncio.sleep(TICK_S)
 
     async def tick(self) -> None:

@@ -339,8 +339,10 @@ class Lab:
                 return
             time.sleep(0.1)
         tail = (self.run / "log" / "stderr.log").read_text(encoding="utf-8", errors="replace")[-1500:]
+        ended = None if self._process is None else self._process.poll()
+        what = f"did not come up within {BOOT_S:.0f} s" if ended is None else f"ended with status {ended}"
         self.kill_hard()
-        raise LabError(f"Asterisk did not come up within {BOOT_S:.0f} s; {self.run}/log has more:\n{tail}")
+        raise LabError(f"Asterisk {what}; {self.run}/log has more:\n{tail}")
 
     def _fully_booted(self) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.ports.ami), timeout=1) as link:

@@ -54,6 +54,22 @@ async def test_answers_carry_security_headers_and_no_server_name(tmp_path):
             )
 
 
+async def test_no_redirect_leads_to_where_the_host_header_says(tmp_path):
+    """Row 13: an answer kept by a proxy, or a forged header, would send agents to a foreign login page."""
+    (tmp_path / "index.html").write_text("<p>desk</p>")
+    async with serving(World(), desk=tmp_path) as server, httpx.AsyncClient() as http:
+        for path in ("/", "/desk", "/healthz/", "/api/v1/snapshot/"):
+            answer = await http.get(
+                f"http://127.0.0.1:{server.port}{path}",
+                headers={"host": "evil.example"},
+                follow_redirects=False,
+            )
+            assert "evil.example" not in answer.headers.get("location", ""), path
+        assert (
+            await http.get(f"http://127.0.0.1:{server.port}/desk", follow_redirects=True)
+        ).text == "<p>desk</p>"
+
+
 async def test_body_beyond_the_limit_is_413_declared_or_streamed():
     async with serving(World(), max_body_bytes=1_000) as server, httpx.AsyncClient() as http:
         url = f"http://127.0.0.1:{server.port}/api/v1/calls/x/card"
