@@ -243,7 +243,7 @@ class House:
             Cards(self.store),
             self._project,
             more=more,
-            **({"press": self.desk.press.print} if self.desk else {}),
+            **(self.desk.for_page() if self.desk else {}),
         )
 
     def _project(self, queue: str) -> Project | None:

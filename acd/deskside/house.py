@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -26,7 +26,7 @@ from acd.config import project_files
 from acd.core.instant import HOUR_MS
 from acd.desk.delivery import Pace
 from acd.deskside.calendars import Calendars
-from acd.deskside.cards import DeskCards, Reconciler
+from acd.deskside.cards import DeskCards, Reconciler, also_to
 from acd.deskside.cases import CaseDesk
 from acd.deskside.delivery import DeliveryWorker
 from acd.deskside.dossier import Dossiers
@@ -40,9 +40,12 @@ from acd.deskside.swaps import Swaps
 from acd.ports import PortError
 
 if TYPE_CHECKING:
+    import aiosqlite
+
     from acd.adapters.store.sqlite import SqliteStore
     from acd.config.loading import Config
     from acd.config.projects import Projects
+    from acd.core.card import CallCard
     from acd.core.effects import ShowPop
     from acd.core.ids import Ani, Did
     from acd.desk.project import Project
@@ -161,7 +164,16 @@ class DeskHouse:
         self.couriers = couriers(now, clock)
         self.phone = None
         if caller is not None:
-            self.phone = PhoneCourier(store, clock, self.links, caller, normalise, now.tree.desk.phone_ring_s)
+            self.phone = PhoneCourier(
+                store,
+                clock,
+                self.links,
+                caller,
+                normalise,
+                now.tree.desk.phone_ring_s,
+                self.cards.early,
+                self._patched,
+            )
             self.couriers["call"] = self.phone
         desk = now.tree.desk
         pace = Pace(round(1000 * desk.retry_first_s), round(1000 * desk.retry_longest_s))
@@ -207,6 +219,27 @@ class DeskHouse:
     def pop(self, wish: ShowPop) -> Mapping[str, object]:
         """Return what the desk adds to a pop."""
         return self.dossiers.pop(wish)
+
+    def for_page(self) -> dict[str, Any]:
+        """Return what DeskSide needs of us, by the names of its arguments."""
+        return {"press": self.press.print, "send": self.send_now}
+
+    async def send_now(self, card: CallCard) -> bool:
+        """Send the urgent message of a card that is not stored yet. Raises PortError."""
+        return await self.cards.send_now(self._store, card, self._clock.now())
+
+    async def _patched(self, delivery: int) -> None:
+        """A person is joined with the caller: what was written comes to him in writing meanwhile. Raises PortError."""
+
+        async def job(db: aiosqlite.Connection) -> None:
+            one = await desk_store.get(db, delivery)
+            owner = self.projects().good.get(one.project) if one is not None else None
+            message = await desk_store.message(db, one.message, one.version) if one is not None else None
+            person = owner.people.get(one.person) if one is not None and owner is not None else None
+            if message is not None and person is not None:
+                await also_to(db, message, person, self._clock.now(), "he is joined with the caller")
+
+        await self._store.writer.do(job)
 
     def talks(self) -> dict[str, Script]:
         """Return the talks by FastAGI: path → script."""

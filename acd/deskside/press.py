@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("acd.desk")
 
 Render: TypeAlias = "Callable[[str, dict[str, object]], Awaitable[str]]"
-REST_MS: Final = 10 * MINUTE_MS
+REST_MS: Final = MINUTE_MS
 """A template that was stopped is not tried for so long: every try costs its whole time limit."""
 POLL_S: Final = 0.25
 SWEEP_EVERY: Final = 120

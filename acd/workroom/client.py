@@ -47,8 +47,8 @@ class Limits:
     """Bytes of the answer."""
 
 
-RENDERING: Final = Limits(wall_s=5.0, cpu_s=1.0, memory=512 << 20, answer=400_000)
-"""An ordinary message takes less than a millisecond; five seconds is what a starved machine may need."""
+RENDERING: Final = Limits(wall_s=3.0, cpu_s=1.0, memory=512 << 20, answer=400_000)
+"""An ordinary message takes less than a millisecond; an agent waits for the preview meanwhile."""
 CALENDAR: Final = Limits(wall_s=12.0, cpu_s=5.0, memory=512 << 20, answer=400_000)
 
 

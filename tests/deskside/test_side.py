@@ -7,7 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from acd.config.projects import Projects
+from acd.core.cards import FIELDS_LIMIT
 from acd.core.ids import CallId
 from acd.desk.project import Form, FormField
 from acd.deskside.press import Press
@@ -36,10 +39,13 @@ class FakeStore:
     async def write_card(self, card: Any) -> None:
         self.written = card
 
-    async def keep_draft(self, call: str, fields: Any) -> None:
+    async def keep_draft(self, call: str, fields: Any) -> bool:
         if self.broken:
             raise PortError("the disk is full", retryable=True)
+        if len(fields) > FIELDS_LIMIT:
+            return False
         self.drafts.append((call, fields))
+        return True
 
 
 def config(language: str = "ru") -> Any:
@@ -197,6 +203,19 @@ async def test_accepted_fields_are_durable_before_the_card_or_it_is_said_that_th
     assert store.drafts == [(CALL, (("note", "x"),))]
     store.broken = True
     assert not await desk.keep_draft(CALL, (("note", "y"),))
+
+
+async def test_a_card_that_would_have_too_many_fields_is_refused_whole():
+    """What is answered as kept is on the card; nothing is dropped in silence (000-06)."""
+    many = tuple((f"f{n}", "x") for n in range(FIELDS_LIMIT + 1))
+    store = FakeStore(card=Stored(card(fields=many[:-1])))
+    desk, _ = side(store=store)
+    with pytest.raises(ValueError, match="at most 100 fields"):
+        await desk.keep_draft(CALL, many)
+    with pytest.raises(ValueError, match="at most 100 fields"):
+        await desk.amend(CALL, (("one_more", "x"),))
+    assert (store.drafts, store.written) == ([], None)
+    assert await desk.amend(CALL, (("f0", "changed"),))
 
 
 async def test_late_fields_reach_the_stored_card():

@@ -65,7 +65,10 @@ async def preview(request: Request, call: CallPath, body: MessageFields, who: Ag
 
 @router.put("/calls/{call}/message")
 async def save(request: Request, call: CallPath, body: MessageFields, who: AgentOrSupervisor) -> Response:
-    """Keep fields and rendered message on the call's card; 422 with the problems while it is not ready."""
+    """Keep fields and rendered message on the call's card; 422 with the problems while it is not ready.
+
+    An urgent message leaves now (`sent`), another with its card, when the wrap-up is over.
+    """
     services = services_of(request)
     message, agent, form = await _compose(services, who, CallId(call), body)
     if not message.ready:
@@ -78,7 +81,8 @@ async def save(request: Request, call: CallPath, body: MessageFields, who: Agent
         (PLAIN_FORM, message.plain),
     )
     durable = await fill(services, CallId(call), agent, kept)
-    return views.answer(views.message(message) | {"accepted": True, "kept": durable}, 202)
+    sent = await services.desk.send_now(agent, CallId(call), kept)
+    return views.answer(views.message(message) | {"accepted": True, "kept": durable, "sent": sent}, 202)
 
 
 @router.post("/calls/{call}/identity")

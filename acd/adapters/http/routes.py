@@ -271,9 +271,14 @@ async def fill(
         try:
             if await services.desk.amend(call, fields):
                 return True
+        except ValueError as too_many:
+            raise HTTPException(422, str(too_many)) from None
         except PortError:
             raise HTTPException(503, "the card store does not answer") from None
-    kept = await services.desk.keep_draft(call, fields)
+    try:
+        kept = await services.desk.keep_draft(call, fields)
+    except ValueError as too_many:  # refused whole: what is answered 202 is on the card
+        raise HTTPException(422, str(too_many)) from None
     services.inbox(CardFilled(call, agent, fields, at=services.clock.now()))
     return kept
 

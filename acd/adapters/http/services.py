@@ -101,6 +101,11 @@ class DeskAnswers(Protocol):
     async def keep_draft(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:
         """Make fields durable before the card is; False when the store refuses for the moment."""
 
+    async def send_now(
+        self, agent: AgentId | None, call: CallId, fields: tuple[tuple[str, str], ...]
+    ) -> bool:
+        """Send an urgent message without waiting for the end of the wrap-up; False: it leaves with its card."""
+
 
 class _NoDesk:
     """The default form, nothing remembered."""
@@ -120,6 +125,9 @@ class _NoDesk:
         return False
 
     async def keep_draft(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:  # noqa: ARG002
+        return False
+
+    async def send_now(self, *_: object) -> bool:
         return False
 
 
@@ -237,6 +245,11 @@ class WrittenWork(Protocol):
 
     async def next(self, agent: str) -> Mapping[str, object]:
         """Give him the next piece: `work`, or None with `code` and `why`. Raises PortError."""
+
+    async def take(
+        self, agent: str, number: str, text: str, *, public: bool
+    ) -> Mapping[str, object] | str | None:
+        """Give him this case; a text says why not, None: there is none. Raises PortError."""
 
 
 class CallbackBook(Protocol):

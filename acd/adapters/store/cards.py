@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from acd.core.instant import Instant
 
 LIST_LIMIT = 10_000
+SHORTEST_PREFIX = 4
 _SEGMENT = tuple(item.name for item in dataclass_fields(Segment))
 
 
@@ -81,6 +82,17 @@ def merged_fields(
     values = dict(old)
     values.update(new)
     return tuple(values.items())
+
+
+async def calls_beginning(db: aiosqlite.Connection, prefix: str, most: int = 5) -> list[str]:
+    """Return ids of calls with a card that begin so, the newest first; none for less than SHORTEST_PREFIX characters."""
+    if len(prefix) < SHORTEST_PREFIX:
+        return []
+    rows = await db.execute_fetchall(
+        "SELECT call FROM cards WHERE substr(call, 1, ?) = ? ORDER BY entered_at DESC LIMIT ?",
+        (len(prefix), prefix.lower(), most),
+    )
+    return [str(row[0]) for row in rows]
 
 
 async def write(db: aiosqlite.Connection, card: CallCard, caller: str, now: Instant) -> Written:

@@ -23,14 +23,21 @@ if TYPE_CHECKING:
     from acd.core.instant import Instant
 
 
-async def put(db: aiosqlite.Connection, call: str, fields: Iterable[tuple[str, str]], at: Instant) -> None:
-    """Keep fields; the last word of a name counts. Over FIELDS_LIMIT names of one call nothing new is kept."""
-    await db.executemany(
-        "INSERT INTO card_drafts (call, name, value, at) SELECT ?1, ?2, ?3, ?4"
-        " WHERE (SELECT count(*) FROM card_drafts WHERE call = ?1 AND name <> ?2) < ?5"
-        " ON CONFLICT DO UPDATE SET value = excluded.value, at = excluded.at",
-        [(call, cards.clean(name), cards.clean(value), at, FIELDS_LIMIT) for name, value in fields],
+async def put(db: aiosqlite.Connection, call: str, fields: Iterable[tuple[str, str]], at: Instant) -> bool:
+    """Keep fields; the last word of a name counts. False: over FIELDS_LIMIT names of one call, and none is kept."""
+    new = {cards.clean(name): cards.clean(value) for name, value in fields}
+    rows = await db.execute_fetchall(
+        "SELECT name FROM card_drafts WHERE call = ?1 UNION SELECT name FROM card_fields WHERE call = ?1",
+        (call,),
     )
+    if len({str(row[0]) for row in rows} | new.keys()) > FIELDS_LIMIT:
+        return False
+    await db.executemany(
+        "INSERT INTO card_drafts (call, name, value, at) VALUES (?,?,?,?)"
+        " ON CONFLICT DO UPDATE SET value = excluded.value, at = excluded.at",
+        [(call, name, value, at) for name, value in new.items()],
+    )
+    return True
 
 
 async def completed(db: aiosqlite.Connection, card: CallCard) -> CallCard:

@@ -172,10 +172,10 @@ class SqliteStore:
                 raise
             await self._keep_for_later(card)
 
-    async def keep_draft(self, call: str, fields: Sequence[tuple[str, str]]) -> None:
-        """Keep accepted fields of a card that is not written yet: the card takes them in. Raises PortError."""
+    async def keep_draft(self, call: str, fields: Sequence[tuple[str, str]]) -> bool:
+        """Keep fields of a card that is not written yet, to be taken in by it. False: it has too many. Raises PortError."""
         now = self._clock.now()
-        await self._do(lambda db: drafts.put(db, call, fields, now), CARD_LIMIT_S)
+        return await self._do(lambda db: drafts.put(db, call, fields, now), CARD_LIMIT_S)
 
     async def keep_agent(self, wish: KeepAgentStatus) -> None:
         """Remember the agent's status over restarts. Raises PortError."""

@@ -351,7 +351,7 @@ async function save(ready) {
     call.draft.sent = sent;
     drafts.write(call.draft);
     byId("preview").textContent = answer.text;
-    byId("saved").textContent = word("saved_at", { time: words.time(now()) });
+    byId("saved").textContent = word(answer.sent ? "sent_at" : "saved_at", { time: words.time(now()) });
     if (ready && !call.past) await finish(call);
     if (call.past && desk.call === call) closeCall();
     keeper.look();

@@ -70,8 +70,11 @@ async def test_an_old_draft_never_comes_back_over_a_later_word_of_the_card(tmp_p
 async def test_drafts_are_bounded_and_other_calls_are_not_touched(tmp_path):
     card, other = make_card(fields=()), make_card(fields=())
     async with opened(tmp_path / "acd.db") as store:
-        await store.keep_draft(card.call, [(f"f{n}", "x") for n in range(FIELDS_LIMIT + 5)])
-        await store.keep_draft(card.call, (("f0", "changed"),))
+        assert not await store.keep_draft(card.call, [(f"f{n}", "x") for n in range(FIELDS_LIMIT + 5)])
+        assert rows(tmp_path / "acd.db", "SELECT * FROM card_drafts") == []  # whole or not at all
+        assert await store.keep_draft(card.call, [(f"f{n}", "x") for n in range(FIELDS_LIMIT)])
+        assert await store.keep_draft(card.call, (("f0", "changed"),))
+        assert not await store.keep_draft(card.call, (("f0", "again"), ("one_more", "x")))
         for one in (card, other):
             await store.write_card(one)
         fields = dict((await store.get(call=card.call)).card.fields)
