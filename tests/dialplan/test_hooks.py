@@ -137,6 +137,26 @@ def test_a_queue_that_captures_takes_the_callers_number_instead_of_a_message(lab
         assert not acd.ami.notes(queued["Call"], "AcdVoicemail")
 
 
+def test_after_hours_the_caller_hears_when_we_open_and_leaves_a_message(lab: Lab, tmp_path: Path):
+    """The default of `acd-hook-closed`: weekday and time of opening, then the message of the fallback."""
+    opens = "1796018400"  # Monday 2026-11-30 09:00 in Moscow
+    ears = Ears(lab)
+    said = {"ACD_AFTER": "voicemail", "ACD_OPENS": opens, "ACD_ZONE": "Europe/Moscow", "ACD_LANG": "en"}
+    with daemon(lab, ACD_VERDICT="closed", **said) as acd, caller(lab, tmp_path):
+        refused = acd.ami.wait_for("AcdRefused")
+        acd.ami.wait_for("AcdVoicemail", Call=refused["Call"], timeout=25)
+        heard = [name for name, _ in ears.heard()]
+        assert heard[:3] == ["vm-nobodyavail", "please-try-again", "digits/day-1"]
+        assert "vm-intro" in heard
+
+
+def test_a_closed_line_that_takes_nothing_says_goodbye(lab: Lab, tmp_path: Path):
+    ears = Ears(lab)
+    with daemon(lab, ACD_VERDICT="closed", ACD_LANG="en") as acd, caller(lab, tmp_path):
+        acd.ami.wait_for("AcdEnd", timeout=20)
+        assert [name for name, _ in ears.heard()] == ["vm-nobodyavail", "vm-goodbye"]
+
+
 def test_the_phones_display_names_the_subscriber_and_the_client(lab: Lab, tmp_path: Path):
     """000-09: the greeting knowledge stands on the phone itself; seen in the INVITE that reached it."""
     phones = Agents(lab.ports.sip, [OfferPlan(20, 200)], tmp_path / "a", port=agents_port(lab))
