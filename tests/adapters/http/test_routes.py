@@ -225,6 +225,19 @@ async def test_health_readiness_and_metrics_need_no_name_and_hold_no_number():
         assert 'acd_queue_offered{queue="sales"} 10.0' in text
         assert "acd_loop_lag_seconds 0.001" in text
         assert "acd_ami_up 1.0" in text
+        assert (await http.get("/api/v1/cards", headers={"authorization": "Bearer wrong"})).status_code == 401
+        text = (await http.get("/metrics")).text
+        assert "acd_http_logins_refused 1.0" in text
+        for name in (
+            "requests 6",
+            "faults 0",
+            "cut 0",
+            "mqtt_open 0",
+            "sip_late 0",
+            "sip_refused 0",
+            "sip_replaced 0",
+        ):
+            assert f"acd_http_{name}.0" in text
         assert ANI not in text
         assert DID not in text
 
