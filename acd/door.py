@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from acd.clockwork import utc
 from acd.core.ids import Ani, CallId, Did, QueueId, SubscriberId
 from acd.ports import Directory, PortError
+from agi_scripts import after_call_survey
 from agi_scripts.announce_wait import AnnouncePlan, AnnounceQuestion, WaitView, decide
 from agi_scripts.enter_queue import EnterQuestion
 from agi_scripts.route_did import NumberPlan, Numbers
@@ -44,6 +45,7 @@ def number_plan(config: Config) -> Numbers:
             language=entry.language or queue.language or config.tree.centre.language,
             announce_every_s=spoken.every_s if spoken else 0.0,
             capture=queue.fallback == "capture",
+            survey=queue.survey or "",
             ask_card=project.ask_card if project and config.tree.desk.case_numbers_keyed else "",
         )
     return plans
@@ -96,6 +98,10 @@ class Door:
             ),
             "announce_wait": AnnounceQuestion(self._view),
         }
+
+    def talks(self) -> dict[str, Script]:
+        """Return path → script of talks with prompts, which may take their time."""
+        return {"after_call_survey": after_call_survey.ask}
 
     def numbers(self) -> Numbers:
         """Return the number plan of the present configuration."""
