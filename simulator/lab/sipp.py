@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from simulator.lab.ports import free_port, free_rtp_ports
+from simulator.lab.ports import free_port, free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -154,7 +154,7 @@ class _Sipp:
             "-mi",
             self._host,
             "-mp",
-            str(free_rtp_ports(4)),  # it binds this one and the next but one (video)
+            str(free_ports(4)),  # it binds this one and the next but one (video)
         ]
         command += ["-ci", "127.0.0.1"]  # its control socket takes commands: loopback only
         command += ["-trace_logs", "-log_file", str(self._log), "-nostdin"]
