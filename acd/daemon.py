@@ -22,7 +22,7 @@ import structlog
 
 from acd import __version__, telemetry
 from acd.adapters.clock import SystemClock
-from acd.adapters.service import AlreadyRunningError, InstanceLock, notify
+from acd.adapters.service import AlreadyRunningError, InstanceLock, Promptness, notify
 from acd.config.loading import Config, load
 from acd.config.strict_yaml import ConfigError
 from acd.core.events import PolicyChanged
@@ -36,6 +36,7 @@ log = structlog.get_logger("acd.daemon")
 
 EXIT_CONFIG = 2
 EXIT_RUNNING = 3
+LOGGED_PROBLEMS = 50
 RUNG_S = 3.0
 """Time limit of one rung of the shutdown ladder."""
 
@@ -72,10 +73,12 @@ async def _serve(config: Config, overrides: tuple[str, ...]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, hup.set)
+    promptness = _promptness()
     with set_aside():
         house, status = await _open_house(config)
     if status:
         return status
+    promptness.begin()
     log.info("started", version=__version__, config=str(config.directory))
     notify("READY=1")
     tasks = {
@@ -98,6 +101,18 @@ async def _serve(config: Config, overrides: tuple[str, ...]) -> int:
         await asyncio.wait(tasks.values(), timeout=RUNG_S)
         await house.close()
         log.info("stopped")
+
+
+def _promptness() -> Promptness:
+    """Ask for what the service's unit wishes; a priority that is refused is said and done without."""
+    try:
+        asked = Promptness(os.environ.get("ACD_LOOP_PRIORITY", ""))
+        asked.prepare()
+    except (ValueError, PermissionError) as refused:
+        log.warning("loop_priority_refused", reason=str(refused), do="LimitRTPRIO= in the unit must allow it")
+        asked = Promptness("")
+        asked.prepare()
+    return asked
 
 
 @contextlib.contextmanager
@@ -138,6 +153,12 @@ async def _ladder(house: House) -> None:
         log.warning("rung_timed_out", rung="finish", unfinished=house.runner.unfinished)
 
 
+def _first(wrong: ConfigError) -> str:
+    """Return the first problems: a file of another kind has 60,000, which made one line of 8 MB."""
+    shown, left = wrong.problems[:LOGGED_PROBLEMS], len(wrong.problems) - LOGGED_PROBLEMS
+    return "\n".join([*map(str, shown), *([f"and {left} more: bin/acd check-config"] if left > 0 else [])])
+
+
 async def _reload_when_asked(
     house: House, asked: asyncio.Event, directory: Path, overrides: tuple[str, ...]
 ) -> None:
@@ -151,7 +172,7 @@ async def _reload_when_asked(
             house.reconfigure(config)
         except ConfigError as wrong:
             log.error(  # noqa: TRY400 - an operator's mistake needs no traceback
-                "reload_refused", problems=len(wrong.problems), message=str(wrong)
+                "reload_refused", problems=len(wrong.problems), message=_first(wrong)
             )
             continue
         except Exception:  # a defect of ours must not make us deaf to the next, mended file

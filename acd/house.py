@@ -220,9 +220,9 @@ class House:
     def _make_desk(self) -> DeskHouse | None:
         if self.config.tree.projects is None:
             return None
-        last_talks = LastTalks(self.store, self.clock, self._numbers)
+        talks = LastTalks(self.store, self.clock, self._numbers)
         caller = assembly.callback_caller(self.config)
-        return DeskHouse(lambda: self.config, self.store, self.clock, last_talks, caller)
+        return DeskHouse(lambda: self.config, self.store, self.clock, talks, caller)
 
     def _make_work(self, desk: DeskHouse) -> WorkDesk:
         return WorkDesk(
@@ -235,7 +235,6 @@ class House:
         )
 
     def _make_page(self) -> DeskSide:
-        cards = Cards(self.store)
         more = self.desk.pop if self.desk else lambda _wish: {}
         return DeskSide(
             lambda: self.config,
@@ -243,9 +242,10 @@ class House:
             self.call_view,
             self.book,
             self.store,
-            cards,
+            Cards(self.store),
             self._project,
             more=more,
+            **(self.desk.for_page() if self.desk else {}),
         )
 
     def _project(self, queue: str) -> Project | None:

@@ -31,6 +31,8 @@ POP_OUTBOX = 1_000
 """Pops are hints: when the broker stalls, the oldest are dropped and counted."""
 INTENTS_UNDER_WAY = 200
 """Intent rows waiting for the disk; on a stalled one the newest are left out and counted (decision 0110)."""
+AFTER_YOU_S = 0.004
+"""A Redirect has just left: what screens and disk are told waits until Asterisk has rung the phone."""
 KEEP_AGAIN_S = 1.0
 INBOX_LIMIT = 100_000
 """Facts waiting to be stepped; far above any real burst. Beyond it telemetry would lie, so we stop."""
@@ -78,6 +80,7 @@ class Outbox:
                     on_error(self.name, failed)
             self._wake.clear()
             await self._wake.wait()
+            await asyncio.sleep(AFTER_YOU_S)
 
 
 class Runner:
@@ -225,6 +228,7 @@ class Runner:
 
     async def _intend(self, w: wish.OfferCall, at: Instant) -> None:
         try:
+            await asyncio.sleep(AFTER_YOU_S)
             await self._store.intend(w, at)
         except PortError:
             self.counters["intents_not_stored"] += 1

@@ -48,7 +48,7 @@ ACD_ANSWER_MS = "ACD_ANSWER_MS"  # epoch milliseconds of the agent's answer, els
 ACD_HB_SEEN = "ACD_HB_SEEN"  # heartbeat at the turn before
 ACD_HB_MISSES = "ACD_HB_MISSES"
 ACD_TURN = "ACD_TURN"
-ACD_MS = "ACD_MS"  # epoch milliseconds of the AcdQueued note, the same in journal and event
+ACD_MS = "ACD_MS"  # epoch milliseconds of the AcdQueued or AcdDial note, the same in journal and event
 ACD_GOSUB = "ACD_GOSUB"  # 1 = the call came through context acd: Return() at the end, no Hangup()
 ACD_DIAL = "ACD_DIAL"  # dial string of the agent, set by context acd-agents
 ACD_PRESS1 = "ACD_PRESS1"  # 1 = the agent must press 1 to accept (PSTN)
@@ -87,7 +87,7 @@ ACD_FALLBACK_S = "ACD_FALLBACK_S"  # seconds in the fallback queue before voicem
 ACD_OUTSIDE_MAX = "ACD_OUTSIDE_MAX"  # calls to outside persons at a time; default 10
 ACD_VOICEMAIL_DIR = "ACD_VOICEMAIL_DIR"  # folder of voice messages, named by ACD_CALL
 ACD_OUT_TRUNK = "ACD_OUT_TRUNK"  # PJSIP endpoint through which numbers are called back; empty = none are
-ACD_OUT_ALLOWED = "ACD_OUT_ALLOWED"  # regular expression of numbers that may be called back
+ACD_OUT_ALLOWED = "ACD_OUT_ALLOWED"  # regular expression of outside numbers that may be dialled at all
 ACD_OUT_APPROVED = "ACD_OUT_APPROVED"  # the same for numbers that a person approved
 ACD_SPOOL_AGI = (
     "ACD_SPOOL_AGI"  # bin/agi-offer-callback: takes a number while the daemon is down; empty = journal only
@@ -119,6 +119,7 @@ CONTEXTS = (
     "acd-callback",  # the callback offer spoken to a waiting caller
     "acd-callback-out",  # extension <call id>; only the originate user sends calls here
     "acd-callback-allowed",
+    "acd-out-allowed",  # the one wall before every outside number: argument 1 the number, 2 = 1: approved by a person
     "acd-callback-number",
     "acd-callback-answer",  # U() on the number's leg
     "acd-deliver-out",  # extension <attempt>; only the originate user sends calls here

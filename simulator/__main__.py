@@ -15,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from acd.config.strict_yaml import ConfigError
 from acd.core.errors import InvariantBroken
+from simulator.accelerator.build import in_use
+from simulator.bounds import CLAIRVOYANT, POOLED, NoBoundError
 from simulator.checkers import Checkers, CheckFailedError
 from simulator.experiment import run_experiment
 from simulator.plots import PlotsMissingError, draw_all
@@ -59,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             command = import_module(OTHER_COMMANDS[words[0]]).main
             return int(command(words[1:]))
         return _run(_parser().parse_args(words), words, console)
-    except (ConfigError, UsageError, PlotsMissingError, OSError) as error:
+    except (ConfigError, UsageError, PlotsMissingError, NoBoundError, OSError) as error:
         console.print(f"simulate: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return BAD_INPUT
     except (CheckFailedError, StuckError, InvariantBroken) as error:
@@ -150,17 +152,23 @@ def _run(options: argparse.Namespace, words: list[str], console: Console) -> int
     policies = _policies(options, scenario)
     for problem in warnings:
         console.print(f"warning: {problem}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if in_use() == "compiled":
+        console.print(
+            "with the compiled core (ACD_FAST=0: plain Python; the decisions are the same)", style="dim"
+        )
     if options.digest:
-        for policy in policies:
+        for policy in [p for p in policies if p != CLAIRVOYANT]:
             print(policy, World(scenario, policy, options.first_seed, digest=True).run().digest)
         return OK
     if options.check:
-        _check_one(scenario, policies, options.first_seed)
+        _check_one(scenario, [p for p in policies if p not in {CLAIRVOYANT, POOLED}], options.first_seed)
     return _report(options, scenario, warnings, policies, "bin/simulate " + " ".join(words), console)
 
 
 def _policies(options: argparse.Namespace, scenario: Scenario) -> list[str]:
     named = [name for name in (options.policies or "").split(",") if name]
+    if set(named) == {CLAIRVOYANT}:
+        raise UsageError(f"{CLAIRVOYANT} is a bound to compare a policy with: name a policy too")
     policies = named or list(scenario.policies) or [scenario.policy]
     unknown = sorted(set(policies) - set(known_policies()))
     if unknown:
@@ -198,7 +206,7 @@ def _report(
 ) -> int:
     count = options.seeds or scenario.runs
     with _bar(console) as bar:
-        task = bar.add_task(scenario.name, total=count * len(policies))
+        task = bar.add_task(scenario.name, total=count * len([p for p in policies if p != CLAIRVOYANT]))
         experiment = run_experiment(
             scenario,
             policies,

@@ -28,6 +28,7 @@ class Person:
         "away_until",
         "caller",
         "crew",
+        "gone",
         "id",
         "on_break",
         "on_duty",
@@ -40,6 +41,8 @@ class Person:
         self.crew = crew
         self.on_duty = False
         self.on_break = False
+        self.gone = 0
+        """So many faults keep the phone away now: 0, it can be rung."""
         self.caller: Caller | None = None
         """Ringing or talking."""
         self.wrapping = False

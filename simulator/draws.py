@@ -19,6 +19,19 @@ if TYPE_CHECKING:
     from simulator.streams import Streams
 
 
+def speeds_of(scenario: Scenario) -> dict[str, list[float]]:
+    """Return the factor on the talk, by group and number of the queue."""
+    levels = dict(scenario.level_talk_factor)
+    found: dict[str, list[float]] = {}
+    for group in scenario.groups:
+        held = dict(group.skills)
+        speeds = found[group.name] = []
+        for queue in scenario.queues:
+            level = min((held.get(skill, 0) for skill, _ in queue.needs), default=0)
+            speeds.append(group.talk_factor * levels.get(level, 1.0))
+    return found
+
+
 class Draws:
     """Ring delays, refusals, talk times by agent, retries."""
 
@@ -26,15 +39,7 @@ class Draws:
 
     def __init__(self, scenario: Scenario, streams: Streams) -> None:
         self._streams = streams
-        levels = dict(scenario.level_talk_factor)
-        self._speeds: dict[str, list[float]] = {}
-        """Factor on the talk, by group and number of the queue."""
-        for group in scenario.groups:
-            held = dict(group.skills)
-            speeds = self._speeds[group.name] = []
-            for queue in scenario.queues:
-                level = min((held.get(skill, 0) for skill, _ in queue.needs), default=0)
-                speeds.append(group.talk_factor * levels.get(level, 1.0))
+        self._speeds = speeds_of(scenario)
 
     def ring(self, caller: Caller, person: Person, attempt: int) -> tuple[int, OfferOutcome | None]:
         """Return how long the phone rings, and why it is not answered (None: it is)."""

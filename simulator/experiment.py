@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from simulator.intervals import LEVEL, Estimate, ratio_difference
+from simulator.bounds import CLAIRVOYANT, clairvoyant
+from simulator.intervals import LEVEL, Estimate, ratio, ratio_difference
 from simulator.metrics import controls_of, measure, parts
 from simulator.world import World
 
@@ -34,6 +35,16 @@ class Experiment:
     seeds: tuple[int, ...]
     runs: dict[str, list[RunResult]]
     level: float = LEVEL
+    clairvoyant: list[tuple[float, int]] = field(default_factory=list)
+    """(most calls within the threshold, calls) per seed, if that bound was asked for."""
+
+    @property
+    def clairvoyant_bound(self) -> Estimate | None:
+        """The largest sl_of_offered anybody could reach who knew all calls beforehand; None if not asked for."""
+        if not self.clairvoyant:
+            return None
+        hits, calls = zip(*self.clairvoyant, strict=True)
+        return ratio(hits, calls, level=self.level)
 
     @property
     def policies(self) -> tuple[str, ...]:
@@ -97,13 +108,18 @@ def run_experiment(
         progress: called after each run.
 
     Raises:
-        ValueError: with fewer than two seeds (no interval could be given), or for a policy named twice.
+        ValueError: with fewer than two seeds (no interval could be given), for a policy named twice, for a bound the
+            scenario has none of.
     """
     numbers = tuple(seeds)
     if len(numbers) < 2 or len(set(numbers)) < len(numbers):
         raise ValueError("an experiment needs at least two different seeds: one run proves nothing")
     if len(set(policies)) < len(policies):
         raise ValueError("a policy stands twice in the list")
+    known = [clairvoyant(scenario, seed) for seed in numbers] if CLAIRVOYANT in policies else []
+    policies = [policy for policy in policies if policy != CLAIRVOYANT]
+    if not policies:
+        raise ValueError(f"{CLAIRVOYANT} is a bound to compare a policy with: name a policy too")
     tasks = [(policy, seed) for seed in numbers for policy in policies]
     found: dict[tuple[str, int], RunResult] = {}
     if jobs <= 1:
@@ -124,4 +140,4 @@ def run_experiment(
                 if progress is not None:
                     progress()
     runs = {policy: [found[policy, seed] for seed in numbers] for policy in policies}
-    return Experiment(scenario, numbers, runs)
+    return Experiment(scenario, numbers, runs, clairvoyant=known)

@@ -31,6 +31,8 @@ class Estimate:
     runs: int = 0
 
     def __str__(self) -> str:
+        if not math.isfinite(self.half_width):
+            return shown(self.value, self.half_width)  # one run has no interval
         return f"{shown(self.value, self.half_width)} ±{shown(self.half_width, self.half_width)}"
 
     @property

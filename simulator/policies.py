@@ -1,7 +1,7 @@
 """Names of policies and the assignment pass behind each: the production's own, and the textbook's.
 
-`groups` is the routing by groups that published models use (simulator.group_router); every other name
-is handed to the production matcher as `RoutingWeights.policy`.
+`groups` is the routing by groups that published models use (simulator.group_router); the names of simulator.bounds
+are rows of comparison that no real rule can reach; every other name is handed to the production matcher as `RoutingWeights.policy`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from acd.core.instant import SECOND_MS
 from acd.core.policy import AgentPolicy, Policy, Promise, QueuePolicy, RoutingWeights, SkillNeed
 from acd.core.weighted import WeightedMatcher
 from simulator.agents import agent_ids
+from simulator.bounds import BOUNDS, POOLED
 from simulator.group_router import GroupRouter
 
 if TYPE_CHECKING:
@@ -30,7 +31,12 @@ PRODUCTION = ("recommended", *RULES)
 
 def known_policies() -> tuple[str, ...]:
     """Return the names that a scenario may give."""
-    return (GROUPS, *PRODUCTION)
+    return (GROUPS, *PRODUCTION, *BOUNDS)
+
+
+def runnable_policies() -> tuple[str, ...]:
+    """Return the names that a single run may have: not the bound that is calculated."""
+    return (GROUPS, *PRODUCTION, POOLED)
 
 
 def build_matcher(name: str, scenario: Scenario, streams: Streams, *, explain: bool = True) -> Matcher:
@@ -41,8 +47,8 @@ def build_matcher(name: str, scenario: Scenario, streams: Streams, *, explain: b
     """
     if name == GROUPS:
         return GroupRouter(scenario, streams.single("router"))
-    if name not in PRODUCTION:
-        raise ValueError(f"there is no policy {name!r}; known: {', '.join(known_policies())}")
+    if name not in PRODUCTION and name != POOLED:
+        raise ValueError(f"there is no policy {name!r}; known: {', '.join(runnable_policies())}")
     return WeightedMatcher(explain=explain)
 
 
@@ -63,7 +69,8 @@ def build_policy(name: str, scenario: Scenario) -> Policy:
             )
             for agent in agent_ids(group)
         ]
-    weights = RoutingWeights(policy=PRODUCTION[0] if name == GROUPS else name, **dict(scenario.weights))  # type: ignore[arg-type]  # checked names
+    rule = {GROUPS: PRODUCTION[0], POOLED: "earliest_deadline"}.get(name, name)
+    weights = RoutingWeights(policy=rule, **dict(scenario.weights))  # type: ignore[arg-type]  # checked names
     return Policy(
         queues=tuple(_queue_policy(queue) for queue in scenario.queues),
         agents=tuple(agents),

@@ -24,7 +24,7 @@ from simulator.callers import Caller
 from simulator.distributions import NEVER_MS, Fixed
 from simulator.experiment import Experiment
 from simulator.learn import add_sources, read_source, safe_name
-from simulator.policies import known_policies
+from simulator.policies import runnable_policies
 from simulator.report import write_figure
 from simulator.scenario import DAY_MS, Periods
 from simulator.scenario_file import load
@@ -99,9 +99,9 @@ def replay(
     """
     if not recording.stays:
         raise ValueError("the record is empty")
-    unknown = sorted(set(policies) - set(known_policies()))
+    unknown = sorted(set(policies) - set(runnable_policies()))
     if unknown:
-        raise ValueError(f"there is no policy {unknown[0]!r}; known: {', '.join(known_policies())}")
+        raise ValueError(f"there is no policy {unknown[0]!r}; known: {', '.join(runnable_policies())}")
     days = (recording.stays[-1].arrival.date() - recording.stays[0].arrival.date()).days + 1
     wraps = {safe_name(stay.queue, stay.queue) for stay in recording.stays if stay.wrap_s > 0}
     same = dataclasses.replace(
@@ -136,7 +136,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--scenario", type=Path, required=True, help="agents, promises and what the record cannot know"
     )
-    parser.add_argument("--policies", default="", help=f"comma-separated: {', '.join(known_policies())}")
+    parser.add_argument("--policies", default="", help=f"comma-separated: {', '.join(runnable_policies())}")
     parser.add_argument("--seeds", type=int, default=10, help="how often the unknown is drawn")
     options = parser.parse_args(list(argv))
     try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from acd.core.instant import SECOND_MS
+from simulator.bounds import CLAIRVOYANT, POOLED
 from simulator.intervals import Estimate, shown
 from simulator.metrics import METRICS
 
@@ -118,7 +119,14 @@ def _policy_table(experiment: Experiment) -> Table:
         (policy, *(write_figure(name, experiment.estimate(policy, name)) for name in names))
         for policy in experiment.policies
     )
-    return Table(("policy", *names), rows, "All queues together")
+    bound = experiment.clairvoyant_bound
+    if bound is not None:
+        cells = (percent(bound) if name == "sl_of_offered" else "–" for name in names)
+        rows = (*rows, (CLAIRVOYANT, *cells))
+    caption = "All queues together"
+    if bound is not None or POOLED in experiment.policies:
+        caption += "; pooled_bound and clairvoyant are bounds that no rule can pass, not rules"
+    return Table(("policy", *names), rows, caption)
 
 
 def _gain_table(experiment: Experiment) -> Table:
@@ -237,6 +245,9 @@ def to_json(experiment: Experiment, warnings: Sequence[Problem], command: str) -
             if policy != base
         },
         "compared_with": base,
+        "bounds": {}
+        if experiment.clairvoyant_bound is None
+        else {CLAIRVOYANT: {"sl_of_offered": figure(experiment.clairvoyant_bound)}},
     }
 
 

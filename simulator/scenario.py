@@ -201,13 +201,19 @@ class Closing:
     at_ms: int
 
 
+PHONE_GONE = "phone_gone"
+"""The phones of the target are unreachable for a while: a home line, a floor's switch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """For the engines with real processes; the virtual engine has nothing that could break."""
+    """What breaks when. Virtual time knows `PHONE_GONE`; the rest needs real processes (`bin/faults`)."""
 
     kind: str
     at_s: float
+    """Seconds from the start of the run."""
     target: str = ""
+    """A group or one agent; empty: everybody."""
     for_s: float = 0.0
 
 

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 
 from acd.core.instant import HOUR_MS, MINUTE_MS
 from acd.core.policy import RoutingWeights
-from simulator.scenario import DAY_MS, Group, Queue, Scenario, can_serve
+from simulator.agents import agent_ids
+from simulator.bounds import BOUNDS
+from simulator.scenario import DAY_MS, PHONE_GONE, Group, Queue, Scenario, can_serve
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from simulator.file_queues import QueueSection
-    from simulator.scenario_file import GroupSection, ScenarioFile
+    from simulator.scenario_file import FaultSection, GroupSection, ScenarioFile
 
     Place = tuple[str | int, ...]
 
@@ -47,6 +49,17 @@ def find_errors(file: ScenarioFile, policies: Collection[str]) -> Iterator[Findi
     for number, group in enumerate(file.agents):
         yield from _group_errors(group, ("agents", number), names)
     yield from _expect_errors(file, names, groups)
+    for number, fault in enumerate(file.faults):
+        if fault.kind == PHONE_GONE:
+            yield from _fault_errors(fault, ("faults", number), file)
+
+
+def _fault_errors(fault: FaultSection, place: Place, file: ScenarioFile) -> Iterator[Finding]:
+    people = {agent for group in file.agents for agent in agent_ids(group.build())}
+    if fault.target and fault.target not in people | {group.name for group in file.agents}:
+        yield Finding((*place, "target"), f"there is no group and no agent {fault.target!r}")
+    if not fault.for_s:
+        yield Finding((*place, "for_s"), "for how many seconds is the phone gone?")
 
 
 def _group_errors(group: GroupSection, place: Place, names: set[str]) -> Iterator[Finding]:
@@ -74,6 +87,8 @@ def _policy_errors(file: ScenarioFile, policies: Collection[str]) -> Iterator[Fi
         (("policy",), file.policy),
         *((("policies", n), p) for n, p in enumerate(file.policies)),
     ]:
+        if place == ("policy",) and name in BOUNDS:
+            yield Finding(place, f"{name} is a bound to compare with, not a rule: name it under policies")
         if name not in policies:
             yield Finding(place, f"there is no policy {name!r}; known: {known}")
     weights = {field.name for field in dataclasses.fields(RoutingWeights)} - {"policy"}
@@ -196,6 +211,12 @@ def on_duty(group: Group, ms_of_day: int, weekday: int) -> int:
 
 def find_warnings(scenario: Scenario, places: Mapping[str, Place]) -> Iterator[Finding]:
     """Yield what this centre cannot do, with the consequence."""
+    for number, fault in enumerate(scenario.faults):
+        if fault.kind != PHONE_GONE:
+            yield Finding(
+                ("faults", number, "kind"),
+                f"{fault.kind} needs real processes: virtual time and bin/load run as if it did not happen; see bin/faults",
+            )
     weekday = scenario.first_day.weekday()
     pools: dict[tuple[str, ...], list[Queue]] = {}
     for queue in scenario.queues:

@@ -148,7 +148,7 @@ class ClosingSection(Section):
 
 
 class FaultSection(Section):
-    """What breaks when; only the engines with real processes can break."""
+    """What breaks when: in virtual time phones alone; `bin/faults` breaks real processes."""
 
     kind: Literal["kill_router", "freeze_router", "cut_link", "kill_switch", "phone_gone", "slow_disk"]
     at_s: NotNegative

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from acd.core.events import AgentLoggedIn, AgentLoggedOut, AgentPaused, AgentResumed, WrapUpDone
+from acd.core.events import (
+    AgentLoggedIn,
+    AgentLoggedOut,
+    AgentPaused,
+    AgentResumed,
+    DeviceReachable,
+    DeviceUnreachable,
+    WrapUpDone,
+)
+from acd.core.instant import SECOND_MS
 from simulator.agents import Crew, Person, agent_ids, shift_plan, staff_plan
 from simulator.results import GroupTimes
+from simulator.scenario import PHONE_GONE
 
 if TYPE_CHECKING:
     from acd.core.effects import CloseWrapUp, KeepAgentStatus
     from acd.core.ids import AgentId
     from acd.core.instant import Instant
-    from simulator.scenario import Scenario
+    from simulator.scenario import Fault, Scenario
     from simulator.world import World
 
 
@@ -40,7 +50,29 @@ class Staffing:
                 world.at(when, self._set_staff, (crew, count))
             for when, number, what, length in shift_plan(self._scenario, crew.group):
                 world.at(when, self._shift_event, (crew.people[number], what, length))
+        for fault in self._scenario.faults:
+            if fault.kind == PHONE_GONE:
+                world.at(round(fault.at_s * SECOND_MS), self._phones_go, fault)
         return last
+
+    # --- phones that are gone for a while ---------------------------------------------------------
+
+    def _phones_go(self, fault: Fault) -> None:
+        """Nobody there can be rung; a phone that rings falls silent; who talks by then talks on to the end."""
+        world = self._world
+        for person in self.people.values():
+            if fault.target not in ("", person.crew.group.name, person.id):
+                continue
+            person.gone += 1
+            world.at(world.now + round(fault.for_s * SECOND_MS), self._phone_returns, person)
+            if person.gone == 1:
+                world.tell(DeviceUnreachable(person.id))
+                world.switch.phone_gone(person)
+
+    def _phone_returns(self, person: Person) -> None:
+        person.gone -= 1
+        if not person.gone:
+            self._world.tell(DeviceReachable(person.id))
 
     def end_warm_up(self) -> None:
         """Remember all times as they are: only what comes later counts."""

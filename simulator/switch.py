@@ -147,6 +147,12 @@ class SimulatedSwitch:
         caller.stage = WAITING
         world.tell(OfferEnded(caller.id, agent, attempt, outcome))
 
+    def phone_gone(self, person: Person) -> None:
+        """The phone that rings for a caller is gone: the caller waits on, at the old place."""
+        caller = person.caller
+        if caller is not None and caller.stage == RINGING:
+            self._end_offer((caller, person.id, caller.attempt, OfferOutcome.UNREACHABLE))
+
     def hang_up_ringing(self, caller: Caller) -> None:
         """The caller gave up while the phone rang."""
         world = self._world

@@ -27,6 +27,7 @@ from acd.core.effects import (
 from acd.core.engine import Engine
 from acd.core.events import ClockWindow, DeadlinePassed, Fact, LiveAgent, QueueOpened, WorldSynced
 from acd.core.ids import QueueId
+from simulator.bounds import POOLED, pooled
 from simulator.crowd import Crowd
 from simulator.draws import Draws
 from simulator.file_rules import window_edges
@@ -85,8 +86,10 @@ class World:
         keep_calls: bool = False,
         callers: Callable[[int], list[Caller]] | None = None,
     ) -> None:
-        self.scenario = scenario
         self.policy_name = policy or scenario.policy
+        if self.policy_name == POOLED:
+            scenario = pooled(scenario)
+        self.scenario = scenario
         self.seed = seed
         self.streams = Streams(seed)
         self.now: Instant = 0

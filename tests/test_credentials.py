@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+
 import pytest
 
-from acd.credentials import Principal, Role, find_by_token, hash_password, hash_token, new_token, verify
+from acd import credentials
+from acd.credentials import (
+    BusyError,
+    PasswordCheck,
+    Principal,
+    Role,
+    find_by_token,
+    hash_password,
+    hash_token,
+    new_token,
+    verify,
+)
 
 
 def test_token_and_password_verify_only_against_their_own_hash():
@@ -38,3 +54,75 @@ def test_bearer_token_finds_its_owner():
     people = tuple(Principal(n, Role.AGENT, hash_token(n * 3)) for n in ("ann", "bob"))
     assert find_by_token(people, "bobbobbob") is people[1]
     assert find_by_token(people, "") is None
+
+
+SLOW = "$argon2id$ of "
+"""Of the stand-in below: the password's own name."""
+
+
+class SlowHash:
+    """Stands in for the slow comparison; waits while `shut`, and notes who asked for what and how modestly."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.niceness: set[int] = set()
+        self.open = threading.Event()
+        self.open.set()
+
+    def __call__(self, stored: str | None, given: str) -> bool:
+        if stored is None or not stored.startswith(SLOW):
+            return verify(stored, given)
+        self.asked.append(given)
+        self.niceness.add(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        assert self.open.wait(10)
+        return stored == SLOW + given
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowHash]:
+    made = SlowHash()
+    monkeypatch.setattr(credentials, "verify", made)
+    yield made
+    made.open.set()
+
+
+def people() -> tuple[Principal, ...]:
+    return (
+        Principal("ann", Role.AGENT, SLOW + "annpw"),
+        Principal("bob", Role.AGENT, SLOW + "bobpw"),
+        Principal("desk", Role.SUPERVISOR, hash_token("t")),
+    )
+
+
+async def test_a_name_nobody_has_costs_as_much_as_one_there_is(slow: SlowHash) -> None:
+    """Security row 19: 50 ms against 700 ms told which names there are."""
+    check = PasswordCheck(people())
+    assert await check.who("nobody", "guess") is None
+    assert await check.who("ann", "guess") is None
+    assert slow.asked == ["guess", "guess"]
+    assert await check.who("nobody", "annpw") is None, "the decoy's own password opens nothing"
+    assert await check.who("nobody", "annpw") is None
+    assert await check.who("ann", "annpw") == people()[0]
+    assert await PasswordCheck(people()[2:]).who("nobody", "x") is None
+    assert len(slow.asked) == 5
+
+
+async def test_guesses_at_one_name_stand_in_nobody_elses_way(slow: SlowHash) -> None:
+    """Security row 23: forty guessers at once took 14 s of an agent's login, and seconds of every call."""
+    check = PasswordCheck(people())
+    slow.open.clear()
+    for name in ("ann", "nobody"):
+        guesses = [asyncio.create_task(check.who(name, f"{name}{n}")) for n in range(40)]
+        await asyncio.sleep(0)
+        done, waiting = await asyncio.wait(guesses, timeout=0.05)
+        assert len(waiting) == 4
+        assert all(isinstance(task.exception(), BusyError) for task in done)
+    assert await check.who("desk", "t") == people()[2], "tokens wait for no password"
+    login = asyncio.create_task(check.who("bob", "bobpw"))
+    await asyncio.sleep(0)
+    slow.open.set()
+    async with asyncio.timeout(5):
+        assert await login == people()[1]
+        assert await check.who("bob", "bobpw") == people()[1]
+        assert await check.who("ann", "annpw") == people()[0], "and afterwards all is as ever"
+    assert slow.niceness == {19}, "callers wait for the other threads"

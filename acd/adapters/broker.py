@@ -26,7 +26,7 @@ from amqtt.mqtt.connack import ConnackPacket
 from amqtt.mqtt.connect import ConnectPacket
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 
-from acd.credentials import PasswordCheck, Principal, Role
+from acd.credentials import BusyError, PasswordCheck, Principal, Role
 from acd.ports import PortError
 from acd.rights import Rights
 
@@ -317,9 +317,14 @@ class EmbeddedBroker:
             return _NOT_AUTHORIZED
         if connect.will_flag and not self._rights.may_write(user, str(connect.will_topic)):
             return _NOT_AUTHORIZED
-        if await self._passwords.who(user, password) is None:
-            return _BAD_PASSWORD
-        return _UNAVAILABLE if self._has_too_many(user, client_id) else 0
+        wrong = await self._password(user, password)
+        return wrong or (_UNAVAILABLE if self._has_too_many(user, client_id) else 0)
+
+    async def _password(self, user: str, password: str) -> int:
+        try:
+            return 0 if await self._passwords.who(user, password) else _BAD_PASSWORD
+        except BusyError:
+            return _UNAVAILABLE
 
     def _has_too_many(self, user: str, client_id: str) -> bool:
         """Tell whether one more client would be too many for an agent; each may leave a queue behind."""

@@ -325,6 +325,9 @@ class MqttScreenPop:
         except aiomqtt.MqttError as problem:
             _release(client)
             return str(problem) or type(problem).__name__
+        except asyncio.CancelledError:
+            _release(client)  # told to stop while connecting: the late answer would meet a cancelled future
+            raise
 
     async def _serve(self, client: aiomqtt.Client) -> str:
         await client.subscribe([(topics.ALL_COMMANDS, 1), (topics.ALL_PRESENCE, 1)])
@@ -427,7 +430,7 @@ def _tls_context(settings: MqttSettings) -> ssl.SSLContext:
 
 
 def _release(client: aiomqtt.Client) -> None:
-    """Close the socket of a connection that never came up: a broker that accepts and then stays silent.
+    """Close the socket of a connection that never came up: a broker that stays silent, or our own stop.
 
     aiomqtt leaves that socket registered with the loop until the keep-alive ends.
     """

@@ -213,19 +213,31 @@ def list_cards(
 
 
 def show_card(
-    number: Annotated[str, typer.Argument(help="Card number, with or without spaces, or the call's id")],
+    number: Annotated[
+        str, typer.Argument(help="Card number, with or without spaces, or the call's id or its beginning")
+    ],
     config: ConfigOption = CONFIG,
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show one call card: who, what, how long, by whom, and every step of the way."""
 
-    async def work(connection: aiosqlite.Connection) -> cards.StoredCard | None:
-        by_call = await cards.get(connection, call=number)
-        return by_call or await cards.get(connection, number=cardnumber.parse(number))
+    async def work(connection: aiosqlite.Connection) -> cards.StoredCard | list[str]:
+        found = await cards.get(connection, call=number)
+        if found is None and cardnumber.is_card_number(number):
+            found = await cards.get(connection, number=cardnumber.parse(number))
+        meant = await cards.calls_beginning(connection, number) if found is None else []
+        if len(meant) == 1:
+            found = await cards.get(connection, call=meant[0])
+        if found is None and not meant:
+            cardnumber.parse(number)  # says what is wrong with it
+        return found or meant
 
     found = _run(_read(config, db, work))
-    if found is None:
+    if isinstance(found, list) and found:
+        typer.echo(f"acd: several calls begin with {number}: {', '.join(found)}", err=True)
+        raise typer.Exit(FOUND_PROBLEMS)
+    if isinstance(found, list):
         typer.echo(f"acd: there is no card {cardnumber.spoken(cardnumber.parse(number))}", err=True)
         raise typer.Exit(FOUND_PROBLEMS)
     _noted(config, db, "open", f"card {found.card.number or found.card.call}")

@@ -28,10 +28,12 @@ from acd.cli.cards import (
     _who,
     moment,
 )
-from acd.cli.tables import console
+from acd.cli.cardtables import brief
+from acd.cli.tables import console, table
 from acd.config.loading import load
 from acd.config.strict_yaml import ConfigError
 from acd.core.instant import HOUR_MS
+from acd.wallboard.render import duration
 
 if TYPE_CHECKING:
     import aiosqlite
@@ -91,16 +93,18 @@ def operations(
     if as_json:
         _print_json({"since_ms": begin, "now_ms": now, "levels": [_level(one) for one in found]})
     else:
-        table = Table(
-            "project", "operation", "target", "promised", "met", "broken", "share", "running", "warned"
-        )
-        for one in found:
-            promised = f"{100 * one.target.share:g} %"
-            table.add_row(
-                one.project, one.operation.value, f"{one.target.within_ms / 1000:g} s", promised, str(one.met),
-                str(one.broken), _share(one.share), str(one.running), str(one.warnings),
-            )  # fmt: skip
-        console().print(table)
+        heads = (
+            "project", "operation!", "target>", "?promised>", "met>", "broken>", "share>", "?running>", "?warned>",
+        )  # fmt: skip
+        rows = [
+            (
+                one.project, one.operation.value, duration(one.target.within_ms), f"{100 * one.target.share:g} %",
+                one.met, one.broken, _share(one.share), one.running, one.warnings,
+            )
+            for one in found
+        ]  # fmt: skip
+        out = console()
+        out.print(table("", heads, rows, out.width))
     raise typer.Exit(FOUND_PROBLEMS if any(one.kept is False for one in found) else 0)
 
 
@@ -146,7 +150,7 @@ def aht(
     columns = ["subscriber"]
     for label in [""] if cut is None else ["before ", "after "]:
         columns += [f"{label}handled", f"{label}AHT s", f"{label}wrap-up s"]
-    table = Table(*columns, *(["change"] if cut is not None else []))
+    shown = Table(*columns, *(["change"] if cut is not None else []))
     for name in names:
         cells, times = [name], []
         for period in periods:
@@ -157,8 +161,8 @@ def aht(
         if cut is not None:
             before, after = times
             cells.append(f"{100 * (after / before - 1):+.0f} %" if before and after is not None else "-")
-        table.add_row(*cells)
-    console().print(table)
+        shown.add_row(*cells)
+    console().print(shown)
 
 
 def _seconds(ms: float | None) -> str:
@@ -218,18 +222,16 @@ def cases(
     if as_json:
         _print_json([desk_public.case_data(one) for one in found])
         return
-    table = Table("case", "state", "opened", "due", "owner", "ticket", "subject")
-    for one in found:
-        table.add_row(
-            one.number,
-            one.state.value,
-            _local(one.opened_at),
-            _local(one.deadline),
-            one.owner,
-            one.ticket,
+    heads = ("case!", "state!", "opened!", "due!", "?owner", "?ticket", "subject")
+    rows = [
+        (
+            one.number, one.state.value, brief(one.opened_at), brief(one.deadline), one.owner, one.ticket,
             one.subject,
         )
-    console().print(table)
+        for one in found
+    ]  # fmt: skip
+    out = console()
+    out.print(table("", heads, rows, out.width))
 
 
 @app.command(name="import")

@@ -33,10 +33,10 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Iterable[object]], 
         title: above it.
         columns: heads. A last `>` means a figure: to the right, never broken. `!` means never broken. A first `?`
             means that the column may be left out when there is no room, the rightmost of them first.
-        rows: one cell per column.
+        rows: one cell per column; None: not known, shown as a dash.
         room: columns of the terminal; 0 leaves nothing out.
     """
-    cells = [[clean(str(cell))[:MAX_CELL] for cell in row] for row in rows]
+    cells = [["–" if cell is None else clean(str(cell))[:MAX_CELL] for cell in row] for row in rows]
     kept = _fitting(columns, cells, room)
     made = Table(
         title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)

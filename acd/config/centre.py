@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, model_validator
 
 from acd.config.hours import OpeningHours
-from acd.config.rules import BUILT_IN, RuleSettings
+from acd.config.rules import BUILT_IN, MAX_RULES, RuleSettings
 from acd.config.system import Language, Name, Seconds, SecretReference
 from acd.config.strict_yaml import Flag, Number, Section, Whole, shape
 
@@ -121,7 +121,7 @@ class QueueSettings(Section):
         default="voicemail",
         description="What a caller nobody could serve leaves: a voice message, or a number to be called back",
     )
-    rules: tuple[RuleSettings, ...] = Field(
+    rules: Annotated[tuple[RuleSettings, ...], Field(max_length=MAX_RULES)] = Field(
         default=BUILT_IN,
         description="What happens to waiting callers by rule (see Rules); a queue's own come before the defaults'",
     )

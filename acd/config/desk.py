@@ -137,6 +137,8 @@ class Desk(Section):
         default=25,
         description="Messages by phone (section `callbacks` names who dials): one ring of a person",
     )
+    retry_first_s: Seconds = Field(default=2.0, description="A refused message is tried again after this, then doubled")
+    retry_longest_s: Seconds = Field(default=600.0, description="The longest pause between two tries")
     inbox: Inbox = Field(default=Inbox(), description="Bounces and answers to our mails")
     helpdesks: dict[Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,32}$")], HelpDesk] = Field(
         default_factory=dict, description="By id, as projects name them"
@@ -146,7 +148,9 @@ class Desk(Section):
     )
 
     @model_validator(mode="after")
-    def _one_way_for_sms(self) -> Desk:
+    def _agree(self) -> Desk:
         if self.sms is not None and self.smpp is not None:
             raise ValueError("SMS leaves one way: write sms (a gateway) or smpp (a message centre), not both")
+        if self.retry_first_s > self.retry_longest_s:
+            raise ValueError("retry_longest_s is at least retry_first_s")
         return self

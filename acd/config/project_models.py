@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from acd.config.centre import DialledNumber, Identifier, Level, NeedSettings, PromiseSettings, Sound
 from acd.config.hours import OpeningHours, days_of, intervals_of
 from acd.config.system import Days, Language, Name, Seconds
+from acd.desk.forms import RESERVED
 from acd.desk.script import VALUES, unknown_values
 from acd.deskside.templates import TemplateRefusedError, render
 from acd.config.strict_yaml import Flag, Number, Section, Whole, shape
@@ -237,7 +238,6 @@ class FormEntry(Section):
         return self
 
 
-RESERVED = frozenset({"disposition", "message", "form", "identity_confirmed"})
 STANDARD_VALUES = (
     "subscriber", "card", "caller", "caller_name", "did", "date", "time", "agent", "urgency", "call_type", "disposition",
 )  # fmt: skip

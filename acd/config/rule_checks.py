@@ -7,7 +7,10 @@ are checked together with the defaults that follow them.
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, NamedTuple
 
 from acd.config.rule_language import IN_SECONDS, parse_do, parse_when
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from acd.config.rules import RuleSettings
     from acd.config.strict_yaml import Document, Location
 
+SHOWN_QUEUES = 12
+"""Of a circle; a longer one is shown with its middle left out."""
 _WRITTEN = {inner: written for written, inner in IN_SECONDS.items()}
 
 
@@ -64,12 +69,12 @@ class Written:
     rule: Rule
     is_default: bool = False
 
-    @property
+    @cached_property
     def spans(self) -> dict[str, Span]:
-        """Its condition as one span per fact."""
+        """Its condition as one span per fact. Worked out once: every rule is held against every other."""
         return spans_of(self.rule.conditions)
 
-    @property
+    @cached_property
     def leaves(self) -> bool:
         """Whether it ends the wait in the queue, at the first time it applies."""
         return any(action.deed in LEAVES for action in self.rule.actions)
@@ -104,6 +109,8 @@ class Checker:
         self.document, self.known = document, known
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
+        self._defaults_held = False
+        """The defaults were held against each other, with an earlier queue."""
 
     def _problem(self, place: Location, message: str, at: int = 0) -> Problem:
         mark = self.document.mark(place)
@@ -201,10 +208,21 @@ class Checker:
             if not written.is_default:
                 self._here(queue, written)
             for earlier in rules[:number]:
-                self._against(earlier, written)
+                if not self._known_pair(earlier, written):
+                    self._against(earlier, written)
             for later in rules[number + 1 :]:
-                if later.leaves and _soonest(later, written) and _within(written.spans, later.spans):
+                if (
+                    later.leaves
+                    and not self._known_pair(written, later)
+                    and _soonest(later, written)
+                    and _within(written.spans, later.spans)
+                ):
                     self._shadow(later, written)
+        self._defaults_held |= any(written.is_default for written in rules)
+
+    def _known_pair(self, one: Written, other: Written) -> bool:
+        """Defaults stand behind the rules of every queue: held against each other they say the same each time."""
+        return self._defaults_held and one.is_default and other.is_default
 
     def _against(self, earlier: Written, written: Written) -> None:
         if earlier.leaves and _within(written.spans, earlier.spans):
@@ -282,25 +300,38 @@ class Checker:
                 for index, action in enumerate(written.rule.actions):
                     if action.deed == Deed.OVERFLOW and action.name in self.known.queues:
                         ways.setdefault(queue, []).append((action.name, self._do(written.place, index)))
+        try:
+            TopologicalSorter({queue: {to for to, _ in steps} for queue, steps in ways.items()}).prepare()
+        except CycleError:
+            pass
+        else:
+            return
         for queue, steps in ways.items():
             for target, where in steps:
                 path = _path(target, queue, ways)
                 if path is not None:
-                    circle = " → ".join((queue, *path))
-                    self.error(where, f"the caller would be moved in a circle: {circle}")
+                    self.error(where, f"the caller would be moved in a circle: {_circle((queue, *path))}")
+
+
+def _circle(queues: tuple[str, ...]) -> str:
+    shown = queues if len(queues) <= SHOWN_QUEUES else (*queues[: SHOWN_QUEUES - 2], "…", queues[-1])
+    return " → ".join(shown)
 
 
 def _path(start: str, goal: str, ways: Mapping[str, list[tuple[str, Location]]]) -> tuple[str, ...] | None:
     """Return the queues on the shortest way from start to goal, both included."""
-    known: dict[str, tuple[str, ...]] = {start: (start,)}
-    line = [start]
+    before: dict[str, str] = {start: ""}
+    line = deque([start])
     while line:
-        here = line.pop(0)
+        here = line.popleft()
         if here == goal:
-            return known[here]
+            way = [here]
+            while before[way[-1]]:
+                way.append(before[way[-1]])
+            return tuple(reversed(way))
         for target, _ in ways.get(here, ()):
-            if target not in known:
-                known[target] = (*known[here], target)
+            if target not in before:
+                before[target] = here
                 line.append(target)
     return None
 

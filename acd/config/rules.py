@@ -14,6 +14,10 @@ from acd.core.rules import Rule
 _Text = Annotated[str, Field(min_length=1, max_length=400)]
 
 
+MAX_RULES = 100
+"""Of one queue, and again of the defaults. Every rule is held against every other, and against every caller who waits."""
+
+
 def _one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 

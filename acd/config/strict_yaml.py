@@ -199,6 +199,8 @@ def explain(error: ValidationError, model: type[BaseModel], document: Document) 
             message = (
                 _SHAPES.get(pattern) or f"has characters or a form not allowed here; must match {pattern}"
             )
+        elif kind == "too_long":
+            message = f"must have at most {item['ctx']['max_length']} entries"
         elif kind == "too_short":
             message = f"must have at least {item['ctx']['min_length']} entries"
         if kind in {"int_type", "float_type"}:

@@ -7,7 +7,7 @@ spare him, a threshold on his opportunity cost (Bhulai and Koole; Gans and Zhou 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from acd.core.agent import AgentState, AgentStatus
@@ -38,6 +38,8 @@ class Room:
     why: str
     code: str = ""
     """The reason in one word, for pages in other languages: status, voice, full, called, needed; empty: allowed."""
+    left: int = 0
+    """Pieces of written work he could have in hand beside what he has, whether he would be given one now or not."""
 
 
 def room_for(agent: Agent, channel: str, demand: Demand, blend: float) -> Room:
@@ -51,6 +53,11 @@ def room_for(agent: Agent, channel: str, demand: Demand, blend: float) -> Room:
     """
     if channel not in CHANNELS:
         raise ValueError(f"unknown channel {channel!r}; known: {', '.join(CHANNELS)}")
+    left = max(0, agent.policy.capacity.written - len(agent.written))
+    return replace(_now(agent, channel, demand, blend), left=left)
+
+
+def _now(agent: Agent, channel: str, demand: Demand, blend: float) -> Room:
     if agent.status is not AgentStatus.AVAILABLE:
         return Room(allowed=False, why=agent.status.value, code="status")
     if agent.state is not AgentState.IDLE:

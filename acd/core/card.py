@@ -51,6 +51,7 @@ class CallCard:
     ended_by: EndedBy
     cause: int
     wait_ms: Duration
+    """From the queue to the answer (or the end): the time of service level. The screen-pop says the time since the door."""
     talk_ms: Duration
     hold_ms: Duration
     acw_ms: Duration

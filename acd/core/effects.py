@@ -45,6 +45,8 @@ class ShowPop:
     ani: Ani
     card_number: str
     waited_ms: Duration
+    """Since the door, greeting and announcements included: what the caller went through. A card's `wait_ms` counts
+    from the queue, as service level does."""
 
 
 @dataclass(frozen=True, slots=True)

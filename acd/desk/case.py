@@ -51,6 +51,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = {
     (State.IN_WORK, Event.RESOLVED): State.RESOLVED,
     (State.IN_WORK, Event.NOTED): State.IN_WORK,
     (State.WAITING, Event.TAKEN): State.IN_WORK,
+    (State.WAITING, Event.RELEASED): State.WAITING,
     (State.WAITING, Event.CLIENT_ANSWERED): State.IN_WORK,
     (State.WAITING, Event.RESOLVED): State.RESOLVED,
     (State.WAITING, Event.NOTED): State.WAITING,
@@ -73,6 +74,12 @@ TOWARDS: Final[Mapping[State, Event]] = {
     State.CLOSED: Event.CLOSED,
 }
 """Which event a state told by a downstream help desk means."""
+
+
+_HANDS: Final = frozenset(
+    {Event.TAKEN.value, Event.RELEASED.value, Event.RESOLVED.value, Event.REOPENED.value}
+)
+"""Events that change in whose hand a case is; all but the first leave it in nobody's."""
 
 
 class CaseError(Exception):
@@ -119,9 +126,15 @@ class Case:
     @property
     def holder(self) -> str:
         """Who has it in hand: who took it last, while it is in work; a help desk's name too. Empty: nobody."""
-        if self.state is not State.IN_WORK:
-            return ""
-        return next((e.who for e in reversed(self.history) if e.event == Event.TAKEN.value), "")
+        return self.hand if self.state is State.IN_WORK else ""
+
+    @property
+    def hand(self) -> str:
+        """Who took it last and did not give it back; the case may wait for the client meanwhile. Empty: nobody."""
+        for entry in reversed(self.history):
+            if entry.event in _HANDS:
+                return entry.who if entry.event == Event.TAKEN.value else ""
+        return ""
 
     def is_late(self, now: Instant) -> bool:
         """Tell whether it was not resolved by its deadline."""
@@ -137,6 +150,8 @@ def happen(
         raise CaseError(
             f"case {case.number} is {case.state.value}: it cannot be {event.value.replace('_', ' ')}"
         )
+    if state is State.IN_WORK and event is not Event.TAKEN and not case.hand:
+        state = State.OPEN  # the client answered, and nobody has it in hand any more: it is for the next one
     resolved_at = case.resolved_at
     if state in STILL_OPEN:
         resolved_at = None

@@ -72,8 +72,16 @@ TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = {
 }
 """A late acknowledgement always counts: whoever has the message has it. What was sent moves on when it bounces."""
 
-FIRST_RETRY_MS: Final = 2 * SECOND_MS
-LONGEST_RETRY_MS: Final = 10 * MINUTE_MS
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long a refused delivery waits: at first, and at most; doubled in between."""
+
+    first_ms: Duration = 2 * SECOND_MS
+    longest_ms: Duration = 10 * MINUTE_MS
+
+
+USUAL: Final = Pace()
 GIVE_UP_MS: Final = 24 * HOUR_MS
 URGENT_GIVE_UP_MS: Final = 15 * MINUTE_MS
 """A channel that refuses an urgent message for so long is passed over: the next person is asked."""
@@ -184,11 +192,17 @@ def taken(delivery: Delivery, now: Instant) -> Delivery:
 
 
 def failed(
-    delivery: Delivery, error: str, now: Instant, *, retryable: bool, retry_after_ms: int = 0
+    delivery: Delivery,
+    error: str,
+    now: Instant,
+    *,
+    retryable: bool,
+    retry_after_ms: int = 0,
+    pace: Pace = USUAL,
 ) -> Delivery:
     """Return the delivery after the channel refused it; the state says whether it is tried again.
 
-    Delays double up to ten minutes. A final refusal, or one that lasts too long, gives up.
+    Delays double up to the pace's longest. A final refusal, or one that lasts too long, gives up.
     """
     limit = URGENT_GIVE_UP_MS if delivery.urgent or delivery.acknowledge_ms else GIVE_UP_MS
     since = now if delivery.first_tried_at is None else delivery.first_tried_at
@@ -196,9 +210,7 @@ def failed(
     state = move(delivery, Event.GAVE_UP if over else Event.FAILED)
     if state is None:
         return delivery
-    wait = max(
-        retry_after_ms, min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** min(delivery.attempts, _DOUBLINGS))
-    )
+    wait = max(retry_after_ms, min(pace.longest_ms, pace.first_ms * 2 ** min(delivery.attempts, _DOUBLINGS)))
     return replace(
         delivery,
         state=state,

@@ -23,7 +23,13 @@ MAX_PHRASES = 12
 MAX_CHOICES = 40
 MAX_LINE, MAX_LINES = 300, 4_000
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
-RESERVED = frozenset({"disposition", "message", "form", "identity_confirmed"})
+MESSAGE, MESSAGE_SUBJECT, PLAIN_FORM = "message", "message_subject", "plain_form"
+"""What the desk keeps on a card of the message as it was shown: text, head, and why it is in the plain form."""
+HANDED_TO = "handed_to"
+"""Person of the subscriber to whom the call was handed on: the written message goes to him as well."""
+RESERVED = frozenset(
+    {"disposition", MESSAGE, MESSAGE_SUBJECT, PLAIN_FORM, HANDED_TO, "form", "identity_confirmed"}
+)
 """Names the desk itself writes into the card."""
 
 

@@ -66,6 +66,8 @@ class Message:
     fields: tuple[tuple[str, str], ...]
     """What the card keeps: tidy values by name, and `disposition`."""
     problems: tuple[Problem, ...]
+    plain: str = ""
+    """Why the subscriber's template was not used and the text is in the plain form."""
 
     @property
     def ready(self) -> bool:

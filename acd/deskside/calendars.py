@@ -1,4 +1,7 @@
-"""Keeps what key people's calendars say for today and tomorrow. A calendar that breaks keeps its last answer."""
+"""Keeps what key people's calendars say for today and tomorrow. A calendar that breaks keeps its last answer.
+
+They are read in a process of the workroom: one that takes too long is killed there, and ours may end at any time.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,15 @@ from typing import TYPE_CHECKING
 import structlog
 
 from acd.adapters import calendars
+from acd.desk.oncall import Busy
 from acd.ports import PortError
+from acd.workroom.client import CALENDAR, Bench, JobRefusedError, JobStoppedError
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from acd.config.projects import Projects
-    from acd.desk.oncall import Busy, Person
+    from acd.desk.oncall import Person
     from acd.desk.project import Project
     from acd.ports import Clock
 
@@ -30,6 +37,7 @@ class Calendars:
 
     def __init__(self, projects: Callable[[], Projects], clock: Clock) -> None:
         self._projects, self._clock = projects, clock
+        self.bench = Bench("acd.workroom.ical", CALENDAR)
         self._busy: dict[tuple[str, str], tuple[Busy, ...]] = {}
         self.troubles: dict[str, str] = {}
 
@@ -39,10 +47,13 @@ class Calendars:
 
     async def refresh(self) -> None:
         """Read every calendar once."""
-        for project in self._projects().good.values():
-            for person in project.people.values():
-                if person.calendar:
-                    await self._read(project, person)
+        try:
+            for project in self._projects().good.values():
+                for person in project.people.values():
+                    if person.calendar:
+                        await self._read(project, person)
+        finally:
+            await self.bench.rest()
 
     async def _read(self, project: Project, person: Person) -> None:
         name = f"{project.id}/{person.id}"
@@ -56,13 +67,23 @@ class Calendars:
                     text = await asyncio.to_thread(calendars.read_file, folder / person.calendar, folder)
                 else:
                     return
-                spans = await asyncio.to_thread(calendars.expand, text, now, now + AHEAD, project.hours.zone)
-        except (PortError, TimeoutError) as error:
+            spans = await self._expand(text, now, project.hours.zone)
+        except (PortError, TimeoutError, JobRefusedError, JobStoppedError) as error:
             self.troubles[name] = str(error) or "too slow"
             log.warning("calendar_failed", person=name, reason=self.troubles[name])
             return
         self._busy[project.id, person.id] = spans
         self.troubles.pop(name, None)
+
+    async def _expand(self, text: bytes, now: dt.datetime, zone: ZoneInfo) -> tuple[Busy, ...]:
+        until = now + AHEAD
+        found = await self.bench.do(
+            text=text.decode("latin-1"),  # bytes as they are, in JSON
+            start=round(now.timestamp() * 1000),
+            end=round(until.timestamp() * 1000),
+            zone=zone.key,
+        )
+        return tuple(Busy(int(start), int(end), str(summary)) for start, end, summary in found)
 
     async def run(self) -> None:
         """Read them for ever."""

@@ -98,6 +98,7 @@ class CallbackDialler:
         line: Line,
         released: asyncio.Event,
         caller: Caller | None,
+        new_call: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.owed: Mapping[str, int] = {}
@@ -106,16 +107,21 @@ class CallbackDialler:
         """Why call-backs are not dialled, in plain words."""
         self._config, self._store, self._clock = config, store, clock
         self._line, self._released, self._caller = line, released, caller
+        self._new_call = new_call
 
     async def run(self) -> None:
         """Dial until cancelled; a database or switch that refuses is asked again."""
+        waits = ""
         while True:
             await self._released.wait()
             try:
                 await self.tick()
             except PortError as failed:
                 self.counters["failed_ticks"] += 1
-                self.trouble = f"call-backs wait: {failed}"
+                self.trouble = waits = f"call-backs wait: {failed}"
+            else:
+                if self.trouble == waits:  # also when nothing was due: the database answers again
+                    self.trouble = ""
             await asyncio.sleep(TICK_S)
 
     async def tick(self) -> None:
@@ -238,7 +244,7 @@ class CallbackDialler:
         *,
         keeps: bool,
     ) -> bool:
-        call, now = str(uuid.uuid4()), self._clock.now()
+        call, now = self._new_call(), self._clock.now()
         claimed = await self._do(lambda db: ledger_store.start_dial(db, task.id, now, call))
         if claimed is None:
             return False

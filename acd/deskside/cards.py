@@ -18,8 +18,9 @@ from acd.desk import operations, project
 from acd.desk.case import Case as DeskCase
 from acd.desk.case import CaseError, Entry, Event, happen
 from acd.desk.delivery import Delivery
+from acd.desk.forms import HANDED_TO
 from acd.desk.operations import Operation
-from acd.deskside.messages import compose
+from acd.deskside.messages import Written, draft
 from acd.deskside.notices import tell_client
 from acd.deskside.templates import one_line
 
@@ -29,12 +30,31 @@ if TYPE_CHECKING:
     from acd.adapters.store.sqlite import SqliteStore
     from acd.config.projects import Projects
     from acd.core.card import CallCard
+    from acd.desk.oncall import Person
     from acd.desk.project import Project
     from acd.deskside.links import Links
 
 log = structlog.get_logger("acd.desk")
 
+NO_RULE = -1
+"""In place of a rule's index: nobody is asked next when this delivery fails."""
+EARLY_LIMIT = 1_000
 SWEEP_BACK_MS: Duration = 7 * 24 * HOUR_MS
+
+
+async def also_to(
+    db: aiosqlite.Connection, message: desk_store.Message, person: Person, now: Instant, why: str
+) -> bool:
+    """Send a message to one more person, by mail, else by SMS, at once; False: no address, or he has it anyway."""
+    channel = "email" if person.email else "sms"
+    address = person.address(channel)
+    if not address:
+        return False
+    extra = Delivery(
+        message.call, message.version, message.project, NO_RULE, channel, address, now, now, person=person.id,
+        urgent=message.urgency == "urgent",
+    )  # fmt: skip
+    return await desk_store.add(db, extra, why)
 
 
 class DeskCards:
@@ -45,6 +65,10 @@ class DeskCards:
     ) -> None:
         self._projects, self._links, self._normalise = projects, links, normalise
         self.counters: Counter[str] = Counter()
+        self.early: dict[str, tuple[str, str]] = {}
+        """Caller's and dialled number by call, of messages sent before their card: a person rung hears who called."""
+        self.owes = False
+        """Some message is still to be printed (acd.deskside.press); set in the database's thread, unset by the press."""
 
     def project_of(self, card: CallCard) -> Project | None:
         """Return the project a card belongs to."""
@@ -108,9 +132,32 @@ class DeskCards:
     # --- message ---------------------------------------------------------------------------------
 
     async def _message(self, db: aiosqlite.Connection, owner: Project, card: CallCard, now: Instant) -> None:
-        written = compose(owner, card)
-        if written is None:
+        sheet = draft(owner, card)
+        if sheet is None:
             return
+        if sheet.owed:  # a foreign template may take seconds or die: no transaction waits for it
+            await desk_store.owe(db, card.call, now)
+            self.owes = True
+            return
+        await desk_store.paid(db, card.call)
+        await self.put(db, owner, card, sheet.written(), now)
+
+    async def send_now(self, store: SqliteStore, card: CallCard, now: Instant) -> bool:
+        """Send the urgent message of a card that is not stored yet; False: it has none. Raises PortError."""
+        owner = self.project_of(card)
+        sheet = None if owner is None else draft(owner, card)
+        if owner is None or sheet is None or sheet.owed or sheet.urgency != "urgent":
+            return False
+        self.early[card.call] = (card.ani, card.did)
+        while len(self.early) > EARLY_LIMIT:
+            del self.early[next(iter(self.early))]
+        await store.writer.do(lambda db: self.put(db, owner, card, sheet.written(), now))
+        return True
+
+    async def put(
+        self, db: aiosqlite.Connection, owner: Project, card: CallCard, written: Written, now: Instant
+    ) -> None:
+        """Store a message and plan its deliveries; the same wording again changes nothing."""
         made = await desk_store.put_message(
             db,
             desk_store.Message(
@@ -118,15 +165,20 @@ class DeskCards:
                 written.body, now,
             ),
         )  # fmt: skip
+        await self._to_whom_it_was_handed(db, owner, made, card, now)
         if made is None:
             return
         if made.version > 1:
             await desk_store.supersede(db, card.call, made.version, now)
-        await self._deliver(db, owner, made, now)
+        if written.plain:
+            told = Entry(now, "", "plain_form", written.plain)
+            await case_store.note_of_call(db, card.call, told)
+            self.counters["plain_forms"] += 1
+        await self._deliver(db, owner, made, now, written.plain)
         self.counters["messages"] += 1
 
     async def _deliver(
-        self, db: aiosqlite.Connection, owner: Project, message: desk_store.Message, now: Instant
+        self, db: aiosqlite.Connection, owner: Project, message: desk_store.Message, now: Instant, plain: str
     ) -> None:
         planned = project.plan(owner, message.urgency, message.call_type, now)
         urgent = message.urgency == "urgent"
@@ -138,7 +190,7 @@ class DeskCards:
                     message.call, message.version, owner.id, one.rule, one.channel, one.recipient, one.at, now,
                     person=one.person, urgent=urgent, acknowledge_ms=one.acknowledge_ms, digest=one.digest,
                 ),
-                f"rule {one.rule + 1}: {rule.to}",
+                f"rule {one.rule + 1}: {rule.to}" + (f"; in the plain form: {plain}" if plain else ""),
             )  # fmt: skip
         thing = f"{message.call}:{message.version}"
         if not planned:
@@ -148,6 +200,20 @@ class DeskCards:
         await self._start(db, owner, Operation.MESSAGE_DELIVERED, thing, leaves)
         if any(one.acknowledge_ms for one in planned):
             await self._start(db, owner, Operation.MESSAGE_ACKNOWLEDGED, thing, leaves)
+
+    @staticmethod
+    async def _to_whom_it_was_handed(
+        db: aiosqlite.Connection,
+        owner: Project,
+        made: desk_store.Message | None,
+        card: CallCard,
+        now: Instant,
+    ) -> None:
+        """A warm patch takes the written message along; it may have left already when the call was handed on."""
+        person = owner.people.get(dict(card.fields).get(HANDED_TO, ""))
+        message = made or await desk_store.message(db, card.call)
+        if person is not None and message is not None:
+            await also_to(db, message, person, now, "the call was handed to him")
 
     @staticmethod
     async def _start(

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
 
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from acd.ports import Clock
 
 log = structlog.get_logger("acd.desk")
+
+News: TypeAlias = list[Delivery | None]
+"""What a transaction decided: deliveries that nobody has, and None for each next person asked. Said once it is committed."""
 
 POLL_S = 0.25
 TROUBLE_PAUSE_S = 1.0
@@ -59,7 +62,9 @@ class DeliveryWorker:
         clock: Clock,
         couriers: Mapping[str, Courier],
         links: Links,
+        pace: machine.Pace = machine.USUAL,
     ) -> None:
+        self._pace = pace
         self._projects, self._store, self._clock = projects, store, clock
         self._couriers, self._links = couriers, links
         self._lanes = {channel: asyncio.Semaphore(LANES) for channel in ("email", "sms", "webhook", "call")}
@@ -95,17 +100,20 @@ class DeliveryWorker:
 
         async def job(
             db: aiosqlite.Connection,
-        ) -> tuple[list[Delivery], dict[str, list[Delivery]], dict[str, int]]:
+        ) -> tuple[list[Delivery], dict[str, list[Delivery]], dict[str, int], News]:
+            news: News = []
             await desk_store.put_right(db, now)
             for one in await desk_store.overdue(db, now):
-                await self._ask_next(db, one, now, "not acknowledged in time")
+                news += await self._ask_next(db, one, now, "not acknowledged in time")
             return (
                 await desk_store.due(db, now),
                 await desk_store.due_digests(db, now),
                 await desk_store.counts(db),
+                news,
             )
 
-        single, digests, counts = await self._store.writer.do(job)
+        single, digests, counts, news = await self._store.writer.do(job)
+        self._tell(news)
         self.undelivered = counts.get(State.UNDELIVERED.value, 0)
         for one in single:
             self._start(one.key, [one])
@@ -157,50 +165,51 @@ class DeliveryWorker:
         if failure is not None:
             log.warning("delivery_failed", key=key, reason=str(failure))
 
-        async def job(db: aiosqlite.Connection) -> None:
-            for one in members:
-                await self._note(db, one, failure, now)
+        async def job(db: aiosqlite.Connection) -> News:
+            return [word for one in members for word in await self._note(db, one, failure, now)]
 
         await self._note_surely(job)
 
-    async def _note_surely(self, job: Callable[[aiosqlite.Connection], object]) -> None:
+    async def _note_surely(self, job: Callable[[aiosqlite.Connection], Coroutine[Any, Any, News]]) -> None:
         """Write what happened, also when the database refuses for a while: else it would be sent once more."""
         while True:
             try:
-                await self._store.writer.do(job)  # type: ignore[arg-type]  # an async function
+                news = await self._store.writer.do(job)
             except PortError as error:
                 if not error.retryable:
                     raise
                 await asyncio.sleep(TROUBLE_PAUSE_S)
             else:
+                self._tell(news)
                 return
 
     async def _note(
         self, db: aiosqlite.Connection, one: Delivery, failure: PortError | None, now: int
-    ) -> None:
+    ) -> News:
         fresh = await desk_store.get(db, one.id)
         if fresh is None or fresh.state is not State.WAITING:
-            return  # acknowledged or superseded while it was under way
+            return []  # acknowledged or superseded while it was under way
         if failure is None:
             await desk_store.save(db, machine.taken(fresh, now), fresh.state, now)
             thing = f"{one.message}:{one.version}"
             await desk_store.stop_clock(db, one.project, Operation.MESSAGE_DELIVERED, thing, now)
-            return
+            return []
         after = machine.failed(
             fresh, str(failure), now, retryable=failure.retryable,
-            retry_after_ms=getattr(failure, "retry_after_ms", 0),
+            retry_after_ms=getattr(failure, "retry_after_ms", 0), pace=self._pace,
         )  # fmt: skip
         if after.state is State.UNDELIVERED and after.acknowledge_ms:
-            await self._ask_next(db, replace(after, state=fresh.state), now, str(failure))
-            return
+            return await self._ask_next(db, replace(after, state=fresh.state), now, str(failure))
         await desk_store.save(db, after, fresh.state, now)
-        if after.state is State.UNDELIVERED:
-            self._alarm(after)
+        return [after] if after.state is State.UNDELIVERED else []
 
     # --- escalation ------------------------------------------------------------------------------
 
-    async def _ask_next(self, db: aiosqlite.Connection, one: Delivery, now: int, why: str) -> None:
-        """Nobody has it: ask the next person; when nobody is left, raise the alarm. The case is told."""
+    async def _ask_next(self, db: aiosqlite.Connection, one: Delivery, now: int, why: str) -> News:
+        """Nobody has it: ask the next person; when nobody is left, an alarm. The case is told.
+
+        Returns: what is to be counted and said once this is committed; it may still be taken back.
+        """
         owner = self._projects().good.get(one.project)
         rule = owner.deliver[one.rule] if owner is not None and 0 <= one.rule < len(owner.deliver) else None
         following = None
@@ -210,21 +219,17 @@ class DeliveryWorker:
             gone = await desk_store.bounced(db, one)
             following = self._reachable(owner, order, asked, rule.rounds, one.channel, gone)
         state = machine.move(one, Event.NOBODY_LEFT if following is None else Event.ESCALATED)
-        if state is None:
-            return
-        if not await desk_store.save(db, replace(one, state=state), one.state, now, why):
-            return
+        if state is None or not await desk_store.save(db, replace(one, state=state), one.state, now, why):
+            return []
         told = (
             "undelivered" if following is None else "not_read" if one.state is State.UNREAD else "passed_on"
         )
         who = one.person or one.recipient
         await case_store.note_of_call(db, one.message, Entry(now, "", told, f"{one.channel} to {who}: {why}"))
         if following is None or owner is None:
-            self._alarm(one)
-            return
+            return [one]
         who, address = following
         person = owner.people.get(who)
-        self.counters["escalated"] += 1
         await desk_store.add(
             db,
             Delivery(
@@ -233,6 +238,7 @@ class DeliveryWorker:
             ),
             why,
         )  # fmt: skip
+        return [None]
 
     @staticmethod
     def _reachable(
@@ -246,30 +252,38 @@ class DeliveryWorker:
         who = oncall.next_person(reachable, asked, rounds)
         return None if who is None else (who, owner.address(who, channel))
 
-    def _alarm(self, one: Delivery) -> None:
-        self.undelivered += 1
-        self.counters["alarms"] += 1
-        log.error("message_undelivered", project=one.project, call=one.message, reason=one.last_error)
+    def _tell(self, news: News) -> None:
+        """Count and say what a committed transaction decided."""
+        for one in news:
+            if one is None:
+                self.counters["escalated"] += 1
+                continue
+            self.undelivered += 1
+            self.counters["alarms"] += 1
+            log.error("message_undelivered", project=one.project, call=one.message, reason=one.last_error)
 
     async def bounced(self, delivery: int, detail: str) -> bool:
         """A message came back: note it, ask the next person. The same news again changes nothing. Raises PortError."""
 
-        async def job(db: aiosqlite.Connection) -> bool:
+        async def job(db: aiosqlite.Connection) -> News | None:
             now, one = self._clock.now(), await desk_store.get(db, delivery)
             if one is None or any(
                 event == "bounced" for _, event, _ in await desk_store.log_of(db, delivery)
             ):
-                return False
+                return None
             await desk_store.note(db, delivery, now, "bounced", detail)
             entry = Entry(now, "", "bounced", f"{one.channel} to {one.person or one.recipient}: {detail}")
             await case_store.note_of_call(db, one.message, entry)
             if one.state in {State.WAITING, State.SENT, State.UNREAD}:
-                await self._ask_next(db, replace(one, last_error=detail[:500]), now, f"came back: {detail}")
-            return True
+                return await self._ask_next(
+                    db, replace(one, last_error=detail[:500]), now, f"came back: {detail}"
+                )
+            return []
 
-        known = await self._store.writer.do(job)
-        self.counters["bounced"] += known
-        return known
+        news = await self._store.writer.do(job)
+        self._tell(news or [])
+        self.counters["bounced"] += news is not None
+        return news is not None
 
     # --- composing -------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from stdnum.ru import inn
 
 from acd.adapters.store import case_store, directory_store
 from acd.adapters.store.cards import CardFilter
-from acd.core.instant import HOUR_MS
+from acd.core.instant import HOUR_MS, MINUTE_MS
 from acd.desk import dossier, project
 from acd.desk.dossier import Dossier, Matter
 from acd.ports import PortError
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from acd.config.projects import Projects
     from acd.core.effects import ShowPop
     from acd.core.ids import Ani, Did
+    from acd.core.instant import Instant
     from acd.desk.case import Case
     from acd.desk.oncall import Busy
     from acd.desk.project import Project, Source
@@ -42,6 +43,9 @@ log = structlog.get_logger("acd.desk")
 LATE_LIMIT_S = 3.0
 """A source later than its budget may still fill the pop for so long; then it is given up."""
 STICKY_MS = 24 * HOUR_MS
+DEAF_MS = 10 * MINUTE_MS
+"""A directory that failed is shown for so long, unless it is asked again: a firm may have no calls for hours."""
+NAMED = 3
 REMEMBERED = 2_000
 LAST_CALLS = 5
 FACT_WORDS = {
@@ -84,6 +88,18 @@ class Dossiers:
         self._known: OrderedDict[tuple[str, str], Dossier] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self.counters: Counter[str] = Counter()
+        self._deaf: dict[str, tuple[Instant, str]] = {}
+        """By project: when its own directory failed or was late, and how; until it answers in time."""
+
+    @property
+    def trouble(self) -> str:
+        """Which subscribers' directories are slow or silent, in plain words; calls go on without what they know."""
+        since = self._clock.now() - DEAF_MS
+        deaf = [f"{name} {words}" for name, (at, words) in sorted(self._deaf.items()) if at >= since]
+        if not deaf:
+            return ""
+        more = f" and {len(deaf) - NAMED} more" if len(deaf) > NAMED else ""
+        return f"directories: {'; '.join(deaf[:NAMED])}{more}; calls go on without what they know"
 
     # --- asking ----------------------------------------------------------------------------------
 
@@ -126,12 +142,25 @@ class Dossiers:
         order = list(tasks)
         parts = [part for task in order if task in done and (part := self._result(task, tasks[task]))]
         found = dossier.join(parts)
+        self._hear(owner, {tasks[task]: task for task in done}, {tasks[task] for task in late})
         if late:
             found = replace(found, late=tuple(tasks[task] for task in order if task in late))
             self.counters["late"] += len(late)
             self._later(owner, ani, found, late)
         self._remember(owner, ani, found)
         return found
+
+    def _hear(self, owner: Project, done: Mapping[str, asyncio.Task[Dossier]], late: set[str]) -> None:
+        """Remember whether this subscriber's own system answered in time."""
+        if "http" in late:
+            self._deaf[owner.id] = self._clock.now(), f"did not answer within {self._budget_s * 1000:.0f} ms"
+        elif "http" in done:
+            failure = done["http"].exception()
+            if failure is None:
+                self._deaf.pop(owner.id, None)
+            else:
+                words = str(failure) if isinstance(failure, PortError) else "failed by a defect of ours"
+                self._deaf[owner.id] = self._clock.now(), words
 
     def _result(self, task: asyncio.Task[Dossier], name: str) -> Dossier | None:
         failure = task.exception()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -24,8 +24,9 @@ from acd.adapters.store import desk_store, directory_store
 from acd.cards import number as cardnumber
 from acd.config import project_files
 from acd.core.instant import HOUR_MS
+from acd.desk.delivery import Pace
 from acd.deskside.calendars import Calendars
-from acd.deskside.cards import DeskCards, Reconciler
+from acd.deskside.cards import DeskCards, Reconciler, also_to
 from acd.deskside.cases import CaseDesk
 from acd.deskside.delivery import DeliveryWorker
 from acd.deskside.dossier import Dossiers
@@ -33,14 +34,18 @@ from acd.deskside.firmpage import FirmPages
 from acd.deskside.inmail import InMails
 from acd.deskside.links import Links, read_secret
 from acd.deskside.phone import PersonCaller, PhoneCourier
+from acd.deskside.press import OwedMessages, Press
 from acd.deskside.public import DeskPublic
 from acd.deskside.swaps import Swaps
 from acd.ports import PortError
 
 if TYPE_CHECKING:
+    import aiosqlite
+
     from acd.adapters.store.sqlite import SqliteStore
     from acd.config.loading import Config
     from acd.config.projects import Projects
+    from acd.core.card import CallCard
     from acd.core.effects import ShowPop
     from acd.core.ids import Ani, Did
     from acd.desk.project import Project
@@ -55,9 +60,11 @@ TROUBLES = frozenset(
         "desk_sms",
         "desk_webhook",
         "desk_helpdesk",
+        "desk_directory",
         "desk_undelivered",
         "desk_projects",
         "desk_inbox",
+        "desk_templates",
     }
 )
 """Names of what `troubles` tells; calls are routed as ever."""
@@ -152,12 +159,25 @@ class DeskHouse:
             normalise=normalise,
         )
         self.cards = DeskCards(self.projects, self.links, normalise)
+        self.press = Press(clock)
+        self._owed = OwedMessages(store, clock, self.press, self.cards)
         self.couriers = couriers(now, clock)
         self.phone = None
         if caller is not None:
-            self.phone = PhoneCourier(store, clock, self.links, caller, normalise, now.tree.desk.phone_ring_s)
+            self.phone = PhoneCourier(
+                store,
+                clock,
+                self.links,
+                caller,
+                normalise,
+                now.tree.desk.phone_ring_s,
+                self.cards.early,
+                self._patched,
+            )
             self.couriers["call"] = self.phone
-        self.worker = DeliveryWorker(self.projects, store, clock, self.couriers, self.links)
+        desk = now.tree.desk
+        pace = Pace(round(1000 * desk.retry_first_s), round(1000 * desk.retry_longest_s))
+        self.worker = DeliveryWorker(self.projects, store, clock, self.couriers, self.links, pace)
         self.cases = CaseDesk(store, clock, helpdesks(now, clock), self._poll_ms, self._notices)
         self.inmails = InMails(store, clock, self.links, self.worker, self.cases)
         self.mail_ways = mail_ways(now, self.inmails.take)
@@ -200,6 +220,27 @@ class DeskHouse:
         """Return what the desk adds to a pop."""
         return self.dossiers.pop(wish)
 
+    def for_page(self) -> dict[str, Any]:
+        """Return what DeskSide needs of us, by the names of its arguments."""
+        return {"press": self.press.print, "send": self.send_now}
+
+    async def send_now(self, card: CallCard) -> bool:
+        """Send the urgent message of a card that is not stored yet. Raises PortError."""
+        return await self.cards.send_now(self._store, card, self._clock.now())
+
+    async def _patched(self, delivery: int) -> None:
+        """A person is joined with the caller: what was written comes to him in writing meanwhile. Raises PortError."""
+
+        async def job(db: aiosqlite.Connection) -> None:
+            one = await desk_store.get(db, delivery)
+            owner = self.projects().good.get(one.project) if one is not None else None
+            message = await desk_store.message(db, one.message, one.version) if one is not None else None
+            person = owner.people.get(one.person) if one is not None and owner is not None else None
+            if message is not None and person is not None:
+                await also_to(db, message, person, self._clock.now(), "he is joined with the caller")
+
+        await self._store.writer.do(job)
+
     def talks(self) -> dict[str, Script]:
         """Return the talks by FastAGI: path → script."""
         return {"deliver_message": self.phone.talk} if self.phone is not None else {}
@@ -210,6 +251,7 @@ class DeskHouse:
         """Return what runs until cancelled, by name; what breaks is begun again (acd.sidework)."""
         return {
             "deliveries": self.worker.run,
+            "messages": self._owed.run,
             "calendars": self.calendars.run,
             "cases": self.cases.run,
             "desk": self._care,
@@ -271,7 +313,10 @@ class DeskHouse:
         self._expire_at = now + DAY_MS
 
     async def close(self) -> None:
-        """Close connections."""
+        """Close connections and end the processes of the workroom, whatever they do."""
+        await self.press.bench.close()
+        await self.calendars.bench.close()
+        await self.firm.close()
         await self.dossiers.close()
         await self.cases.close()
         await self.http.close()
@@ -287,11 +332,16 @@ class DeskHouse:
         unheard = [f"{name}: {text}" for name, text in self.cases.last_error.items() if text]
         if unheard:
             found["desk_helpdesk"] = "; ".join(unheard)
+        if self.dossiers.trouble:
+            found["desk_directory"] = self.dossiers.trouble
         deaf = [f"{name}: {way.last_error}" for name, way in self.mail_ways.items() if way.last_error]
         if deaf:
             found["desk_inbox"] = "; ".join(deaf)
         if self.worker.undelivered:
             found["desk_undelivered"] = f"{self.worker.undelivered} deliveries reached nobody"
+        plain = [f"{name}: {why}" for name, why in sorted(self.press.troubles(self.projects()).items())]
+        if plain:
+            found["desk_templates"] = f"messages go out in the plain form: {'; '.join(plain)}"
         broken = [one.name for one in self.projects().loaded.values() if one.problems]
         if broken:
             found["desk_projects"] = f"broken project files: {', '.join(broken)}"

@@ -1,7 +1,8 @@
 """From a card's fields to the written message in the subscriber's form. What the agent wrote is never lost.
 
-The agent's page renders the message while it is typed and keeps it in the card's field `message`: then that
-text is sent as it stands. A card filled elsewhere is rendered here, by the project's template or line by line.
+The agent's page renders the message while it is typed and keeps text and subject in the card's own fields: then
+they are sent as they stand. A card filled elsewhere becomes a draft here; where the subscriber's template must
+still run, acd.deskside.press has that done, outside of every transaction.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from acd.desk.forms import MESSAGE, MESSAGE_SUBJECT, PLAIN_FORM
 from acd.desk.hours import local
-from acd.deskside.templates import TemplateRefusedError, one_line, render
+from acd.deskside.templates import one_line
 
 if TYPE_CHECKING:
     from acd.core.card import CallCard
     from acd.desk.project import Project
 
-OWN = frozenset({"message", "form", "identity_confirmed"})
 URGENT = frozenset({"urgent", "срочно"})
 
 
@@ -29,28 +30,66 @@ class Written:
     body: str
     urgency: str
     call_type: str
+    plain: str = ""
+    """Why the subscriber's template was not used and the plain form stands here; empty: nothing went wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message as far as no template is needed: `subject` and `body` are right already, or the plain form."""
+
+    subject: str
+    body: str
+    urgency: str
+    call_type: str
+    plain: str
+    values: Mapping[str, object]
+    """What the templates may use."""
+    subject_template: str = ""
+    body_template: str = ""
+
+    @property
+    def owed(self) -> bool:
+        """Tell whether a template must still run."""
+        return bool(self.subject_template or self.body_template)
+
+    def written(self, subject: str = "", body: str = "", plain: str = "") -> Written:
+        """Return the message, with what the templates made of it; empty parts stay in the plain form."""
+        return Written(
+            one_line(subject) or self.subject,
+            body or self.body,
+            self.urgency,
+            self.call_type,
+            self.plain or plain,
+        )
 
 
 def has_message(project: Project, fields: Mapping[str, str]) -> bool:
     """Tell whether the card says something to the subscriber."""
-    if fields.get("message", "").strip():
+    if fields.get(MESSAGE, "").strip():
         return True
     return any(f.kind == "lines" and fields.get(f.name, "").strip() for f in project.form.fields)
 
 
-def compose(project: Project, card: CallCard) -> Written | None:
-    """Return the written message of a card, None when it holds none. Never raises for what people typed."""
+def draft(project: Project, card: CallCard) -> Draft | None:
+    """Return what a card says to the subscriber, None when it is nothing. Never raises for what people typed."""
     fields = dict(card.fields)
     if not has_message(project, fields):
         return None
     urgency = "urgent" if fields.get("urgency", "").strip().lower() in URGENT else "normal"
     values = _values(project, card, fields) | {"urgency": urgency}
-    body = fields.get("message", "").strip() and fields["message"]
-    return Written(
-        subject=_subject(project, values),
-        body=body or _body(project, card, values),
+    kept = fields.get(MESSAGE, "").strip() and fields[MESSAGE]
+    headed = one_line(fields.get(MESSAGE_SUBJECT, "")) if kept else ""
+    said = values.get("subject") or values.get("caller_name") or values["card"]
+    return Draft(
+        subject=headed or one_line(f"{project.name}: {said}"),
+        body=kept or _plain(project, card, values),
         urgency=urgency,
         call_type=one_line(fields.get("call_type", ""), 40),
+        plain=fields.get(PLAIN_FORM, "") if kept else "",
+        values=values,
+        subject_template="" if headed else project.form.subject,
+        body_template="" if kept else project.form.text,
     )
 
 
@@ -78,22 +117,8 @@ def _values(project: Project, card: CallCard, fields: Mapping[str, str]) -> dict
     }
 
 
-def _subject(project: Project, values: Mapping[str, object]) -> str:
-    if project.form.subject:
-        try:
-            return one_line(render(project.form.subject, values))
-        except TemplateRefusedError:
-            pass  # the plain subject is right too; a message is never held up by a template
-    said = values.get("subject") or values.get("caller_name") or values["card"]
-    return one_line(f"{project.name}: {said}")
-
-
-def _body(project: Project, card: CallCard, values: Mapping[str, object]) -> str:
-    if project.form.text:
-        try:
-            return render(project.form.text, values)
-        except TemplateRefusedError:
-            pass
+def _plain(project: Project, card: CallCard, values: Mapping[str, object]) -> str:
+    """The form nobody has to agree on: one line per field."""
     lines = [f"{project.name}", f"{values['date']} {values['time']}, № {card.number}", ""]
     for name, label, value in _filled(values):
         inner = str(value).replace("\r\n", "\n").strip()

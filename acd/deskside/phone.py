@@ -7,9 +7,10 @@ round. The key is stored before the person hears that it was; a crash in between
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -61,7 +62,15 @@ class PhoneCourier:
         caller: PersonCaller,
         normalise: Callable[[str], str],
         ring_s: int,
+        early: Mapping[str, tuple[str, str]] | None = None,
+        connected: Callable[[int], Awaitable[object]] | None = None,
     ) -> None:
+        """`early`: caller's and dialled number of messages that left before their card.
+
+        `connected`: told the delivery whose person is being joined with the caller.
+        """
+        self._connected = connected
+        self._early = {} if early is None else early
         self._store, self._clock, self._links = store, clock, links
         self._caller, self._normalise, self._ring_s = caller, normalise, ring_s
         self._attempts: dict[str, _Attempt] = {}
@@ -108,7 +117,9 @@ class PhoneCourier:
         async def job(db: aiosqlite.Connection) -> tuple[str, str]:
             one = await desk_store.get(db, delivery)
             stored = await cards.get(db, call=one.message) if one is not None else None
-            return (stored.card.ani, stored.card.did) if stored is not None else ("", "")
+            if stored is not None:
+                return stored.card.ani, stored.card.did
+            return self._early.get(one.message, ("", "")) if one is not None else ("", "")
 
         ani, did = await self._store.writer.do(job)
         facts = dict(parcel.facts)
@@ -126,6 +137,9 @@ class PhoneCourier:
         attempt.answered.set()
         try:
             attempt.key = await deliver_message.talk(session, attempt.spoken, lambda: self._take(attempt))
+            if attempt.key == CONNECT and self._connected is not None:
+                with contextlib.suppress(PortError):
+                    await self._connected(attempt.delivery)
         except CallerGone:
             attempt.key = attempt.key or ""
             raise

@@ -5,7 +5,7 @@ Part of the composition root: configuration, the core's view and stored cards in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import structlog
 
 from acd.clockwork import utc
 from acd.core.card import CallCard
+from acd.core.cards import FIELDS_LIMIT
 from acd.core.effects import ShowPop
 from acd.core.events import EndedBy, EndReason
 from acd.core.ids import AgentId, Ani, CallId, Did, EffectId, QueueId, SubscriberId
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
     from acd.config.loading import Config
     from acd.core.snapshot import CallView, Snapshot
     from acd.desk.project import Project
+    from acd.deskside.messages import Draft, Written
     from acd.pops import Pop, PopBook
 
 log = structlog.get_logger("acd.deskside.side")
 
+TOO_MANY = f"a card holds at most {FIELDS_LIMIT} fields: none of these was kept"
 GREETINGS = {
     "ru": ("{firm}, здравствуйте, {agent} слушает", "{firm}, здравствуйте"),
     "en": ("{firm}, good day, {agent} speaking", "{firm}, good day"),
@@ -56,6 +59,14 @@ class _Known:
     entered_at: int | None = None
 
 
+async def _plainly(_project: Project, sheet: Draft) -> Written:
+    return sheet.written()
+
+
+async def _with_its_card(_card: CallCard) -> bool:
+    return False
+
+
 class DeskSide:
     """Answers for the page. Asks for configuration and views anew each time."""
 
@@ -69,8 +80,14 @@ class DeskSide:
         cards: CardQueries,
         project: Callable[[str], Project | None] = lambda _queue: None,
         more: Callable[[ShowPop], Mapping[str, object]] = lambda _wish: {},
+        press: Callable[[Project, Draft], Awaitable[Written]] = _plainly,
+        send: Callable[[CallCard], Awaitable[bool]] = _with_its_card,
     ) -> None:
-        """`more`: what the subscriber's project and sources know; its keys win, but the form is the page's."""
+        """`more`: what the subscriber's project and sources know; its keys win, but the form is the page's.
+
+        `press`: prints a draft in the subscriber's form. `send`: sends the urgent message of a card to be.
+        """
+        self._press, self._send = press, send
         self._more = more
         self._config, self._snapshot, self._live, self._book = config, snapshot, call_view, book
         self._store, self._cards, self._project = store, cards, project
@@ -133,30 +150,53 @@ class DeskSide:
         message = compose(form, values, self._about(agent, known))
         owner = self._project(known.queue)
         if owner is not None and (owner.form.text or owner.form.subject):
-            written = desk_messages.compose(owner, _card(call, agent, known, message))
-            if written is not None:
+            sheet = desk_messages.draft(owner, _card(call, agent, known, message.fields))
+            if sheet is not None:
+                written = await self._press(owner, sheet)
                 text = written.body if owner.form.text else message.text
-                message = replace(message, subject=written.subject, text=text)
+                subject = written.subject if owner.form.subject else message.subject
+                message = replace(message, subject=subject, text=text, plain=written.plain)
         return message, form.id
 
     async def amend(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:
         """Write late fields into a stored card whose call the core no longer knows (after a restart).
 
-        False: there is no such card. Raises PortError.
+        False: there is no such card. Raises PortError, ValueError when the card would have too many fields.
         """
         stored = await self._store.get(call=call)
         if stored is None:
             return False
+        if len({name for name, _ in (*stored.card.fields, *fields)}) > FIELDS_LIMIT:
+            raise ValueError(TOO_MANY)
         await self._store.write_card(replace(stored.card, fields=fields))
         return True
 
     async def keep_draft(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:
-        """Make accepted fields durable before the card is; False when the store refuses for the moment."""
+        """Make accepted fields durable before the card is; False when the store refuses for the moment.
+
+        Raises ValueError when the card would have too many fields: then none of them is kept.
+        """
         try:
-            await self._store.keep_draft(call, fields)
+            fits = await self._store.keep_draft(call, fields)
         except PortError:
             return False
+        if not fits:
+            raise ValueError(TOO_MANY)
         return True
+
+    async def send_now(
+        self, agent: AgentId | None, call: CallId, fields: tuple[tuple[str, str], ...]
+    ) -> bool:
+        """Send an urgent message during talk or wrap-up: its firm need not wait for the card (000-11).
+
+        The card brings the same wording later, which changes nothing; another one is the next version. False: it is not
+        urgent, or the store refuses; then it leaves with its card.
+        """
+        try:
+            known = await self._known_of(call)
+            return bool(known.card_number) and await self._send(_card(call, agent, known, fields))
+        except PortError:
+            return False
 
     # --- inside ----------------------------------------------------------------------------------
 
@@ -229,7 +269,9 @@ def _wish(agent: AgentId, call: CallView) -> ShowPop:
     return ShowPop(**values)
 
 
-def _card(call: CallId, agent: AgentId | None, known: _Known, message: Message) -> CallCard:
+def _card(
+    call: CallId, agent: AgentId | None, known: _Known, fields: tuple[tuple[str, str], ...]
+) -> CallCard:
     """The card as it will be, as far as a template can see it."""
     at = known.entered_at or 0
     return CallCard(
@@ -250,5 +292,5 @@ def _card(call: CallId, agent: AgentId | None, known: _Known, message: Message) 
         hold_ms=0,
         acw_ms=0,
         agent=agent,
-        fields=message.fields,
+        fields=fields,
     )

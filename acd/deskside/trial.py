@@ -82,6 +82,9 @@ async def calendars(config: Config, project: Project, at: int) -> dict[str, tupl
     """Return what the calendars of a project's people say around an instant."""
     held: Mapping[str, tuple[Busy, ...]] = {}
     read = Calendars(lambda: config.projects, _At(at))
-    await asyncio.wait_for(read.refresh(), 60)
+    try:
+        await asyncio.wait_for(read.refresh(), 60)
+    finally:
+        await read.bench.close()
     held = read.busy(project.id)
     return dict(held)

@@ -78,6 +78,25 @@ class WorkDesk:
             return {"allowed": True, "code": "none", "why": "no written work waits for you", "work": None}
         return {**room, "work": case_data(case)}
 
+    async def take(
+        self, agent: str, number: str, text: str, *, public: bool
+    ) -> dict[str, object] | str | None:
+        """Let him take this case; a text says why not, None: there is none. Raises PortError.
+
+        Only how much he may have in hand counts: whoever asks for a certain case has its client on the phone, or knows it.
+        """
+        async with self._one_at_a_time:
+            held = await self._store.read(lambda db: case_store.case(db, number))
+            full = self._room_for(AgentId(agent), WRITTEN).left < 1
+            if full and held is not None and held.hand != agent:
+                return "you have as much in hand as you may: finish or give back a piece first"
+            try:
+                case = await self._cases.change(number, Event.TAKEN, agent, text=text, public=public)
+            except CaseError as error:
+                return str(error)
+            await asyncio.sleep(0)  # the core steps its facts at the loop's next turn
+            return case_data(case) if case else None
+
     # --- told to the core --------------------------------------------------------------------------
 
     def _changed(self, before: Case, after: Case) -> None:
@@ -121,10 +140,9 @@ class WorkDesk:
         self._somebody_left.clear()
         while self._left:
             agent = next(iter(self._left))
-            for case in await self._store.writer.do(case_store.in_work):
-                if case.holder == agent:
-                    try:
-                        await self._cases.change(case.number, Event.RELEASED, agent)
-                    except CaseError:
-                        continue  # finished or taken by another meanwhile
+            for case in await self._store.writer.do(lambda db, who=agent: case_store.in_hand(db, who)):  # type: ignore[misc]
+                try:
+                    await self._cases.change(case.number, Event.RELEASED, agent)
+                except CaseError:
+                    continue  # finished meanwhile
             self._left.discard(agent)

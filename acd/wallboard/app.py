@@ -174,6 +174,7 @@ class WallboardApp(App[int]):
         with Container(id="panels"):
             yield Panel(id="queues")
             yield Panel(id="agents")
+        yield Static("", id="sums")
         yield Static("", id="keys")
 
     def on_mount(self) -> None:
@@ -254,6 +255,7 @@ class WallboardApp(App[int]):
         self.query_one("#mode", Static).update(rich_text((mode,)))
         for key, figure, role in render.figures(shown, language):
             self.query_one(f"#{key}", Tile).show(figure, role, language)
+        self.query_one("#sums", Static).update(rich_text((render.sums_line(shown, columns, language),)))
         self._draw_panels(shown, language)
 
     def _draw_panels(self, shown: Board, language: str) -> None:

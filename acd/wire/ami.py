@@ -167,11 +167,18 @@ class AmiClientParser:
             RemoteProtocolError: the peer's first line is not a manager's banner; every later call
                 raises again.
         """
+        return list(self.each(data))
+
+    def each(self, data: bytes) -> Iterator[AmiFrame]:
+        """The same, one by one: whoever waits for the first frame does not wait for the others to be read.
+
+        To be exhausted before the next call. Raises as `feed`, when the first frame is asked for.
+        """
         if self.banner is None:
             data = self._read_banner(data)
             if self.banner is None:
-                return []
-        return self._parse(self._splitter.feed(data))
+                return
+        yield from self._parse(self._splitter.feed(data))
 
     def _read_banner(self, data: bytes) -> bytes:
         if self._dead is not None:
@@ -190,11 +197,10 @@ class AmiClientParser:
             return rest
         return b""
 
-    def _parse(self, raws: Sequence[bytes | None]) -> list[AmiFrame]:
+    def _parse(self, raws: Sequence[bytes | None]) -> Iterator[AmiFrame]:
         counters = self.counters
         interest = None if self.everything else self._interest
         limit = self._limit
-        out: list[AmiFrame] = []
         for raw in raws:
             if raw is None or len(raw) > limit:
                 counters.oversized += 1
@@ -215,9 +221,8 @@ class AmiClientParser:
                 continue
             frame = _build(raw, kind, counters)
             if frame is not None:
-                out.append(frame)
-        counters.frames += len(out)
-        return out
+                counters.frames += 1
+                yield frame
 
 
 def _build(raw: bytes, kind: str, counters: ParserCounters) -> AmiFrame | None:

@@ -3,25 +3,30 @@
 Three questions. *Saturated*: callers always wait; how long from an agent's hang-up to the same agent's next
 INVITE? *Light*: an agent is free; how long from the caller's INVITE to the agent's? *Load*: 15 calls a second for
 two minutes with 100 agents; is anything lost, and what does the daemon cost? All times are SIPp's own.
+
+Where the machine grants it, Asterisk runs with real-time priority, as Debian's own service runs it, our router's loop
+as our unit lets it, and SIPp before both (simulator/lab/realtime.py); for both engines the same. The report says so.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from simulator.bench.stages import Wire
 from simulator.centre.config import CentreSpec, write
 from simulator.centre.daemon import Api, DaemonProcess
 from simulator.centre.driver import PhonePlan, PlannedCall
 from simulator.centre.lab_driver import LabDriver
 from simulator.centre.oracle import figures, judge, read_journal
 from simulator.centre.report import read_cards
-from simulator.lab import sipp
+from simulator.lab import realtime, sipp
 
 APP_QUEUE_DID = "8801"
 SITE = """
@@ -43,6 +48,15 @@ musicclass = acd
 
 
 @dataclass(frozen=True, slots=True)
+class How:
+    """How to measure. `wire`: also where our milliseconds go. `both`: app_queue too."""
+
+    real_time: bool = False
+    wire: bool = False
+    both: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One load: how many calls at which rate, how long agents talk."""
 
@@ -60,7 +74,7 @@ LOAD = Stage("load", 1800, 15.0, (3.0, 6.0))
 class Bench:
     """A lab, phones and, for our router, a daemon."""
 
-    def __init__(self, agents: int, talk_s: tuple[float, float]) -> None:
+    def __init__(self, agents: int, talk_s: tuple[float, float], how: How) -> None:
         self.spec = CentreSpec(
             Path(tempfile.mkdtemp(prefix="acd-bench-")),
             agents=agents,
@@ -68,8 +82,11 @@ class Bench:
             extra=_one_skill(agents),
         )
         self.driver = LabDriver(
-            phones=PhonePlan(answer_after_s=0.05, talk_s=talk_s), settings={"record": "0"}
+            phones=PhonePlan(answer_after_s=0.05, talk_s=talk_s),
+            settings={"record": "0"},
+            real_time=how.real_time,
         )
+        self._how = how
         self.daemon: DaemonProcess | None = None
         self._serial = 0
 
@@ -88,6 +105,8 @@ class Bench:
     async def start_daemon(self) -> None:
         """Start our router and log every agent in."""
         self.daemon = DaemonProcess(self.spec, write(self.spec))
+        if self._how.real_time:
+            self.daemon.environment["ACD_LOOP_PRIORITY"] = str(realtime.ROUTER)
         self.daemon.start()
         await self.daemon.ready()
         api = Api(self.spec)
@@ -101,7 +120,9 @@ class Bench:
         seen = len(self.driver.phones.records())
         calls = self._plans(stage, did)
         before = self.daemon.usage() if self.daemon else {}
-        truths = await self.driver.make(calls, lambda: None)
+        wire = self._wire(did)
+        with wire.listening() if wire else contextlib.nullcontext():
+            truths = await self.driver.make(calls, lambda: None)
         after = self.daemon.usage() if self.daemon else {}
         legs = self.driver.phones.records()[seen:]
         callers = self.driver.last_callers
@@ -122,7 +143,14 @@ class Bench:
             result["daemon_cpu_share_of_a_core"] = round((after["cpu_s"] - before["cpu_s"]) / span_s, 3)
             result["daemon_rss_mib"] = round(after["rss_mib"], 1)
             result |= await self._oracle(truths)
+        if wire:
+            result["stages"] = wire.trace.report(callers, legs)
         return result
+
+    def _wire(self, did: str | None) -> Wire | None:
+        lab = self.driver.lab
+        assert lab is not None  # noqa: S101 - open() made it
+        return Wire(lab.ports.ami, lab.ports.sip) if self._how.wire and did is None else None
 
     def _plans(self, stage: Stage, did: str | None) -> list[PlannedCall]:
         dids = [did] if did else self.spec.dids
@@ -161,9 +189,14 @@ def _one_skill(agents: int) -> dict[str, object]:
     return {"agents": {name: {"skills": {"general": 3}} for name in names}}
 
 
-async def measure(*, quick: bool = False, only: Sequence[str] = ()) -> dict[str, object]:
+async def measure(*, quick: bool = False, only: Sequence[str] = (), how: How) -> dict[str, object]:
     """Run every stage, or only the named ones, and return the report."""
     report: dict[str, object] = {"benchmark": "calls", "clock": "SIPp log stamps, milliseconds"}
+    report["priority"] = (
+        f"real-time, SCHED_RR: Asterisk {realtime.ASTERISK}, router's loop {realtime.ROUTER}, SIPp {realtime.SIPP}"
+        if how.real_time
+        else "normal"
+    )
     wanted = only or [stage.name for stage in (SATURATED, LIGHT, LOAD)]
     scale = 4 if quick else 1
     for stage in (SATURATED, LIGHT, LOAD):
@@ -171,19 +204,19 @@ async def measure(*, quick: bool = False, only: Sequence[str] = ()) -> dict[str,
             continue
         agents = 100 if stage is LOAD else 10
         small = Stage(stage.name, stage.calls // scale, stage.rate_per_s, stage.talk_s)
-        bench = Bench(agents, stage.talk_s)
+        bench = Bench(agents, stage.talk_s, how)
         measured: dict[str, object] = {"agents": agents}
         try:
             await bench.open()
             report["asterisk_version"] = bench.driver.version
-            if stage is not LOAD:
+            if stage is not LOAD and how.both:
                 measured["app_queue"] = await bench.stage(small, APP_QUEUE_DID)
             await bench.start_daemon()
             measured["router"] = await bench.stage(small, None)
         finally:
             await bench.close()
         report[stage.name] = measured
-    if SATURATED.name in wanted:
+    if SATURATED.name in wanted and how.both:
         report["ratio_free_to_invite_p50"] = _ratio(report[SATURATED.name])
     return report
 
@@ -208,8 +241,18 @@ def main(argv: list[str]) -> int:
         choices=[stage.name for stage in (SATURATED, LIGHT, LOAD)],
         help="only this stage, may be given again; load: two minutes at 15 calls a second, 100 agents",
     )
+    parser.add_argument("--stages", action="store_true", help="also where our milliseconds go (as root)")
+    parser.add_argument(
+        "--ours-only", action="store_true", help="leave app_queue out: half the time, no ratio"
+    )
+    parser.add_argument("--normal-priority", action="store_true", help="no real-time priority for anybody")
     options = parser.parse_args(argv)
-    report = asyncio.run(measure(quick=options.quick, only=options.only))
+    how = How(
+        real_time=not options.normal_priority and realtime.granted(),
+        wire=options.stages,
+        both=not options.ours_only,
+    )
+    report = asyncio.run(measure(quick=options.quick, only=options.only, how=how))
     text = json.dumps(report, indent=2)
     if options.json:
         options.json.write_text(text + "\n", encoding="utf-8")

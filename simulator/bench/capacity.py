@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 OURS, THEIRS = "router", "app_queue"
 TALK_MS = (1_500, 2_500)
 LATE_MS = 1_000.0
+RTP_PER_PHONE = 8
+"""A talk has two legs with two ports each; as many again, because Asterisk lets go of them a little later."""
 READY_S = 60.0
 """A machine under load starts a daemon slowly; that is not what is measured."""
 WARM_UP_PER_S = 4.0
@@ -137,7 +139,7 @@ class Bench:
     async def open(self) -> None:
         """Start everything and log everybody in."""
         port = free_port()
-        ports = Ports.free(agi=self.spec.agi_port, rtp_count=8_000)
+        ports = Ports.free(agi=self.spec.agi_port, rtp_count=RTP_PER_PHONE * self.size.agents)
         agents = [Agent(name, contact=f"sip:{name}@127.0.0.1:{port}") for name in self.spec.agent_ids]
         lab = self.lab = Lab(
             f"cap{uuid.uuid4().hex[:8]}",

@@ -4,13 +4,14 @@
 
 All policies meet the same drawn calls. The unit of every interval is the skill matrix (runs with
 several seeds are averaged first): it says what to expect on another centre, not on another day.
+`verdict` of a bar is `met` when the whole interval is on the right side, `met in the mean` when only the mean is.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ SHORTFALL_BARS = {0.6: 0.15, 0.7: 0.25, 0.8: 1.0, 0.9: 1.0}
 LOST_BARS = {0.6: 1.2, 0.7: 1.2}
 CLAIRVOYANT_BAR = 0.92
 _STUDENT_95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18)
+"""By degrees of freedom; the last serves for more too, a little on the wide side."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,15 @@ def ratio(top: Sequence[float], bottom: Sequence[float]) -> dict[str, float]:
     return {"mean": float(r), "half": float(half)}
 
 
+def judge(found: dict[str, float], bar: float, *, at_most: bool = True) -> dict[str, Any]:
+    """Return a figure with its bar and verdict: `met`, `met in the mean` (the interval crosses the bar), `missed`."""
+    sign = 1.0 if at_most else -1.0
+    within = sign * found["mean"] <= sign * bar
+    whole = sign * found["mean"] + found["half"] <= sign * bar
+    verdict = "met" if whole else "met in the mean" if within else "missed"
+    return {**found, "bar": bar, "met": whole, "verdict": verdict}
+
+
 def play(floor: Centre, matrix: int, seeds: int, calls: int) -> Metrics:
     """Return the mean figures of one centre over some seeds."""
     runs = [
@@ -122,11 +133,7 @@ def _load_report(load: float, table: dict[str, list[Metrics]]) -> dict[str, Any]
         key: ratio(column("recommended", key), column("level_first", key)) for key in ("shortfall", "lost")
     }
     bars = {"shortfall": SHORTFALL_BARS.get(load), "lost": LOST_BARS.get(load)}
-    checks = {
-        key: {**against[key], "bar": bar, "met": against[key]["mean"] <= bar}
-        for key, bar in bars.items()
-        if bar is not None
-    }
+    checks = {key: judge(against[key], bar) for key, bar in bars.items() if bar is not None}
     return {"policies": policies, "against_level_first": against, "checks": checks}
 
 
@@ -146,18 +153,14 @@ def clairvoyant(size: Size, load: float = 0.7, calls: int = 400) -> dict[str, An
         "load": load,
         "bound": interval(bounds),
         "reached": {name: interval(shares) for name, shares in reached.items()},
-        "recommended_over_bound": {
-            **against,
-            "bar": CLAIRVOYANT_BAR,
-            "met": against["mean"] >= CLAIRVOYANT_BAR,
-        },
+        "recommended_over_bound": judge(against, CLAIRVOYANT_BAR, at_most=False),
     }
 
 
 def run(
     size: Size | None = None, weights: RoutingWeights | None = None, *, others: bool = True
 ) -> dict[str, Any]:
-    """Measure; `met` says whether every bar was reached."""
+    """Measure; `met`: every bar by its whole interval, `met_in_the_mean`: at least by the mean."""
     size = size or Size()
     names = ["recommended", "level_first", "fifo"]
     if others:
@@ -166,8 +169,11 @@ def run(
     report: dict[str, Any] = {"benchmark": "routing", "size": vars(size), "loads": loads}
     if others:
         report["clairvoyant"] = clairvoyant(size)
-    checks = [c["met"] for load in loads.values() for c in load["checks"].values()]
-    report["met"] = all(checks)
+    checks = [c for load in loads.values() for c in load["checks"].values()]
+    if others:
+        checks.append(report["clairvoyant"]["recommended_over_bound"])
+    report["met"] = all(c["met"] for c in checks)
+    report["met_in_the_mean"] = all(c["verdict"] != "missed" for c in checks)
     return report
 
 
@@ -185,35 +191,40 @@ def text(report: dict[str, Any]) -> str:
             )
         for key, r in part["against_level_first"].items():
             bar = part["checks"].get(key)
-            verdict = f"  bar {bar['bar']:g}: {'met' if bar['met'] else 'MISSED'}" if bar else ""
+            verdict = f"  bar {bar['bar']:g}: {bar['verdict']}" if bar else ""
             out.append(f"  {key} / level_first: {r['mean']:.3f} +- {r['half']:.3f}{verdict}")
     if "clairvoyant" in report:
         c = report["clairvoyant"]
         got = c["recommended_over_bound"]
         out.append(
             f"clairvoyant bound at {c['load']}: {c['bound']['mean']:.3f}; recommended/bound "
-            f"{got['mean']:.3f} +- {got['half']:.3f} (bar {got['bar']})"
+            f"{got['mean']:.3f} +- {got['half']:.3f} (bar {got['bar']}: {got['verdict']})"
         )
     return "\n".join(out)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run from the command line; exit 1 when a bar is missed."""
+    """Run from the command line; exit 1 when a bar is missed even in the mean."""
     parser = argparse.ArgumentParser(prog="bin/bench routing", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="two loads, three matrices, short runs")
     parser.add_argument("--full", action="store_true", help="3 seeds of 40 000 calls per matrix")
     parser.add_argument("--main-only", action="store_true", help="recommended, level_first and fifo only")
+    parser.add_argument("--matrices", type=int, help="number of skill matrices; more narrow the intervals")
     parser.add_argument("--load", type=float, action="append", help="only this load; repeatable")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args(argv)
     size = QUICK if args.quick else FULL if args.full else Size()
     if args.load:
-        size = Size(**{**vars(size), "loads": tuple(args.load)})
+        size = replace(size, loads=tuple(args.load))
+    if args.matrices is not None:
+        if args.matrices < 2:
+            parser.error("at least two matrices: the interval is over them")
+        size = replace(size, matrices=args.matrices)
     report = run(size, others=not args.main_only)
     print(text(report))
     if args.json:
         args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return 0 if report["met"] else 1
+    return 0 if report["met_in_the_mean"] else 1
 
 
 if __name__ == "__main__":

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from simulator.centre.config import CentreSpec
 from simulator.centre.oracle import Truth
-from simulator.standin import Phone, StandIn
+from simulator.standin import Number, Phone, StandIn
 from simulator.standin.dialplan import Caller, CallTask
 
 AMI_SECRET = "stand-in-secret"  # noqa: S105 - guards a loopback port for the length of a demo
@@ -30,6 +31,8 @@ class PlannedCall:
     talk_s: float
     ringing_s: float | None = None
     """Hangs up so long after a phone rang first, in the talk or just before it."""
+    takes_callback: bool = False
+    """Presses 1 when offered to be called back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,12 @@ class Driver(Protocol):
     async def make(self, calls: Sequence[PlannedCall], on_end: Callable[[], None]) -> list[Truth]:
         """Make the calls at their times; return what happened to each once all are over."""
 
+    def silence(self, numbers: Collection[str]) -> None:
+        """Of the numbers that are called back, some do not answer; which ones the switch decides as it can."""
+
+    def rung(self) -> Counter[str]:
+        """How often each number was called back."""
+
     async def close(self) -> None:
         """Stop the switch and everything started."""
 
@@ -105,7 +114,7 @@ class StandInDriver:
             ring_s=spec.ring_timeout_s,
         )
         spec.ami_port = await self.world.start(spec.ami_port)
-        spec.ami_secret = AMI_SECRET
+        spec.ami_secret = spec.callback_secret = AMI_SECRET
         spec.queue_log = Path(self.world.queue_log.path)
 
     async def make(self, calls: Sequence[PlannedCall], on_end: Callable[[], None]) -> list[Truth]:
@@ -117,6 +126,7 @@ class StandInDriver:
         async def one(plan: PlannedCall) -> Truth:
             await asyncio.sleep(max(0.0, plan.start_s - (time.monotonic() - begun)))
             task = world.place_call(Caller(plan.did, plan.ani, plan.name, plan.patience_s, plan.talk_s))
+            task.takes_callback = plan.takes_callback
             if plan.ringing_s is not None:
                 await _hang_up_ringing(task, plan.ringing_s)
             await task.done.wait()
@@ -124,6 +134,15 @@ class StandInDriver:
             return truth_of(task)
 
         return list(await asyncio.gather(*(one(plan) for plan in calls)))
+
+    def silence(self, numbers: Collection[str]) -> None:
+        """These numbers ring for ever when they are called back; all others answer."""
+        assert self.world is not None, "open() comes first"  # noqa: S101 - a programmer's error
+        self.world.numbers.update({number: Number(answer_after_s=None) for number in numbers})
+
+    def rung(self) -> Counter[str]:
+        """How often each number was called back."""
+        return Counter(self.world.dialled if self.world else ())
 
     async def unplug(self, agents: Sequence[str]) -> None:
         """Take these agents' phones from the network."""

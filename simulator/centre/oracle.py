@@ -99,9 +99,15 @@ class Verdict:
 
 
 def judge(
-    truths: Sequence[Truth], journal: Mapping[str, JournalCall], cards: Sequence[Mapping[str, object]]
+    truths: Sequence[Truth],
+    journal: Mapping[str, JournalCall],
+    cards: Sequence[Mapping[str, object]],
+    beside: Mapping[str, JournalCall] | None = None,
 ) -> Verdict:
-    """Compare driver, journal and cards. Cards are rows with call, ani, did, end_reason, agent, ..."""
+    """Compare driver, journal and cards. Cards are rows with call, ani, did, end_reason, agent, ...
+
+    `beside`: calls no driver made (call-backs of ours); they only take part in who talks with two at once.
+    """
     verdict = Verdict(offered=len(truths))
     by_ani = {call.ani: call for call in journal.values()}
     card_of = {str(card["call"]): card for card in cards}
@@ -114,7 +120,7 @@ def judge(
     for call_id in card_of:
         if call_id not in journal:
             verdict.say("distorted", f"card of {call_id} has no call in the journal")
-    _overlaps(verdict, journal)
+    _overlaps(verdict, {**journal, **(beside or {})})
     return verdict
 
 
@@ -123,6 +129,8 @@ def _one_call(
 ) -> None:
     # who was served by the PBX alone looks answered to the driver; the journal knows better
     outcome = "fallback" if call is not None and call.count("ACDFALLBACK") else truth.outcome
+    if call is not None and call.count("ACDCALLBACK") and outcome == "failed":
+        outcome = "callback"  # SIP only sees that the PBX hung up
     if outcome in ("answered", "abandoned", "refused", "fallback", "failed"):
         setattr(verdict, outcome, getattr(verdict, outcome) + 1)
     if outcome == "failed":

@@ -130,7 +130,7 @@ async def _show(
 def print_result(result: Result, console: Console) -> None:
     """Print the table and what is wrong."""
     table = Table(title=f"{result.calls} calls on {result.version}, seed {result.seed}", show_header=False)
-    verdict, judgement = result.judgement.verdict, result.judgement
+    verdict, judgement, back = result.judgement.verdict, result.judgement, result.judgement.callbacks
     for name, value in result.figures().items():
         table.add_row(
             name, ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
@@ -140,6 +140,8 @@ def print_result(result: Result, console: Console) -> None:
         ("served by the fallback", verdict.fallback),
         ("cut off by Asterisk's death, in the ledger", judgement.interrupted),
         ("rang while Asterisk was dead", judgement.not_entered),
+        ("call-backs made / numbers rung / reached", f"{back.made} / {back.dialled} / {back.reached}"),
+        ("of callers who pressed 1, their place kept", back.kept_place),
         ("left over (channels, agents, files)", len(judgement.leaks)),
         ("daemon ended by itself", result.ended_by_itself),
         (

@@ -21,9 +21,12 @@ from simulator.centre.lab_driver import LabDriver
 from simulator.faults.plan import Fault, Kind
 from simulator.faults.site import Pause, Site, now_ms
 from simulator.faults.tickets import Mood
+from simulator.lab.errors import LabError
+from simulator.lab.instance import Lab
 from simulator.lab.ports import free_port
 
 TWIN_S = 180.0
+START_TRIES = 4
 
 
 class NotHere(Exception):  # noqa: N818 - it is no error
@@ -106,9 +109,23 @@ async def pbx_kill(site: Site, fault: Fault) -> str:
     began = now_ms()
     await asyncio.to_thread(lab.kill_hard)
     await asyncio.sleep(fault.hold_s)
-    await asyncio.to_thread(lab.up)
+    tries = await _up_again(lab)
     site.pbx_deaths.append(Pause(began, now_ms()))
-    return f"away {(site.pbx_deaths[-1].ended_ms - began) / 1000:.1f} s"
+    return f"away {(site.pbx_deaths[-1].ended_ms - began) / 1000:.1f} s" + "".join(tries)
+
+
+async def _up_again(lab: Lab) -> list[str]:
+    """Start Asterisk as an init system would, again and again; return what was said of starts that failed."""
+    said: list[str] = []
+    while True:
+        try:
+            await asyncio.to_thread(lab.up)
+        except LabError as failed:
+            said.append(f"; a start failed: {str(failed).splitlines()[0]}")
+            if len(said) >= START_TRIES:
+                raise
+        else:
+            return said
 
 
 async def reload(site: Site, _fault: Fault) -> str:
@@ -248,7 +265,7 @@ async def _until_first_serves(site: Site) -> None:
         await asyncio.sleep(0.1)
 
 
-def _lab(site: Site):  # type: ignore[no-untyped-def]  # noqa: ANN202 - Lab, imported late
+def _lab(site: Site) -> Lab:
     driver = site.driver
     if not isinstance(driver, LabDriver) or driver.lab is None:
         raise NotHere("needs real Asterisk (--asterisk)")

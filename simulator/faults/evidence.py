@@ -18,6 +18,7 @@ from acd.wire.errors import RemoteProtocolError
 from acd.wire.queue_log import JournalLineError
 from simulator.centre.oracle import JournalCall, Truth, Verdict, judge, read_journal
 from simulator.centre.report import read_cards
+from simulator.faults import callbacks
 from simulator.faults.site import Pause
 
 PBX_SLACK_MS = 1_000
@@ -42,6 +43,10 @@ class Evidence:
     tickets_changed: Sequence[str] = ()
     pbx_deaths: Sequence[Pause] = ()
     leaks: Sequence[str] = ()
+    dialling: callbacks.Ledger = field(default_factory=callbacks.Ledger)
+    rung: Mapping[str, int] | None = None
+    """How often each number was called back, as it saw it itself."""
+    now_ms: int = 0
     extra_double: Sequence[str] = ()
     """Double bookings seen by the phones themselves."""
 
@@ -56,6 +61,7 @@ class Judgement:
     not_entered: int = 0
     """Callers who rang while Asterisk was dead and never reached the dialplan."""
     duplicate_callbacks: int = 0
+    callbacks: callbacks.Finding = field(default_factory=callbacks.Finding)
     leaks: list[str] = field(default_factory=list)
 
     @property
@@ -118,8 +124,12 @@ def read_all(queue_log: Path, database: Path) -> tuple[dict[str, JournalCall], l
 def judge_all(evidence: Evidence) -> Judgement:
     """Compare all stories."""
     cut = {call for call in evidence.journal if _interrupted(evidence.journal[call], evidence.pbx_deaths)}
-    cut_callers = {evidence.journal[call].ani for call in cut}
-    known = {call.ani for call in evidence.journal.values()}
+    cut_callers = {
+        evidence.journal[call].ani for call in cut if not callbacks.is_ours(evidence.journal[call])
+    }
+    ours = {id_: call for id_, call in evidence.journal.items() if callbacks.is_ours(call)}
+    inbound = {id_: call for id_, call in evidence.journal.items() if id_ not in ours}
+    known = {call.ani for call in inbound.values()}
     outside = {
         truth.ani
         for truth in evidence.truths
@@ -127,12 +137,25 @@ def judge_all(evidence: Evidence) -> Judgement:
     }
     verdict = judge(
         [truth for truth in evidence.truths if truth.ani not in cut_callers | outside],
-        {call: story for call, story in evidence.journal.items() if call not in cut},
-        [card for card in evidence.cards if card["call"] not in cut],
+        {call: story for call, story in inbound.items() if call not in cut},
+        [card for card in evidence.cards if card["call"] not in cut and card["call"] not in ours],
+        {call: story for call, story in ours.items() if call not in cut},
     )
     verdict.offered = len(evidence.truths)
     judgement = Judgement(verdict, len(cut), len(outside), leaks=list(evidence.leaks))
-    _cut_calls(judgement, evidence, cut)
+    _cut_calls(judgement, evidence, cut - ours.keys())
+    judgement.callbacks = callbacks.judge(
+        verdict,
+        evidence.journal,
+        evidence.cards,
+        evidence.dialling,
+        cut=cut,
+        rung=evidence.rung,
+        now_ms=evidence.now_ms,
+    )
+    for words in judgement.callbacks.duplicates:
+        judgement.duplicate_callbacks += 1
+        verdict.problems.append(f"duplicate_callbacks: {words}")
     _cel(judgement, evidence)
     _ledger(judgement, evidence)
     _tickets(judgement, evidence)
@@ -192,6 +215,8 @@ def _ledger(judgement: Judgement, evidence: Evidence) -> None:
     answered = {str(card["call"]): _was_served(card, evidence.journal) for card in evidence.cards}
     for card in evidence.cards:
         call, reason = str(card["call"]), str(card["end_reason"])
+        if call in evidence.journal and callbacks.is_ours(evidence.journal[call]):
+            continue  # judged by callbacks.judge: what came of it is on the task it answers
         missed = reason in MISSED_REASONS and not (reason == "fallback" and answered[call])
         if missed and call not in evidence.missed:
             verdict.say("lost", f"{card['ani']} ({call}) was missed ({reason}) and is not in the ledger")

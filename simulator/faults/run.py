@@ -18,9 +18,11 @@ from simulator.centre.daemon import Api
 from simulator.centre.driver import PlannedCall, StandInDriver, plan_calls
 from simulator.centre.lab_driver import LabDriver
 from simulator.centre.oracle import Truth, percentile
+from simulator.faults import callbacks
 from simulator.faults import evidence as ev
 from simulator.faults.deeds import DEEDS, NotHere
 from simulator.faults.plan import Fault, Kind
+from simulator.faults.pressing import Presser
 from simulator.faults.site import ANSWER_S, READY_S, NotSyncedError, Pause, Site, now_ms
 from simulator.lab import sipp
 
@@ -125,7 +127,8 @@ def plan_faulty_calls(
     def ringing_s() -> float:
         return ANSWER_S + rng.uniform(-0.05, 0.05) if cancels and rng.random() < 0.1 else LONGEST_S
 
-    return [replace(call, ringing_s=ringing_s()) for call in calls]
+    calls = [replace(call, ringing_s=ringing_s()) for call in calls]
+    return callbacks.with_callbacks(site.spec, calls, seed) if site.mixed else calls
 
 
 async def run(
@@ -139,6 +142,7 @@ async def run(
 ) -> Result:
     """Run one plan on an open site."""
     begun = time.monotonic()
+    pressing = _numbers_and_pressers(site, calls, seed) if site.mixed else None
     making = asyncio.create_task(site.driver.make(calls, on_call))
     guard = _Guard(site)
     watching = asyncio.create_task(guard.watch())
@@ -152,11 +156,14 @@ async def run(
             on_fault(done[-1])
         truths = await making
         unready = await _unready(site)
+        await site.finish_callbacks()
         await _settle(site, truths)
         leaks = [*unready, *await _leaks(site)]
     finally:
         watching.cancel()
         making.cancel()
+        if pressing is not None:
+            pressing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
     gathered = await asyncio.to_thread(gather, site, truths, leaks)
@@ -175,6 +182,16 @@ async def run(
         ended_by_itself=guard.ended_by_itself,
         cancels=count_cancels(calls, truths),
     )
+
+
+def _numbers_and_pressers(site: Site, calls: Sequence[PlannedCall], seed: int) -> asyncio.Task[None] | None:
+    """Let called numbers answer or not; on real Asterisk start who presses 1 for the callers who want to."""
+    site.driver.silence(callbacks.silent_numbers(calls, seed))
+    driver = site.driver
+    if not isinstance(driver, LabDriver) or driver.lab is None:
+        return None
+    wanting = {call.ani for call in calls if call.takes_callback}
+    return asyncio.create_task(Presser(driver.lab, wanting).run())
 
 
 def count_cancels(calls: Sequence[PlannedCall], truths: Sequence[Truth]) -> int:
@@ -305,6 +322,9 @@ def gather(site: Site, truths: Sequence[Truth], leaks: Sequence[str]) -> ev.Evid
         cards=cards,
         missed=missed,
         tasks=tasks,
+        dialling=callbacks.read(database),
+        rung=site.driver.rung(),
+        now_ms=now_ms(),
         tickets=ev.newest_tickets(site.tickets.taken),
         tickets_changed=site.tickets.changed,
         pbx_deaths=site.pbx_deaths,

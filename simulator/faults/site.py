@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from simulator.centre.config import CentreSpec, write
 from simulator.centre.daemon import Api, DaemonProcess
 from simulator.centre.driver import Driver, StandInDriver
 from simulator.centre.lab_driver import LabDriver
+from simulator.faults import callbacks
 from simulator.faults.disk import SmallDisk
 from simulator.faults.proxy import TcpProxy
 from simulator.faults.tickets import TicketStub
@@ -26,6 +28,8 @@ from simulator.lab.ports import free_port
 CLOCK_SHIM = Path(__file__).with_name("clock_shim")
 READY_S = 180.0
 """A start wants 1.5 s of a core; a run that is polite to others on a busy machine may wait long for it."""
+CALLBACKS_S = 60.0
+"""A call-back waits at most 30 s for an agent, rings 5 s and talks 3."""
 ANSWER_S = 0.4
 """A phone rings so long."""
 
@@ -101,6 +105,7 @@ class Site:
         )
         if self.mixed:
             self.disk = SmallDisk.make(spec.state_dir, self.calls)
+            spec.extra = callbacks.overlay(spec)
         # Asterisk and daemon both go through a proxy, so each learns the proxy's port
         agi_door = spec.agi_port
         await self.driver.open(spec)
@@ -177,6 +182,24 @@ class Site:
         except (httpx.HTTPError, ValueError, KeyError):
             return None
 
+    async def finish_callbacks(self) -> None:
+        """Let those that are due be made, then make no more and wait for those under way."""
+        if not self.mixed:
+            return
+        await self._until_no_callbacks(due=True)
+        self.spec.extra["callbacks"] = {**callbacks.SECTION, "enabled": False}
+        write(self.spec)
+        self.daemon.signal(signal.SIGHUP)
+        await self._until_no_callbacks(due=False)
+
+    async def _until_no_callbacks(self, *, due: bool) -> None:
+        end = time.monotonic() + CALLBACKS_S
+        database = self.spec.state_dir / "acd.db"
+        while time.monotonic() < end:
+            if not callbacks.unfinished(await asyncio.to_thread(callbacks.read, database), now_ms(), due=due):
+                return
+            await asyncio.sleep(0.5)
+
     async def _log_in(self) -> None:
         api = Api(self.spec)
         try:
@@ -200,7 +223,7 @@ class Site:
             return
         if not self.broker_port:
             self.broker_port = free_port()
-            self.spec.extra = {"mqtt": {"url": f"mqtt://127.0.0.1:{self.broker_port}"}}
+            self.spec.extra["mqtt"] = {"url": f"mqtt://127.0.0.1:{self.broker_port}"}
         conf = self.folder / "mosquitto.conf"
         conf.write_text(
             f"listener {self.broker_port} 127.0.0.1\nallow_anonymous true\npersistence false\n",

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 
 from simulator.lab.agents import Agent, write_agents_conf
 from simulator.lab.errors import LabError
-from simulator.lab.ports import free_port, free_rtp_ports
+from simulator.lab.ports import free_port, free_rtp_ports, give_back
 from simulator.lab.render import write_configuration, write_tone
 from simulator.lab.tree import Tree, find_tree, lab_folder, locked
 
@@ -39,7 +39,7 @@ ulimit -n 16384 2>/dev/null || true
 mount --bind "$RUN" "$ROOT$RUN"
 mount --bind /dev "$ROOT/dev"
 mount -t proc proc "$ROOT/proc" 2>/dev/null || mount --rbind /proc "$ROOT/proc"
-exec chroot "$ROOT" /usr/sbin/asterisk -f -C "$RUN/etc/asterisk.conf"
+exec chroot "$ROOT" /usr/sbin/asterisk -f $PRIORITY -C "$RUN/etc/asterisk.conf"
 """
 
 
@@ -73,8 +73,9 @@ class Lab:
     """A real Asterisk. `with Lab(...) as lab:` or up() and down().
 
     `settings` change values of the sample configuration: language, record (1 or 0), announce_turns,
-    fallback_s, verbose, rtp_timeout, out_port (where called numbers answer), spool_agi. `die_with_parent`: Asterisk is killed when this process dies, for
-    tests. Raises LabError when it cannot be had.
+    fallback_s, verbose, rtp_timeout, out_port (where called numbers answer), spool_agi. `die_with_parent`: Asterisk is
+    killed when this process dies, for tests. `real_time`: with real-time priority (`asterisk -p`), as Debian's own
+    service runs it. Raises LabError when it cannot be had.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Lab:
         ports: Ports | None = None,
         settings: Mapping[str, str] | None = None,
         die_with_parent: bool = False,
+        real_time: bool = False,
         folder: Path | None = None,
     ) -> None:
         if not name.isalnum() or len(name) > 24:
@@ -98,6 +100,7 @@ class Lab:
         self.callback_user, self.callback_secret = "acd-callback", secrets.token_hex(16)
         self._settings = dict(settings or {})
         self._die_with_parent = die_with_parent
+        self._priority = ["-p"] if real_time else []
         self._tree: Tree | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
@@ -186,6 +189,7 @@ class Lab:
                     raise LabError(f"Asterisk {self._pid} does not die")
         self._pid = 0
         if not keep:
+            give_back(self.ports.rtp_first, self.ports.rtp_count)
             shutil.rmtree(self.run, ignore_errors=True)
             mount_point = self.folder / "tree" / str(self.run).lstrip("/")
             with suppress(OSError):
@@ -302,11 +306,12 @@ class Lab:
         self._version = ".".join(map(str, tree.version))
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "RUN": str(self.run)}
         if tree.root is None:
-            command = ["asterisk", "-f", "-C", str(self.etc / "asterisk.conf")]
+            command = ["asterisk", "-f", *self._priority, "-C", str(self.etc / "asterisk.conf")]
             environment["PATH"] = os.environ.get("PATH", environment["PATH"])
         else:
             tree.path(str(self.run)).mkdir(parents=True, exist_ok=True)
             environment["ROOT"] = str(tree.root)
+            environment["PRIORITY"] = " ".join(self._priority)
             command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _START]
         if self._die_with_parent:
             command = ["setpriv", "--pdeathsig", "KILL", *command]
@@ -334,8 +339,10 @@ class Lab:
                 return
             time.sleep(0.1)
         tail = (self.run / "log" / "stderr.log").read_text(encoding="utf-8", errors="replace")[-1500:]
+        ended = None if self._process is None else self._process.poll()
+        what = f"did not come up within {BOOT_S:.0f} s" if ended is None else f"ended with status {ended}"
         self.kill_hard()
-        raise LabError(f"Asterisk did not come up within {BOOT_S:.0f} s; {self.run}/log has more:\n{tail}")
+        raise LabError(f"Asterisk {what}; {self.run}/log has more:\n{tail}")
 
     def _fully_booted(self) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.ports.ami), timeout=1) as link:

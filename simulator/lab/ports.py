@@ -17,6 +17,8 @@ from pathlib import Path
 
 FIRST, LAST = 10_000, 19_999
 RTP_FIRST, RTP_LAST = 20_000, 31_999
+MORE_RTP_FIRST, MORE_RTP_LAST = 36_000, 59_999
+"""When the first range is full: connections may have some of these, and Asterisk passes over a media port that is taken."""
 _HOST = "127.0.0.1"
 
 
@@ -34,20 +36,23 @@ class Lease:
     def take(self, count: int) -> int:
         """Lease so many neighbours and return the first of them. Raises PortsError."""
         tried = 0
+        step = max(1, count // 16)  # small beside a wide range: others' short leases lie scattered
         while tried <= self.last - self.first:
             start = self._next
             if start + count - 1 > self.last:
                 tried += self.last - start + 1
                 self._next = self.first
                 continue
-            self._next, tried = start + count, tried + count
             if _locked(start, count) and all(_bindable(port) for port in range(start, start + min(count, 2))):
+                self._next = start + count
                 return start
+            self._next, tried = start + step, tried + step
         raise PortsError(f"no {count} free ports between {self.first} and {self.last} of {_HOST}")
 
 
 _SINGLE = Lease(FIRST, LAST)
 _RTP = Lease(RTP_FIRST, RTP_LAST)
+_MORE_RTP = Lease(MORE_RTP_FIRST, MORE_RTP_LAST)
 _files: dict[int, int] = {}
 """Process id -> descriptor of the lock file: a fork has its own, for it does not inherit the locks."""
 
@@ -64,7 +69,16 @@ def free_ports(count: int) -> int:
 
 def free_rtp_ports(count: int) -> int:
     """Return the first of `count` neighbours for media, leased like `free_port`. Raises PortsError."""
-    return _RTP.take(count)
+    try:
+        return _RTP.take(count)
+    except PortsError:
+        return _MORE_RTP.take(count)
+
+
+def give_back(first: int, count: int) -> None:
+    """Let go of ports before this process ends: a process that starts many laboratories would lease them all."""
+    if os.getpid() in _files:
+        fcntl.lockf(_files[os.getpid()], fcntl.LOCK_UN, count, first)
 
 
 def _locked(first: int, count: int) -> bool:

@@ -117,89 +117,91 @@ def random_offers(
     return [OfferPlan(stream.randint(*ring_ms), stream.randint(*talk_ms)) for _ in range(count)]
 
 
-class _Sipp:
-    """One SIPp process with its own folder of logs."""
+class SippProcess:
+    """One SIPp with its own folder of logs; ended by its id, and bounded in time by itself."""
 
-    def __init__(
-        self, folder: Path, scenario: str, *, host: str, port: int, sip_port: int, timeout_s: float
-    ) -> None:
-        self.folder = folder
-        self.port = port or free_port()
-        self._scenario, self._host, self._sip_port = scenario, host, sip_port
-        self._timeout_s = timeout_s
-        self._process: subprocess.Popen[bytes] | None = None
-        self._deadline = 0.0
+    def __init__(self, scenario: Path, *, host: str, port: int, sip_port: int, folder: Path) -> None:
+        self.host, self.port, self.folder = host, port, folder
+        self._scenario, self._sip_port = scenario, sip_port
+        self.before: tuple[str, ...] = ()
+        """Words before the command, such as `chrt --rr 12`: a tool that stamps moments must not wait for a core."""
+        self.process: subprocess.Popen[bytes] | None = None
 
-    def _start(self, lines: Sequence[str], *options: str) -> None:
+    def launch(self, lines: Sequence[str], timeout_s: float, *options: str) -> None:
+        """Begin; `lines` of fields are the plan, one for each call. Raises SippError when SIPp is not installed."""
         sipp = shutil.which("sipp")
         if not sipp:
             raise SippError("SIPp is not installed: apt-get install sip-tester")
         self.folder.mkdir(parents=True, exist_ok=True)
-        plan = self.folder / "plan.csv"
-        plan.write_text("SEQUENTIAL\n" + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+        # its control socket takes commands: loopback only
+        command = [*self.before, sipp, f"127.0.0.1:{self._sip_port}", "-sf", str(self._scenario)]
+        command += ["-ci", "127.0.0.1"]
+        if lines:  # SIPp refuses an empty file
+            plan = self.folder / "plan.csv"
+            plan.write_text("SEQUENTIAL\n" + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+            command += ["-inf", str(plan)]
+        media = str(free_ports(4))  # it binds this one and the next but one (video)
+        command += ["-i", self.host, "-p", str(self.port), "-mi", self.host, "-mp", media]
+        command += ["-trace_logs", "-log_file", str(self.log), "-nostdin", "-timeout", f"{int(timeout_s)}s"]
         # its own folder is the working directory: SIPp drops files where it stands
-        command = [
-            sipp,
-            f"127.0.0.1:{self._sip_port}",
-            "-sf",
-            str(SCENARIOS / self._scenario),
-            "-inf",
-            str(plan),
-        ]
-        command += [
-            "-i",
-            self._host,
-            "-p",
-            str(self.port),
-            "-mi",
-            self._host,
-            "-mp",
-            str(free_ports(4)),  # it binds this one and the next but one (video)
-        ]
-        command += ["-ci", "127.0.0.1"]  # its control socket takes commands: loopback only
-        command += ["-trace_logs", "-log_file", str(self._log), "-nostdin"]
-        command += ["-timeout", f"{int(self._timeout_s)}s", *options]
         with (self.folder / "screen.txt").open("wb") as out:
-            self._process = subprocess.Popen(
-                command,
+            self.process = subprocess.Popen(
+                [*command, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
                 cwd=self.folder,
                 start_new_session=True,
             )
-        self._deadline = time.monotonic() + self._timeout_s + 5
 
     @property
-    def _log(self) -> Path:
+    def log(self) -> Path:
+        """What the scenario wrote, line by line."""
         return self.folder / "events.log"
 
     @property
     def running(self) -> bool:
         """The process has not ended."""
-        return self._process is not None and self._process.poll() is None
-
-    def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for its natural end; True if it came. Never longer than its own bound plus 5 s."""
-        if self._process is None:
-            return True
-        left = self._deadline - time.monotonic()
-        try:
-            self._process.wait(max(0.0, left if timeout_s is None else min(left, timeout_s)))
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        return self.process is not None and self.process.poll() is None
 
     def stop(self) -> None:
         """End it now. A kill: asked nicely, SIPp waits for its calls. Its log is flushed line by line."""
-        if self._process is not None and self.running:
-            self._process.kill()
-            self._process.wait(5)
+        if self.process is not None and self.running:
+            self.process.kill()
+            self.process.wait(5)
 
     def screen(self) -> str:
         """What SIPp printed, for an error message."""
         path = self.folder / "screen.txt"
         return path.read_text(encoding="utf-8", errors="replace")[-2000:] if path.exists() else ""
+
+
+class _Sipp(SippProcess):
+    """A SIPp that carries its own plans."""
+
+    def __init__(
+        self, folder: Path, scenario: str, *, host: str, port: int, sip_port: int, timeout_s: float
+    ) -> None:
+        super().__init__(
+            SCENARIOS / scenario, host=host, port=port or free_port(), sip_port=sip_port, folder=folder
+        )
+        self._timeout_s = timeout_s
+        self._deadline = 0.0
+
+    def _start(self, lines: Sequence[str], *options: str) -> None:
+        self.launch(lines, self._timeout_s, *options)
+        self._deadline = time.monotonic() + self._timeout_s + 5
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for its natural end; True if it came. Never longer than its own bound plus 5 s."""
+        if self.process is None:
+            return True
+        left = self._deadline - time.monotonic()
+        try:
+            self.process.wait(max(0.0, left if timeout_s is None else min(left, timeout_s)))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -243,7 +245,7 @@ class Callers(_Sipp):
     def records(self) -> list[Leg]:
         """What the callers saw so far, one leg per call."""
         legs: dict[str, Leg] = {}
-        for event, words, moment in _events(self._log):
+        for event, words, moment in _events(self.log):
             leg = legs.setdefault(words["ani"], Leg(ani=words["ani"]))
             leg.times.setdefault(event, moment)
         return list(legs.values())
@@ -283,7 +285,7 @@ class Agents(_Sipp):
         """What the agents saw so far, one leg per INVITE, in order."""
         legs: list[Leg] = []
         open_legs: dict[tuple[str, str], Leg] = {}
-        for event, words, moment in _events(self._log):
+        for event, words, moment in _events(self.log):
             key = words["agent"], words["ani"]
             if event == "INVITE":
                 open_legs[key] = Leg(ani=words["ani"], agent=words["agent"], call=words["call"])
@@ -309,7 +311,7 @@ def register(sip_port: int, agents: Iterable[tuple[str, str]], contact_port: int
     ]
     phone = _Sipp(folder, "register.xml", host="127.0.0.1", port=0, sip_port=sip_port, timeout_s=10.0)
     phone._start(lines, "-m", str(len(lines)), "-r", "20")  # noqa: SLF001 - the same module
-    if not phone.wait() or phone._process is None or phone._process.returncode:  # noqa: SLF001
+    if not phone.wait() or phone.process is None or phone.process.returncode:
         phone.stop()
         raise SippError(f"registration failed:\n{phone.screen()}")
 
@@ -328,23 +330,29 @@ def wait_ms(callers: Iterable[Leg], agents: Iterable[Leg]) -> dict[str, float]:
     return {leg.ani: (answers[leg.ani] - leg.at("INVITE")) * 1000 for leg in callers if leg.ani in answers}
 
 
-def free_to_ring_ms(callers: Sequence[Leg], agents: Iterable[Leg]) -> list[float]:
-    """Milliseconds from an agent's end of talk to the same agent's next INVITE, where a caller was waiting.
+def free_pairs(callers: Sequence[Leg], agents: Iterable[Leg]) -> list[tuple[Leg, Leg]]:
+    """An agent's talk and the same agent's next one, where a caller was waiting when the first one ended.
 
     A caller counts as waiting when accepted before the agent became free and rung after it.
     """
-    waits = sorted((leg.at("ACCEPTED"), leg.ani) for leg in callers if leg.at("ACCEPTED"))
-    accepted = {ani: moment for moment, ani in waits}
+    accepted = {leg.ani: leg.at("ACCEPTED") for leg in callers if leg.at("ACCEPTED")}
     by_agent: dict[str, list[Leg]] = {}
     for leg in agents:
         by_agent.setdefault(leg.agent, []).append(leg)
-    gaps = []
+    pairs = []
     for legs in by_agent.values():
         legs.sort(key=lambda leg: leg.at("INVITE"))
-        for before, after in pairwise(legs):
-            if before.over_at and accepted.get(after.ani, float("inf")) <= before.over_at:
-                gaps.append((after.at("INVITE") - before.over_at) * 1000)
-    return gaps
+        pairs += [
+            (before, after)
+            for before, after in pairwise(legs)
+            if before.over_at and accepted.get(after.ani, float("inf")) <= before.over_at
+        ]
+    return pairs
+
+
+def free_to_ring_ms(callers: Sequence[Leg], agents: Iterable[Leg]) -> list[float]:
+    """Milliseconds from an agent's end of talk to the same agent's next INVITE, where a caller was waiting."""
+    return [(after.at("INVITE") - before.over_at) * 1000 for before, after in free_pairs(callers, agents)]
 
 
 def double_booked(agents: Iterable[Leg]) -> list[tuple[Leg, Leg]]:

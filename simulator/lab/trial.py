@@ -72,6 +72,7 @@ def next_steps(lab: Lab) -> str:
     if lab.agents:
         lines += [f"bin/lab{name} phones", *(_login(lab, agent.id) for agent in lab.agents)]
     lines += [f"bin/lab{name} call {SAMPLE_NUMBER}", f"bin/acd status {token}"]
+    lines.append(f"bin/acd cards --db {shlex.quote(str(lab.run / 'acd' / 'acd.db'))}")
     return "To try the daemon with it (two more terminals help):\n" + "\n".join(f"  {line}" for line in lines)
 
 
@@ -79,7 +80,8 @@ def _login(lab: Lab, agent: str) -> str:
     """Return the line by which a supervisor logs an agent in."""
     token = shlex.quote(str(lab.run / "acd" / "secrets" / "http-token"))
     where = f"http://127.0.0.1:8088/api/v1/agents/{agent}/login"
-    return f'curl -X POST -H "Authorization: Bearer $(cat {token})" {where}'
+    # the daemon may still be starting when the next line is pasted
+    return f'curl -sS --retry 30 --retry-delay 1 --retry-connrefused -X POST -H "Authorization: Bearer $(cat {token})" {where}'
 
 
 def phones(lab: Lab, talk_s: float, say: Callable[[str], None]) -> None:

@@ -13,9 +13,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-import shutil
 import socket
-import subprocess
 import time
 import uuid
 from pathlib import Path
@@ -24,7 +22,7 @@ from typing import TYPE_CHECKING
 from simulator.lab.agents import Agent
 from simulator.lab.instance import TRUNK_HOST, Lab, Ports
 from simulator.lab.ports import free_port
-from simulator.lab.sipp import SippError
+from simulator.lab.sipp import SippError, SippProcess
 from simulator.load.appqueue import write_app_queue
 
 if TYPE_CHECKING:
@@ -45,58 +43,24 @@ RTP_PORTS = 2_000
 BENCH_STRATEGY = "leastrecent"
 
 
-class Puppets:
-    """One SIPp process and its log."""
+class Puppets(SippProcess):
+    """One SIPp process that is moved from here, and what is new in its log."""
 
     def __init__(self, scenario: str, host: str, sip_port: int, folder: Path, *, port: int = 0) -> None:
-        self.host, self.folder = host, folder
-        self.port = port or _free_udp(host)
-        self._scenario, self._sip_port = scenario, sip_port
-        self.process: subprocess.Popen[bytes] | None = None
+        super().__init__(
+            HERE / scenario, host=host, port=port or _free_udp(host), sip_port=sip_port, folder=folder
+        )
         self._read = 0
         self._rest = b""
 
     def start(self, lines: Sequence[str] = (), *options: str) -> None:
         """Begin. Raises SippError when SIPp is not installed."""
-        sipp = shutil.which("sipp")
-        if not sipp:
-            raise SippError("SIPp is not installed: apt-get install sip-tester")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        command = [sipp, f"127.0.0.1:{self._sip_port}", "-sf", str(HERE / self._scenario)]
-        if lines:  # SIPp refuses an empty file
-            plan = self.folder / "plan.csv"
-            plan.write_text("SEQUENTIAL\n" + "".join(f"{line}\n" for line in lines), encoding="utf-8")
-            command += ["-inf", str(plan)]
-        command += ["-i", self.host, "-p", str(self.port), "-mi", self.host, "-mp", str(_free_udp(self.host))]
-        command += ["-trace_logs", "-log_file", str(self._log), "-nostdin", "-timeout", f"{LONGEST_S}s"]
-        with (self.folder / "screen.txt").open("wb") as out:
-            self.process = subprocess.Popen(
-                [*command, *options],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                cwd=self.folder,
-                start_new_session=True,
-            )
-
-    @property
-    def _log(self) -> Path:
-        return self.folder / "events.log"
-
-    @property
-    def running(self) -> bool:
-        """The process has not ended."""
-        return self.process is not None and self.process.poll() is None
-
-    def screen(self) -> str:
-        """What SIPp printed, for an error message."""
-        path = self.folder / "screen.txt"
-        return path.read_text(encoding="utf-8", errors="replace")[-1500:] if path.exists() else ""
+        self.launch(lines, LONGEST_S, *options)
 
     def news(self) -> Iterator[tuple[str, dict[str, str], float]]:
         """Yield (event, fields, epoch seconds) of every whole line written since the last time."""
         try:
-            with self._log.open("rb") as file:
+            with self.log.open("rb") as file:
                 file.seek(self._read)
                 data = file.read()
         except FileNotFoundError:
@@ -107,12 +71,6 @@ class Puppets:
             words = line.decode("utf-8", "replace").split()
             if words[:1] == ["acd"] and len(words) > 4:
                 yield words[1], dict(w.split("=", 1) for w in words[2:-3] if "=" in w), float(words[-1])
-
-    def stop(self) -> None:
-        """End it. A kill: asked nicely, SIPp waits for its calls."""
-        if self.process is not None and self.running:
-            self.process.kill()
-            self.process.wait(5)
 
 
 class SippLine:

@@ -29,11 +29,10 @@ from simulator.centre.report import read_cards
 from simulator.faults.tickets import TicketStub
 from simulator.soak.flat import LEAST_HOURS, Slope, slope
 from simulator.soak.jump import Busy, JumpClock, JumpLoop
-from simulator.standin.dialplan import Caller
+from simulator.standin.dialplan import Caller, CallTask
 
 if TYPE_CHECKING:
     from simulator.standin import StandIn
-    from simulator.standin.dialplan import CallTask
 
 AGENTS = 14
 TALK_S = (5.0, 35.0)
@@ -44,6 +43,8 @@ PAUSE_EVERY_S = 90.0
 WARM_UP = 0.5
 """Memories with a limit (fifty thousand notes, ten thousand cards counted) fill in the first hours; a leak goes on."""
 SETTLE_S = 120.0
+MODEL_TASKS = frozenset({CallTask.run.__qualname__, "Soak._one"})
+"""A live call of the stand-in is two tasks."""
 LIMITS = {"rss_mib": 1.0, "descriptors": 0.1, "tasks": 0.2}
 """Growth per hour that is still called flat: failure mode 36, and less than five descriptors or tasks a day."""
 
@@ -241,13 +242,21 @@ def world_time() -> float:
 
 
 def usage() -> dict[str, float]:
-    """Return memory, descriptors and tasks of this process: daemon and stand-in together."""
+    """Return memory, descriptors and tasks of this process: daemon and stand-in together.
+
+    Not the model's own two tasks of each live call: how many call just now is drawn by lot, and hides what stays.
+    """
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return {
         "rss_mib": pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
         "descriptors": float(sum(1 for _ in Path("/proc/self/fd").iterdir())),
-        "tasks": float(len(asyncio.all_tasks())),
+        "tasks": float(sum(task_name(task) not in MODEL_TASKS for task in asyncio.all_tasks())),
     }
+
+
+def task_name(task: asyncio.Task[object]) -> str:
+    """Return the name of the function that a task runs."""
+    return str(getattr(task.get_coro(), "__qualname__", ""))
 
 
 def read_truths(path: Path) -> Iterator[Truth]:

@@ -80,6 +80,8 @@ class StandIn:
         self.sessions: set[Session] = set()
         self.numbers: dict[str, Number] = {}
         """What the numbers do that are called back; others answer."""
+        self.muted: dict[str, bool] = {}
+        """Whether the recording of a call hears silence, by call."""
         self.dialled: list[str] = []
         """Every number that was dialled, in order."""
         self.counters: dict[str, int] = {}
@@ -383,6 +385,15 @@ class StandIn:
             return
         call.redirect(action.get("Context"), action.get("Exten"))
         session.reply(action, ok=True, message="Redirect successful")
+
+    def _do_mixmonitormute(self, session: Session, action: AmiAction) -> None:
+        """Mute the recording of a caller's channel; without a recording Asterisk refuses."""
+        channel = self.find_channel(action.get("Channel"))
+        if channel is None or self.globals.get("ACD_RECORD") != "1":
+            session.reply(action, ok=False, message="Cannot set mute flag")
+            return
+        self.muted[channel.variables.get("ACD_CALL", "")] = action.get("State") == "1"
+        session.reply(action, ok=True, message="Mute flag set")
 
     def _do_hangup(self, session: Session, action: AmiAction) -> None:
         channel = self.find_channel(action.get("Channel"))

@@ -18,6 +18,7 @@ from acd.wire.ami import (
     encode_response,
 )
 from simulator.standin.channels import Channel
+from simulator.virtual.back import BackWalk
 from simulator.virtual.net import Wire
 from simulator.virtual.walk import Walk
 
@@ -106,6 +107,22 @@ class Asterisk:
         self.walks[channel.uniqueid] = walk
         self.process.spawn(walk.run())
         return walk
+
+    def _do_originate(self, session: Session, action: AmiAction) -> None:
+        """Take a call-back: an id that is up already gets no second channel."""
+        call, other = action.get("ChannelId"), action.get("OtherChannelId")
+        session.accept(action, "Originate successfully queued")
+        if call in self.channels:
+            self.world.count("originates_refused")
+            return
+        given = dict(pair.partition("=")[::2] for pair in action.get_all("Variable"))
+        walk = BackWalk(self, call, other, given)
+        self.walks[other] = walk
+        self.process.spawn(walk.run())
+        self.world.callback_begun(walk)
+
+    def _do_logoff(self, session: Session, action: AmiAction) -> None:
+        session.accept(action, "Goodbye")
 
     def group_count(self, agent: str) -> int:
         """GROUP_COUNT(agent@agent)."""
@@ -243,7 +260,9 @@ class Asterisk:
             session.refuse(action, "No such channel")
             return
         for walk in list(self.walks.values()):
-            if walk.channel is channel:
+            if isinstance(walk, BackWalk) and channel in (walk.channel, walk.first):
+                walk.hang_up("system")
+            elif walk.channel is channel:
                 self.world.fault("a caller's channel was hung up by the daemon")
                 walk.hang_up("system")
             elif walk.leg is channel:

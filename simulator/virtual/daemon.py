@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from acd.runner import Runner
 from agi_scripts.enter_queue import EnterQuestion
 from agi_scripts.route_did import NumberPlan
 from simulator.virtual.disk import Disk, Store, Tailer
+from simulator.virtual.ledger import make_dialler
 
 if TYPE_CHECKING:
     from acd.core.effects import Effect
@@ -59,9 +60,12 @@ class WorldClock:
 class Daemon:
     """Made when the process starts; nothing of it outlives the process but the disk."""
 
-    def __init__(self, world: World, process: Process, disk: Disk, policy: Policy, chance: Random) -> None:
+    def __init__(
+        self, world: World, process: Process, disk: Disk, policy: Policy, chance: Random, life: str
+    ) -> None:
         self.world, self.process, self.disk = world, process, disk
         self.clock = WorldClock(world)
+        self.life = life
         self.store = Store(disk)
         self.engine = Engine(policy)
         self.translator = Translator({agent: f"PJSIP/{agent}" for agent in world.phones})
@@ -107,6 +111,7 @@ class Daemon:
         )
         self.runner.observe(self._watch_step)
         self.door = self._make_door()
+        self.callbacks = make_dialler(world, self)
 
     def _make_door(self) -> EnterQuestion:
         numbers = {
@@ -127,9 +132,13 @@ class Daemon:
         async with asyncio.TaskGroup() as group:
             for work in (
                 self.runner.run(), self.ami.run(), self.sync.run(), self.heartbeat.run(), self.watch.run(),
-                self.journal.run(),
+                self.journal.run(), *self._dialling(),
             ):  # fmt: skip
                 group.create_task(work)
+
+    def _dialling(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """A second daemon has a ledger of its own and would call back whom the first one has reached: it dials nobody."""
+        return (self.callbacks.run(),) if self.disk is self.world.disk else ()
 
     # --- between the parts, as in acd.house ---------------------------------------------------------
 

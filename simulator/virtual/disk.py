@@ -20,6 +20,7 @@ from acd.core.events import LiveAgent
 from acd.ports import PortError
 from acd.wire import queue_log
 from acd.wire.queue_log import JournalRow
+from simulator.virtual.ledger import Ledger, Writer
 
 if TYPE_CHECKING:
     from acd.core.card import CallCard
@@ -68,6 +69,7 @@ class Disk:
         self.refuses = False
         self.slow_s = 0.0
         self.chance = chance
+        self.ledger = Ledger()
 
 
 class Store:
@@ -75,6 +77,7 @@ class Store:
 
     def __init__(self, disk: Disk) -> None:
         self.disk = disk
+        self.writer = Writer(disk.ledger, self._commit)
 
     async def _commit(self) -> None:
         """Wait for the disk; after this line the rest happens at once, or never if we are killed."""
@@ -110,6 +113,7 @@ class Store:
         if new != stored:
             disk.cards[card.call] = new
             disk.versions[card.call] += 1
+            disk.ledger.note_card(new, new.ended_at)
 
     async def keep_agent(self, wish: KeepAgentStatus) -> None:
         """Remember the agent's status."""
@@ -135,9 +139,11 @@ class Store:
             if row.call:
                 self.disk.rows.setdefault(row.call, []).append(row)
         self.disk.cursor = cursor
+        self.disk.ledger.add_rows([row for row in rows if row.call])
         for call in dict.fromkeys(row.call for row in rows):
             if call in self.disk.cards:
                 self._store(self.disk.cards[call])
+        self.disk.ledger.note_again(rows)
 
     async def write_missing_cards(self, before: int, live: Collection[str] = ()) -> int:
         """Write cards of calls whose end is in the journal and which have none."""
@@ -164,6 +170,7 @@ class Store:
             rows = self.disk.rows[call]
             last = max(row.ms for row in rows)
             rows.append(JournalRow(cardfold.LOST, call, "", "", last, {"cause": "0"}))
+            self.disk.ledger.add_rows(rows[-1:])
             card = self.disk.cards.get(call) or cardfold.fold(rows)
             if card is not None:
                 self._store(card)

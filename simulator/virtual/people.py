@@ -35,7 +35,7 @@ class Caller:
             patience_s=patience,
             talk_s=chance.uniform(0.2, 5.0),
             chance=own,
-            takes_callback=chance.random() < 0.05,
+            takes_callback=chance.random() < 0.12,
             cancels_at_answer=chance.random() < 0.1,
             holds=chance.random() < 0.1,
         )

@@ -50,6 +50,7 @@ class Walk:
         self.place = ("acd-in", "s")
         self.talked = False
         self.ended_s: float | None = None
+        self.max_turns = MAX_TURNS
         self._did, self._ani = did, ani
         self._gone_by = ""
         self._leg_event = ""
@@ -208,7 +209,7 @@ class Walk:
             self._turns += 1
             if (leaving := self._heartbeat()) is not None:
                 return leaving
-            if self._turns >= MAX_TURNS:
+            if self._turns >= self.max_turns:
                 return ("acd-fallback", "max_wait")
             if self.caller.takes_callback and self._turns == 2:
                 return await self._callback()

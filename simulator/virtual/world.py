@@ -20,6 +20,7 @@ from acd.core.policy import AgentPolicy, Policy, QueuePolicy
 from acd.ports import PortError
 from simulator.virtual import faults
 from simulator.virtual.asterisk import Asterisk
+from simulator.virtual.backs import Backs
 from simulator.virtual.checks import Checks
 from simulator.virtual.daemon import Daemon, Question
 from simulator.virtual.disk import Disk, Journal
@@ -30,6 +31,7 @@ from simulator.virtual.people import Caller, Person, Phone
 if TYPE_CHECKING:
     from acd.core.effects import Effect
     from acd.core.events import Fact
+    from simulator.virtual.back import BackWalk
     from simulator.virtual.walk import Walk
 
 EPOCH_MS = 1_790_000_000_000
@@ -41,6 +43,8 @@ SETTLE_S = 15.0
 """Then cards are settled and wrap-ups end."""
 SETTLED_S = 80.0
 """By then an audit has passed, lost phones are seen again, wrap-ups are over and all cards are written."""
+DIALS_S = 25.0
+"""So long after the last fault call-backs are still begun."""
 MAX_WAIT_S = 25.0
 RING_S = 4
 TRACE_LIMIT = 4_000
@@ -114,6 +118,9 @@ class World:
         self.calm = False
         self.walks: list[Walk] = []
         self.checks = Checks(self)
+        self.backs = Backs(self)
+        self.dials = True
+        """Call-backs are made; no more some time after the last fault, so that all comes to rest."""
         self._questions: dict[str, Question] = {}
         self._calls = 0
         self._lives = 0
@@ -194,6 +201,7 @@ class World:
                 phone.legs.clear()
                 phone.own = None
             self.checks.switch_died(self.switch)
+            self.backs.switch_died()
 
     def start_daemon(self) -> None:
         """Start the daemon, unless one lives: the lock file lets no second one in."""
@@ -205,7 +213,9 @@ class World:
         self.say(f"{name} {self._lives} starts")
         process = Process(self.loop, name)
         chance = self.chance(f"{name} {self._lives}")
-        daemon: Daemon = process.run(Daemon, self, process, disk, self.policy, chance)
+        daemon: Daemon = process.run(
+            Daemon, self, process, disk, self.policy, chance, f"{name} {self._lives}"
+        )
         task = process.spawn(daemon.run())
         task.add_done_callback(lambda done: self._daemon_ended(name, done))
         return daemon
@@ -264,6 +274,12 @@ class World:
         """The leg is gone."""
         self.checks.dial_over(agent, walk)
 
+    def callback_begun(self, walk: BackWalk) -> None:
+        """A call-back of ours is in the switch: it is owned and carded like a caller."""
+        self.walks.append(walk)
+        self.checks.entered(walk)
+        self.backs.begun(walk)
+
     def call_over(self, walk: Walk) -> None:
         """A caller's channel is gone."""
         self.checks.call_over(walk)
@@ -304,6 +320,8 @@ class World:
             self.fault(f"the run broke: {explain(defect)}")
         finally:
             self.loop.dispose()
+            for disk in (self.disk, *(rival.disk for rival in self.rivals)):
+                disk.ledger.close()
         for name, number in self.weather_counts().items():
             self.counts[name] += number
         return SeedResult(self.seed, self.problems, self.counts, self._digest.hexdigest(), self.trace or [])
@@ -329,12 +347,14 @@ class World:
         await asyncio.sleep(0.001)
         self._calm_down()
         calm_at = self.loop.time()
+        self.later(DIALS_S, setattr, self, "dials", False)
         while self.checks.live and self.loop.time() < calm_at + LIVENESS_S:
             await asyncio.sleep(0.5)
         self.checks.everybody_is_out()
         await asyncio.sleep(calm_at + SETTLED_S - self.loop.time())
         self.counts["cards_completed"] += self.disk.completed
         self.checks.finish()
+        self.backs.finish()
 
     def _calm_down(self) -> None:
         self.say("calm")
@@ -350,7 +370,9 @@ class World:
         for n in range(number):
             at = chance.uniform(0.5, FAULTS_S)
             caller = Caller.draw(chance, self.chance(f"caller {n}"))
-            self.later(at, self._arrive, chance.choice(("7001", "7002")), f"7912{n:07d}", caller)
+            # some call again, and again in vain: one number, one task
+            who = chance.randrange(n) if n and chance.random() < 0.15 else n
+            self.later(at, self._arrive, chance.choice(("7001", "7002")), f"+7912{who:07d}", caller)
 
     def _arrive(self, did: str, ani: str, caller: Caller) -> None:
         switch = self.switch

@@ -278,6 +278,33 @@ async def test_broker_that_accepts_and_never_answers_holds_nothing_up():
     await server.wait_closed()
 
 
+async def test_told_to_stop_while_connecting_it_leaves_nothing_behind():
+    """SIGTERM in the daemon's first second: the broker's late answer met a cancelled future, and a traceback was printed."""
+    links = asyncio.Queue()
+
+    async def silent(reader, writer):
+        await reader.read(200)
+        await links.put(writer)
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    complaints = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+    settings = MqttSettings(f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    pop = MqttScreenPop(settings, FakeClock(), [].append, PopBook())
+    task = asyncio.create_task(pop.run())
+    writer = await asyncio.wait_for(links.get(), 5)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    with contextlib.suppress(OSError):
+        writer.write(b"\x20\x02\x00\x00")
+        await writer.drain()
+    writer.close()
+    await asyncio.sleep(0.2)
+    assert complaints == []
+    server.close()
+
+
 async def test_full_privacy_is_an_explicit_choice():
     async with embedded("ann") as broker, client(broker.port, "ann") as desk:
         await desk.subscribe("acd/v1/agent/ann/pop", qos=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from acd.adapters.service import AlreadyRunningError, InstanceLock, LoopWatch, notify
+from acd.adapters.service import AlreadyRunningError, InstanceLock, LoopWatch, Promptness, notify
 
 HOLD = """
 import sys, time
@@ -20,6 +21,31 @@ from acd.adapters.service import InstanceLock
 with InstanceLock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
+"""
+
+PROMPT = """
+import os, sys, threading
+from acd.adapters.service import Promptness
+
+def told():
+    return os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK, os.sched_getparam(0).sched_priority
+
+def in_a_thread():
+    found = []
+    thread = threading.Thread(target=lambda: found.append(told()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+asked = Promptness(sys.argv[1])
+try:
+    asked.prepare()
+except PermissionError:
+    print("refused")
+    sys.exit()
+store = in_a_thread()
+asked.begin()
+print(store, told(), in_a_thread())
 """
 
 
@@ -80,3 +106,24 @@ async def test_a_loop_that_slept_says_so_once() -> None:
     task.cancel()
     assert slept == [1]
     assert watch.max_lag_s > 0.3
+
+
+def prompt(wish: str, *before: str) -> str:
+    """What a process of its own is given: its store's threads, its loop, a later thread."""
+    command = [*before, sys.executable, "-c", PROMPT, wish]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=True)
+    return ended.stdout.strip()
+
+
+def test_the_loop_comes_first_and_what_it_starts_later_does_not() -> None:
+    """ACD_LOOP_PRIORITY: the loop as asked, the store's threads behind Asterisk's 10, passwords and files without."""
+    normal, real_time = os.SCHED_OTHER, os.SCHED_RR
+    wanted = f"({real_time}, 1) ({real_time}, 11) ({normal}, 0)"
+    assert prompt("11") in (wanted, "refused"), "a machine may refuse"
+    assert prompt("") == f"({normal}, 0) ({normal}, 0) ({normal}, 0)"
+
+
+@pytest.mark.parametrize("wish", ["high", "-1", "1000"])
+def test_a_priority_that_is_none_is_refused(wish: str) -> None:
+    with pytest.raises(ValueError, match="invalid literal|no real-time priority"):
+        Promptness(wish)

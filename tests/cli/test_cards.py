@@ -85,6 +85,27 @@ def test_a_card_is_found_by_its_number_as_people_say_it_or_by_the_call(acd, numb
     assert json.loads(acd("card", "c-1", "--json"))["number"] == number
 
 
+def test_a_card_is_found_by_the_beginning_of_its_calls_id(acd, path, number):
+    """As `acd explain` does it: nobody types a whole UUID."""
+
+    async def more() -> None:
+        async with opened(path) as store:
+            for name in ("0f3a9c11-1", "0f3a9c22-2"):
+                await store.write_card(make_card(name))
+
+    asyncio.run(more())
+    assert json.loads(acd("card", "0F3A9C1", "--json"))["call"] == "0f3a9c11-1"
+    result = CliRunner().invoke(app, ["card", "0f3a9c", "--db", str(path)])
+    assert result.exit_code == 1
+    assert "several calls begin with 0f3a9c: 0f3a9c" in result.output
+    assert CliRunner().invoke(app, ["card", "0f3", "--db", str(path)]).exit_code == 2  # too short to mean one
+
+
+def test_what_is_not_known_is_a_dash_never_none(acd):
+    assert "None" not in acd("card", "c-2")
+    assert "None" not in acd("card", "c-1")
+
+
 def test_a_mistyped_number_is_answered_with_what_is_wrong(acd, number):
     wrong = number[:-1] + str((int(number[-1]) + 1) % 10)
     assert "check digit is wrong" in acd("card", wrong, ends=2)

@@ -71,6 +71,11 @@ def test_every_operation_is_shown_with_its_target_and_share_and_a_broken_promise
     assert (by_name["answer"]["met"], by_name["answer"]["broken"]) == (1, 2)
     assert by_name["callback_made"]["met"] == 1
     assert "servis" in acd(config, "operations", "--project", "servis", ends=1)
+    narrow = CliRunner().invoke(app, ["desk", "operations", "--config", str(config)], env={"COLUMNS": "80"})
+    lines = narrow.output.splitlines()
+    assert max(map(len, lines)) <= 80
+    [row] = [line for line in lines if "servis" in line and " answer " in line]
+    assert "33.3 %" in row, "names and figures stay whole; the least important columns are left out"
     assert acd(config, "operations", "--project", "consul").count("servis") == 0
     assert "is no time" in acd(config, "operations", "--since", "whenever", ends=2)
 

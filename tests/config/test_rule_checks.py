@@ -6,7 +6,9 @@ from acd.config.loading import Config
 from acd.core.rules import Deed
 from tests.config_help import loaded, refused, warned
 
-SKILLS = "skills:\n  talk: {display_name: Talking}\n  law: {display_name: Law}\n  gold: {display_name: Gold}\n"
+SKILLS = (
+    "skills:\n  talk: {display_name: Talking}\n  law: {display_name: Law}\n  gold: {display_name: Gold}\n"
+)
 AGENTS = (
     "agents:\n  101: {name: Ann, device: 101, skills: {talk: 3, law: 2}}\n"
     "  102: {name: Bob, device: 102, skills: {talk: 3}}\n"
@@ -38,20 +40,41 @@ def files(*rules: str, desk: str = "") -> dict[str, str]:
         ("when: open, do: [voicemail, jump]", "7:38: queues.sales.rules[0].do[1]: unknown action 'jump'"),
         ("when: depth > 2, do: overflow nowhere", "unknown queue 'nowhere': the caller could not be moved"),
         ("when: open, do: drop_skill tlak", "7:37: queues.sales.rules[0].do: unknown skill 'tlak'"),
-        ("when: open, do: add_skill law 3", "no agent has skill 'law' at level 3: the caller would wait for nobody"),
-        ("when: depth > 5 and depth < 3, do: offer_callback", "never applies: depth cannot be all of that at once"),
-        ("when: depth > 5 and depth < 6, do: offer_callback", "never applies: depth cannot be all of that at once"),
-        ("when: waited_s > 9 and waited_s < 8, do: fallback", "never applies: waited_s cannot be all of that"),
+        (
+            "when: open, do: add_skill law 3",
+            "no agent has skill 'law' at level 3: the caller would wait for nobody",
+        ),
+        (
+            "when: depth > 5 and depth < 3, do: offer_callback",
+            "never applies: depth cannot be all of that at once",
+        ),
+        (
+            "when: depth > 5 and depth < 6, do: offer_callback",
+            "never applies: depth cannot be all of that at once",
+        ),
+        (
+            "when: waited_s > 9 and waited_s < 8, do: fallback",
+            "never applies: waited_s cannot be all of that",
+        ),
         ("when: open and closed, do: voicemail", "never applies: open cannot be all of that at once"),
         (
             "when: waited_s >= 600, do: voicemail",
             "never applies: after max_wait_s 600 the caller goes to the fallback",
         ),
         ("when: depth > 200, do: voicemail", "never applies: max_waiting is 200, more callers are refused"),
-        ("when: open, do: [voicemail, announce x]", "is never done: after voicemail the caller has left the queue"),
+        (
+            "when: open, do: [voicemail, announce x]",
+            "is never done: after voicemail the caller has left the queue",
+        ),
         ("when: open, do: voicemail, every_s: 5", "does nothing: after the first time the caller has left"),
-        ("when: open, do: [drop_skill law, add_skill law 2]", "contradiction: drop_skill law and add_skill law 2"),
-        ("when: open, do: [set_priority 2, set_priority 3]", "contradiction: set_priority 2 and set_priority 3"),
+        (
+            "when: open, do: [drop_skill law, add_skill law 2]",
+            "contradiction: drop_skill law and add_skill law 2",
+        ),
+        (
+            "when: open, do: [set_priority 2, set_priority 3]",
+            "contradiction: set_priority 2 and set_priority 3",
+        ),
         ("when: open, do: overflow sales", "moved in a circle: sales → sales"),
         ("when: open, do: voicemail, evry_s: 5", "unknown key; did you mean 'every_s'?"),
     ],
@@ -115,7 +138,10 @@ def test_many_mistakes_come_at_once(tmp_path):
         ("when: closed, do: voicemail", "never applies: queue 'sales' is always open"),
         ("when: waited_s >= 5, do: drop_skill law", "queue 'sales' does not need 'law'"),
         ("when: waited_s >= 5, do: lower_skill talk 2", "does nothing: queue 'sales' needs only level 2"),
-        ("when: waited_s >= 5, do: open_reserve 1", "does nothing: no agent of reserve 1 can take calls of 'sales'"),
+        (
+            "when: waited_s >= 5, do: open_reserve 1",
+            "does nothing: no agent of reserve 1 can take calls of 'sales'",
+        ),
     ],
 )
 def test_what_will_not_help_is_a_warning(tmp_path, rule: str, said: str):
@@ -154,7 +180,35 @@ def test_nobody_waits_for_people_who_are_not_there(tmp_path):
 
 
 def test_windows_are_collected_for_the_clock(tmp_path):
-    config = loaded(
-        tmp_path, **files("when: during mon-fri 12:00-13:00 and depth > 2, do: offer_callback")
-    )
+    config = loaded(tmp_path, **files("when: during mon-fri 12:00-13:00 and depth > 2, do: offer_callback"))
     assert list(config.windows) == ["mon-fri 12:00-13:00"]
+
+
+def test_a_queue_has_at_most_a_hundred_rules_and_a_thousand_are_refused_at_once(tmp_path):
+    """A thousand took a minute and a half to check, and every caller would be held against each of them."""
+    text = ["      - {when: waited_s >= 5, do: announce acd/sorry}"] * 1_000
+    (problem,) = refused(tmp_path, **{**files(), "queues": QUEUES.format("\n".join(text), "")})
+    assert problem == "queues.yaml:7:7: queues.sales.rules: must have at most 100 entries"
+
+
+def test_defaults_are_held_against_each_other_once_and_against_every_queues_own(tmp_path):
+    rules = "{when: depth > 9, do: voicemail}, {when: depth > 9, do: fallback}"
+    own = "{subscriber: shop, display_name: X, rules: [{when: depth > 9, do: offer_callback}]}"
+    text = f"queue_defaults: {{rules: [{rules}]}}\nqueues:\n  sales: {own}\n  desk: {own}\n"
+    problems = refused(tmp_path, **{**files(), "queues": text})
+    assert [p.split(": ")[0] for p in problems] == ["queues.yaml:1:67"]
+    again = text.replace("offer_callback", "voicemail")
+    assert len(refused(tmp_path, **{**files(), "queues": again})) == 5
+
+
+def test_a_long_circle_is_found_quickly_and_told_briefly(tmp_path):
+    """A circle of 1,500 queues took 80 s, and its problems 10 MB."""
+    count = 600
+    queues = "".join(
+        f"  q{n}: {{subscriber: s, display_name: Q, rules: [{{when: waited_s >= 5, do: overflow q{(n + 1) % count}}}]}}\n"
+        for n in range(count)
+    )
+    problems = refused(tmp_path, queues="queues:\n" + queues, numbers="numbers:\n  7001: q0\n")
+    assert len(problems) == count
+    assert max(map(len, problems)) < 250
+    assert "q0 → q1 → q2 → q3 → q4 → q5 → q6 → q7 → q8 → q9 → … → q0" in problems[0]

@@ -33,6 +33,22 @@ def test_what_the_state_does_not_allow_is_refused_in_words() -> None:
         case.happen(OPEN, Event.CLOSED, 1, "a")
 
 
+def test_a_case_that_waits_for_its_client_stays_in_a_hand_only_as_long_as_its_holder_has_it() -> None:
+    """001-22: nobody's case must not come back to somebody who is not there."""
+    happen = case.happen
+    taken = happen(OPEN, Event.TAKEN, 2, "ann")
+    waiting = happen(taken, Event.ASKED_CLIENT, 3, "ann")
+    assert (waiting.holder, waiting.hand) == ("", "ann")
+    back = happen(waiting, Event.CLIENT_ANSWERED, 4, "")
+    assert (back.state, back.holder) == (State.IN_WORK, "ann")
+    left = happen(waiting, Event.RELEASED, 4, "ann")  # she logged out meanwhile
+    assert (left.state, left.hand) == (State.WAITING, "")
+    free = happen(left, Event.CLIENT_ANSWERED, 5, "")
+    assert (free.state, free.holder) == (State.OPEN, "")
+    never = happen(happen(OPEN, Event.ASKED_CLIENT, 2, "ann"), Event.CLIENT_ANSWERED, 3, "")
+    assert never.state is State.OPEN  # asked without being taken: in work with nobody would be lost
+
+
 def test_late_counts_until_resolved() -> None:
     assert not OPEN.is_late(5_000)
     assert OPEN.is_late(5_001)

@@ -36,7 +36,7 @@ def test_failures_are_tried_again_with_growing_pauses_until_a_day_has_passed() -
         pauses.append(moved.next_try_at - now)
         now = moved.next_try_at
     assert pauses[:3] == [2000, 4000, 8000]
-    assert max(pauses) == delivery.LONGEST_RETRY_MS
+    assert max(pauses) == delivery.USUAL.longest_ms
     assert moved.state is State.UNDELIVERED
     assert delivery.GIVE_UP_MS <= now - NOW < delivery.GIVE_UP_MS + HOUR_MS
 

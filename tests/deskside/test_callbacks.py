@@ -20,6 +20,7 @@ from acd.config.callbacks import ledger_rules
 from acd.core.events import EndReason
 from acd.core.ids import Ani
 from acd.desk.ledger import BY_RULE, TaskState
+from acd.deskside import callbacks
 from acd.deskside.callbacks import GRACE_MS, LOOK_MS, CallbackDialler
 from acd.ports import PortError
 from tests.adapters.store.support import StandingClock, make_card, opened
@@ -339,3 +340,27 @@ async def test_the_loop_survives_a_database_that_refuses(tmp_path):
 
 async def refuse(_job: Any) -> None:
     raise PortError("no room", retryable=True)
+
+
+async def test_a_database_that_answers_again_is_no_trouble_any_more(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With nothing due the old words stayed in `acd status` until somebody was to be called back."""
+    monkeypatch.setattr(callbacks, "TICK_S", 0.01)
+    async with desk(tmp_path) as d:
+        tick, told = d.dialler.tick, []
+
+        async def once() -> None:
+            if not told:
+                told.append("refused")
+                raise PortError("the disk is full", retryable=True)
+            told.append(d.dialler.trouble)
+            await tick()
+
+        monkeypatch.setattr(d.dialler, "tick", once)
+        task = asyncio.create_task(d.dialler.run())
+        async with asyncio.timeout(5):
+            while len(told) < 3:
+                await asyncio.sleep(0.01)
+        task.cancel()
+        assert told[1:3] == ["call-backs wait: the disk is full", ""]

@@ -196,6 +196,28 @@ async def test_nobody_acknowledges_so_the_next_person_is_asked_until_the_alarm(r
     assert rig.worker.undelivered == 0
 
 
+async def test_an_alarm_that_was_taken_back_with_its_transaction_was_never_raised(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database refuses in the middle of the turn that would have asked the next person."""
+    rig.use(DUTY)
+    await rig.write()
+    await rig.turn()
+
+    async def refuses(*_: object) -> None:
+        raise PortError("the disk is full", retryable=True)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("acd.adapters.store.desk_store.due_digests", refuses)
+        with pytest.raises(PortError):
+            await rig.turn(61_000)
+    assert rig.worker.counters["escalated"] == 0
+    assert await rig.states() == ["unread"]
+    await rig.turn()
+    assert rig.worker.counters["escalated"] == 1
+    assert (await rig.states())[0] == "escalated"
+
+
 HOUR_MS = 3_600_000
 
 
@@ -322,9 +344,13 @@ async def test_a_defect_in_the_desk_never_costs_a_card_and_the_sweep_makes_up_fo
         raise RuntimeError("boom")
 
     with monkeypatch.context() as patched:
-        patched.setattr("acd.deskside.cards.compose", broken)
+        patched.setattr("acd.deskside.cards.draft", broken)
         await rig.write()
-    assert (await rig.store.get(call="c1")) is not None
+        async with asyncio.timeout(
+            20
+        ):  # a slow machine needs seconds to print the traceback: spilled meanwhile
+            while (await rig.store.get(call="c1")) is None:
+                await asyncio.sleep(0.05)
     assert rig.cards.counters["defects"] == 1
     rig.use(None)
     await rig.write("c2")
@@ -460,3 +486,33 @@ async def test_what_a_project_keeps_no_longer_is_removed_but_nothing_that_is_sti
     assert await rig.states("c2") == ["waiting"]
     await rig.turn(60_000)
     assert "c2" in rig.mail.mails[-1].get_content()
+
+
+async def test_an_urgent_message_leaves_before_its_card_and_only_once(rig: Rig) -> None:
+    """000-11: the firm has it during the wrap-up; the card brings the same wording later, or a new version."""
+    shown = {"note": "Fire", "message": "Fire in the office", "message_subject": "Fire", "urgency": "urgent"}
+    early = card("c1", **shown)
+    assert await rig.cards.send_now(rig.store, early, rig.clock.now())
+    await rig.turn()
+    assert [m["Subject"] for m in rig.mail.mails] == ["Fire"]
+    assert rig.cards.early == {"c1": ("+79160000001", "7011")}
+    await rig.store.write_card(early)
+    await rig.turn(60_000)
+    assert len(rig.mail.mails) == 1
+    await rig.store.write_card(card("c1", **(shown | {"message": "Fire in the yard"})))
+    await rig.turn(60_000)
+    assert [m.get_content().strip() for m in rig.mail.mails] == ["Fire in the office", "Fire in the yard"]
+    calm = card("c2", note="Later", message="Later", message_subject="Later")
+    assert not await rig.cards.send_now(rig.store, calm, rig.clock.now())
+    assert await rig.states("c2") == []
+
+
+async def test_whom_the_call_was_handed_to_gets_the_message_in_writing_once(rig: Rig) -> None:
+    """A warm patch takes the case along (002-08), also when the message had left before the call was handed on."""
+    await rig.write()
+    await rig.write(handed_to="bob")
+    await rig.write(handed_to="bob")
+    await rig.write("c2", handed_to="nobody known")
+    await rig.turn()
+    assert sorted(rig.mail.recipients) == ["bob@law.example", "office@law.example", "office@law.example"]
+    assert await rig.states() == ["sent", "sent"]

@@ -191,3 +191,46 @@ async def test_the_agent_of_a_talk_long_ago_is_not_asked_first(
         await store.write_card(card)
         assert (await dossiers.find(ANI, "7012"))["sticky"] == sticky  # type: ignore[arg-type]
     assert [c["number"] for c in dossiers.pop(wish())["last_calls"]]  # type: ignore[attr-defined]
+
+
+async def test_a_slow_or_failing_directory_is_shown_in_words_until_it_answers(
+    store: SqliteStore, tmp_path: Path, servis: Project
+) -> None:
+    """Degraded mode "directory slow" (000-06, 002-02): calls go on, and somebody learns why they come without names."""
+    from dataclasses import replace
+
+    slow = replace(servis, sources=(*servis.sources, Source("http", "https://x.example/{number}")))
+    http = SlowHttp()
+    dossiers = made(store, tmp_path, slow, http, budget_ms=100)
+    assert dossiers.trouble == ""
+    await dossiers.gather(slow, ANI)
+    assert dossiers.trouble == (
+        "directories: servis did not answer within 100 ms; calls go on without what they know"
+    )
+    http.failure = PortError("the directory answered 500", retryable=True)
+    await dossiers.gather(slow, ANI)
+    assert "servis the directory answered 500" in dossiers.trouble
+    http.failure = None
+    http.answer.set()
+    await dossiers.gather(slow, ANI)
+    assert dossiers.trouble == ""
+    await dossiers.close()
+
+
+async def test_a_directory_nobody_asks_any_more_is_no_trouble_for_ever_and_many_are_counted(
+    store: SqliteStore, tmp_path: Path, servis: Project
+) -> None:
+    from dataclasses import replace
+
+    http = SlowHttp()
+    http.failure = PortError("down", retryable=True)
+    clock = FakeClock(1_795_000_000_000)
+    dossiers = made(store, tmp_path, servis, http)
+    dossiers._clock = clock
+    for n in range(5):
+        firm = replace(servis, id=f"firm{n}", sources=(Source("http", "https://x.example/{number}"),))
+        await dossiers.gather(firm, ANI)
+    assert dossiers.trouble.startswith("directories: firm0 down; firm1 down; firm2 down and 2 more")
+    clock.time += 10 * 60_000 + 1
+    assert dossiers.trouble == ""
+    await dossiers.close()

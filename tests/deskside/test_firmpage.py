@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -85,6 +86,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     rig = Rig(store, clock)
     await rig.fill()
     yield rig
+    await rig.pages.close()
     await store.close()
 
 
@@ -191,3 +193,16 @@ async def test_a_swap_with_a_number_that_is_none_is_refused_in_words(rig: Rig, n
     async with rig.client() as client:
         answer = await client.post(f"/firm/{rig.token('law')}/swap", data={"cancel": number})
     assert answer.status_code == 422
+
+
+async def test_pages_stand_neither_before_cards_nor_without_limit(rig: Rig) -> None:
+    """Through the one writer, eight pages of a busy firm held every card for two seconds."""
+    path = f"/firm/{rig.token('law')}"
+    jobs = rig.store.writer.jobs
+    async with rig.client() as client:
+        assert (await client.get(path)).status_code == 200
+        assert (await client.get(f"{path}/case/123459")).status_code == 200
+        assert rig.store.writer.jobs == jobs, "the writer was not asked"
+        answers = await asyncio.gather(*(client.get(path) for _ in range(12)))
+        assert {answer.status_code for answer in answers} == {200, 503}
+        assert (await client.get(path)).status_code == 200

@@ -209,7 +209,7 @@ async def test_a_clients_answer_wakes_his_case_and_progress_is_told_to_him(rig: 
         await inbox.put(reply(message_id(asked), "olga@client.example", "Model 7"))
         await inbox.put(reply(message_id(asked), "olga@client.example", "Model 7"))
     held = await case(rig, "123459")
-    assert held.state is State.IN_WORK
+    assert held.state is State.OPEN, "nobody has it in hand: it is for the next one"
     assert [e.text for e in held.history if e.event == "client_answered"] == ["Model 7"]
     await inbox.mails._cases.change("123459", _event("resolved"), "bob", public=True)
     await rig.turn()

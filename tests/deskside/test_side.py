@@ -7,14 +7,21 @@ from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from acd.config.projects import Projects
+from acd.core.cards import FIELDS_LIMIT
 from acd.core.ids import CallId
 from acd.desk.project import Form, FormField
+from acd.deskside.press import Press
 from acd.deskside.side import DeskSide
+from acd.deskside.templates import render
 from acd.pops import PopBook
 from acd.ports import PortError
+from acd.workroom.client import JobRefusedError
 from tests.adapters.edges_help import ANI, ANN, BOB, CALL, show, snapshot
 from tests.adapters.http.http_help import FakeCards, Stored, card
+from tests.fakes.ports import FakeClock
 
 NOW = 1_700_000_000_000
 
@@ -32,10 +39,13 @@ class FakeStore:
     async def write_card(self, card: Any) -> None:
         self.written = card
 
-    async def keep_draft(self, call: str, fields: Any) -> None:
+    async def keep_draft(self, call: str, fields: Any) -> bool:
         if self.broken:
             raise PortError("the disk is full", retryable=True)
+        if len(fields) > FIELDS_LIMIT:
+            return False
         self.drafts.append((call, fields))
+        return True
 
 
 def config(language: str = "ru") -> Any:
@@ -136,6 +146,32 @@ def owner(**form: Any) -> Any:
     )
 
 
+async def in_process(source: str, values: dict[str, object]) -> str:
+    return render(source, values)
+
+
+async def test_a_template_that_does_not_work_is_seen_in_the_preview_as_what_will_be_sent():
+    """Preview is what is sent: also the plain form, and why."""
+    desk = DeskSide(
+        config,
+        snapshot,
+        lambda call: next((c for c in snapshot().calls if c.call == call), None),
+        PopBook(),
+        FakeStore(),
+        FakeCards(),
+        lambda _queue: owner(text="{{ nobody_knows }}"),
+        press=Press(FakeClock(NOW), refusing).print,
+    )
+    message, _ = await desk.message(ANN, CALL, {"note": "Звонили", "disposition": "message"})
+    assert message.ready
+    assert "Что передать: Звонили" in message.text
+    assert message.plain == "the template is refused: 'nobody_knows' is undefined"
+
+
+async def refusing(_source: str, _values: dict[str, object]) -> str:
+    raise JobRefusedError("'nobody_knows' is undefined")
+
+
 async def test_a_projects_form_and_template_write_the_message():
     """000-10, 000-17: the agreed form of this subscriber, in the preview as in what is kept."""
     desk = DeskSide(
@@ -146,6 +182,7 @@ async def test_a_projects_form_and_template_write_the_message():
         FakeStore(),
         FakeCards(),
         lambda _queue: owner(text="Для вас: {{ note }}", subject="№ {{ card }}"),
+        press=Press(FakeClock(NOW), in_process).print,
     )
     assert [field.kind for field in desk.form("sales").fields] == ["lines", "email"]
     message, form = await desk.message(ANN, CALL, {"note": "Звонили", "disposition": "message"})
@@ -166,6 +203,19 @@ async def test_accepted_fields_are_durable_before_the_card_or_it_is_said_that_th
     assert store.drafts == [(CALL, (("note", "x"),))]
     store.broken = True
     assert not await desk.keep_draft(CALL, (("note", "y"),))
+
+
+async def test_a_card_that_would_have_too_many_fields_is_refused_whole():
+    """What is answered as kept is on the card; nothing is dropped in silence (000-06)."""
+    many = tuple((f"f{n}", "x") for n in range(FIELDS_LIMIT + 1))
+    store = FakeStore(card=Stored(card(fields=many[:-1])))
+    desk, _ = side(store=store)
+    with pytest.raises(ValueError, match="at most 100 fields"):
+        await desk.keep_draft(CALL, many)
+    with pytest.raises(ValueError, match="at most 100 fields"):
+        await desk.amend(CALL, (("one_more", "x"),))
+    assert (store.drafts, store.written) == ([], None)
+    assert await desk.amend(CALL, (("f0", "changed"),))
 
 
 async def test_late_fields_reach_the_stored_card():

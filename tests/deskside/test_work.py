@@ -124,6 +124,43 @@ async def test_after_a_restart_what_is_in_hand_is_told_again(rig: Rig) -> None:
     assert rig.work.room("a0")["code"] == "full"
 
 
+async def test_a_certain_case_is_taken_only_while_there_is_room_in_hand(rig: Rig) -> None:
+    """001-07: the same limit as for the next piece; who has the case already may say so again."""
+    for number in ("100001", "100002"):
+        await rig.open(number)
+    taken = await rig.work.take("a0", "100001", "", public=False)
+    assert isinstance(taken, dict)
+    assert taken["state"] == "in_work"
+    refused = await rig.work.take("a0", "100002", "", public=False)
+    assert refused == "you have as much in hand as you may: finish or give back a piece first"
+    assert isinstance(await rig.work.take("a0", "100001", "again", public=False), dict)
+    assert await rig.work.take("a1", "999999", "", public=False) is None
+    both = await asyncio.gather(*(rig.work.take("a2", "100002", "", public=False) for _ in range(2)))
+    assert all(isinstance(one, dict) for one in both)
+    assert rig.in_hand() == {"a0": 1, "a2": 1}
+    await rig.cases.change("100001", Event.RESOLVED, "a0")
+    assert isinstance(await rig.work.take("a0", "100001", "", public=False), str)  # resolved: not to be taken
+
+
+async def test_who_leaves_gives_back_also_what_waits_for_its_client(rig: Rig) -> None:
+    for number in ("100001", "100002"):
+        await rig.open(number)
+        await rig.cases.change(number, Event.TAKEN, "a0")
+        await rig.cases.change(number, Event.ASKED_CLIENT, "a0")
+    await rig.cases.change("100002", Event.TAKEN, "a1")
+    keeping = asyncio.create_task(rig.work.run())
+    rig.work.observe(ev.AgentLoggedOut("a0"), ())
+    async with asyncio.timeout(5):
+        while await rig.store.writer.do(lambda db: case_store.in_hand(db, "a0")):
+            await asyncio.sleep(0.01)
+    keeping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await keeping
+    await rig.cases.change("100001", Event.CLIENT_ANSWERED, "")
+    assert await rig.state("100001") is State.OPEN, "for the next one, not for who went home"
+    assert rig.in_hand() == {"a1": 1}
+
+
 async def test_who_leaves_gives_his_cases_back_to_the_line(rig: Rig) -> None:
     for number in ("100001", "100002"):
         await rig.open(number)

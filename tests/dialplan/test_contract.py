@@ -46,11 +46,11 @@ def test_every_note_is_written_twice_with_its_fields_in_order():
     for note, fields in dialplan_vars.NOTES.items():
         rows = re.findall(rf"QueueLog\([^\n]*,{note.upper()},ms=([^\n]*)\)$", TEXT, re.MULTILINE)
         events = re.findall(rf"(?<!Gen)UserEvent\({note},([^\n]*)\)$", TEXT, re.MULTILINE)
-        assert len(rows) == len(events) == 1, note
-        assert tuple(re.findall(r"\|([a-z_]+)=", rows[0])) == fields
-        headers = re.findall(r"(?:^|,)([A-Z][a-z_]+): ", events[0])
+        assert len(rows) == len(events) == (2 if note == "AcdDial" else 1), note
         expected = ["Call", "Queue", "Agent", "Ms", *(field.capitalize() for field in fields)]
-        assert headers == expected
+        for row, event in zip(rows, events, strict=True):
+            assert tuple(re.findall(r"\|([a-z_]+)=", row)) == fields
+            assert re.findall(r"(?:^|,)([A-Z][a-z_]+): ", event) == expected
 
 
 def test_no_note_is_written_that_the_contract_does_not_know():
@@ -90,7 +90,7 @@ def test_an_agent_is_counted_before_dialled_and_let_go_after():
     """Row 35: two daemons or a replayed command cannot ring one agent for two callers."""
     dial = TEXT.split("[acd-dial]", 1)[1].split("exten => refused,1", 1)[0]
     steps = [
-        "Set(GROUP(agent)=${ACD_AGENT})",
+        "GROUP(agent)=${FILTER(0-9A-Za-z,${CUT(EXTEN,_,1)})}",
         "GotoIf($[${GROUP_COUNT(${ACD_AGENT}@agent)} > 1]?refused,double)",
         "Dial(${ACD_DIAL}",
         "Set(GROUP(agent)=)",

@@ -119,6 +119,30 @@ def test_blind_to_an_outside_number_that_is_not_allowed_comes_back(lab: Lab, tmp
         it.wait("AcdAnswer", Agent="a1", Attempt="2")
 
 
+@pytest.fixture
+def abroad(lab: Lab) -> Iterator[None]:
+    """The list of transfers has been widened beyond what the PBX dials outside at all."""
+    path = lab.etc / "acd-outside.conf"
+    path.write_text(outside_file(["+1900", "8"], "PJSIP/a6"), encoding="utf-8")
+    lab.console("dialplan reload")
+    yield
+    path.unlink()
+    lab.console("dialplan reload")
+
+
+@pytest.mark.usefixtures("abroad")
+@pytest.mark.parametrize("number", ["+19005551234", "881012345678", "8#1"])
+def test_one_wall_stands_before_every_outside_number(lab: Lab, tmp_path: Path, number: str):
+    """Security row 8: what call-backs may not dial, no transfer dials, at once or after asking."""
+    with talk(lab, tmp_path, LONG, LONG) as it:
+        it.consult(f"out_{number}")
+        assert it.wait("AcdConsultEnd")["Status"] == "REFUSED"
+        time.sleep(0.6)
+        it.blind(f"out_{number}")
+        assert it.wait("AcdTransferEnd")["Status"] == "REFUSED"
+        assert it.wait("AcdAnswer", Agent="a1", Attempt="2")
+
+
 @pytest.mark.usefixtures("outside")
 def test_blind_to_a_person_who_does_not_press_1_comes_back(lab: Lab, tmp_path: Path):  # noqa: F811
     """A mobile's mailbox answers and presses nothing."""

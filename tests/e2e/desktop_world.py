@@ -35,6 +35,9 @@ class ScriptedDesk:
     async def keep_draft(self, call: CallId, fields: Any) -> bool:
         return False
 
+    async def send_now(self, agent: AgentId | None, call: CallId, fields: Any) -> bool:
+        return False
+
 
 @dataclass
 class DeskWorld(World):

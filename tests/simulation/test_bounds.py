@@ -17,6 +17,7 @@ from simulator.bench import __main__ as bench
 from simulator.bench import bank, decision, ewt, fit, routing, routing_bound
 from simulator.bench.clairvoyant import on_time_bound
 from simulator.bench.floor import Calls, Centre, Floor
+from simulator.bench.routing_live import LiveSize
 from simulator.bench.scenario import centre, pooled, with_policy
 
 SMALL = routing.Size((0.7,), 3, 1, 10_000, 1, 1_000, 2)
@@ -44,11 +45,17 @@ def test_the_bare_floor_reproduces_a_work_conserving_erlang_a_pool(rule):
 
 @pytest.mark.slow
 def test_recommended_breaks_promises_far_less_than_level_first():
-    """Short runs, so with a margin; the bars themselves are measured by `bin/bench routing`."""
+    """The bars (.25 and 1.2) are measured by `bin/bench routing`; this is a short run of three matrices.
+
+    Single matrices of the long run lie between .06 and .35 (sd .06), shorter runs add their own noise: three of them
+    gave .29 and 1.05 on 2026-11-26. .40 is two standard errors of such a mean above it, and no rule of the comparison
+    comes near (FIFO is 1.5 and more, never holding back .6). Lost calls have less noise: 1.2 is the bar itself.
+    """
     report = routing.run(SMALL, others=False)
     against = report["loads"]["0.7"]["against_level_first"]
-    assert against["shortfall"]["mean"] <= 0.5, against
-    assert against["lost"]["mean"] <= 1.3, against
+    assert against["shortfall"]["mean"] <= 0.40, against
+    assert against["lost"]["mean"] <= 1.2, against
+    assert report["met"] is (report["loads"]["0.7"]["checks"]["shortfall"]["verdict"] == "met")
     assert "shortfall / level_first" in routing.text(report)
 
 
@@ -130,10 +137,26 @@ def test_two_equal_subscribers_are_served_alike():
 @pytest.mark.slow
 def test_the_production_score_is_within_five_percent_of_the_exact_bound():
     case = TwoClasses.at_load(0.75, (40, 60), 5, talk_s=60, patience_s=60, promises=((0.93, 15), (0.80, 20)))
-    report = routing_bound.run({"small": replace(case, phases=40)})
+    report = routing_bound.run({"small": replace(case, phases=40)}, live=LiveSize(2, 3_000))
+    live = report["cases"]["small"]["live"]
+    assert live["recommended"]["ratio"] < live["fifo"]["ratio"]
+    assert report["live_met"] is live["within_bar"] is (live["recommended"]["ratio"] <= routing_bound.BAR)
     assert report["met"], report
     assert report["cases"]["small"]["recommended"]["ratio"] >= 1.0 - 1e-6
     assert report["cases"]["small"]["rules"]["fifo"]["ratio"] > 1.05
+
+
+def test_a_bar_is_met_only_by_the_whole_interval():
+    cases = {
+        (0.2, 0.04): "met",
+        (0.24, 0.05): "met in the mean",
+        (0.26, 0.01): "missed",
+    }
+    for (mean, half), verdict in cases.items():
+        found = routing.judge({"mean": mean, "half": half}, 0.25)
+        assert (found["verdict"], found["met"]) == (verdict, verdict == "met")
+    least = routing.judge({"mean": 0.93, "half": 0.02}, 0.92, at_most=False)
+    assert least["verdict"] == "met in the mean"
 
 
 def test_promises_on_the_command_line_are_checked():

@@ -106,3 +106,10 @@ def test_a_figure_is_written_with_its_interval_and_only_justified_digits() -> No
     assert str(Estimate(0.93876, 0.0042)) == "0.9388 ±0.0042"
     assert str(Estimate(4297.3, 27.2)) == "4297 ±27"
     assert Estimate(1.0, 0.02, 0.95).standard_error == pytest.approx(0.0102, abs=1e-4)
+
+
+def test_a_value_without_an_interval_stands_alone():
+    """One run of bin/load: no `±n/a`."""
+    assert str(Estimate(81.25, math.nan)) == "81.25"
+    assert str(Estimate(81.25, math.inf)) == "81.25"
+    assert "±" in str(Estimate(81.25, 1.0))

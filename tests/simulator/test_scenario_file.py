@@ -266,3 +266,25 @@ def test_callers_who_meet_nobody_are_counted() -> None:
     assert read(night)[1] == []
     staff = GOOD.replace("count: 2", 'staff: {starts: "06:00", counts: [1], stays: true}')
     assert "about 60 calls" in read(staff)[1][0]
+
+
+def test_faults_of_phones_name_somebody_and_others_are_said_not_to_happen(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    centre = (
+        "name: x\nqueues:\n  - {name: a, arrivals: {per_hour: 10}, talk: 60}\n"
+        "agents:\n  - {name: home, count: 2, line: home}\nfaults:\n"
+    )
+    path.write_text(f"{centre}  - {{kind: phone_gone, at_s: 60, target: nobody}}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert ":7:" in str(caught.value)
+    assert "no group and no agent 'nobody'" in str(caught.value)
+    assert "for how many seconds" in str(caught.value)
+    path.write_text(
+        f"{centre}  - {{kind: phone_gone, at_s: 60, target: home2, for_s: 5}}\n  - {{kind: kill_router, at_s: 90}}\n"
+    )
+    scenario, warnings = load(path)
+    assert [fault.target for fault in scenario.faults] == ["home2", ""]
+    (warning,) = [w for w in warnings if "kill_router" in str(w)]
+    assert ":8:" in str(warning)
+    assert "bin/faults" in str(warning)

@@ -16,10 +16,12 @@ from simulator.distributions import Fixed, Never
 from simulator.results import CallRecord, RunResult
 from simulator.scenario import (
     DAY_MS,
+    PHONE_GONE,
     Arrivals,
     Break,
     Callback,
     Closing,
+    Fault,
     Group,
     Periods,
     Queue,
@@ -273,3 +275,40 @@ def test_only_who_looks_is_told_why() -> None:
     assert untold.run().calls[-1].call == last
     assert told.engine.explain(last, told.now)
     assert not untold.engine.explain(last, untold.now)
+
+
+def test_phones_gone_for_a_while_are_not_rung_and_come_back() -> None:
+    """The home group's line is dead from 0:10 to 0:30; the office takes what it can meanwhile."""
+    home, office = Group("home", 1, line="home"), Group("office", 1)
+    fault = Fault(PHONE_GONE, at_s=600, target="home", for_s=1200)
+    scenario = centre(QUEUE, home, office, faults=(fault,))
+    comes = [caller("first", 700), caller("second", 705), caller("late", 1900), caller("later", 1901)]
+    checkers = Checkers()
+    world = World(scenario, "fifo", watchers=(checkers,), keep_calls=True, callers=lambda day: comes)
+    calls = {record.call: record for record in world.run().calls}
+    checkers.finish(world)
+    assert (calls["first"].agent, calls["second"].agent) == ("office1", "office1")
+    assert calls["second"].wait_ms == 55_000
+    assert {calls["late"].agent, calls["later"].agent} == {"home1", "office1"}
+
+
+def test_a_phone_that_rings_when_its_line_dies_gives_the_caller_back_and_a_talk_goes_on() -> None:
+    slow, quick = Group("slow", 2, ring=Fixed(8_000.0)), Group("quick", 1, shifts=(Shift(MINUTE_MS, DAY_MS),))
+    fault = Fault(PHONE_GONE, at_s=9, target="slow", for_s=3600)
+    scenario = centre(QUEUE, slow, quick, faults=(fault,))
+    comes = [caller("talks", 0, talk_s=100), caller("rung", 5)]
+    checkers = Checkers()
+    world = World(scenario, "fifo", watchers=(checkers,), keep_calls=True, callers=lambda day: comes)
+    calls = {record.call: record for record in world.run().calls}
+    checkers.finish(world)
+    assert (calls["talks"].agent, calls["talks"].talk_ms) == ("slow1", 100_000)
+    assert (calls["rung"].agent, calls["rung"].wait_ms) == ("quick1", 55_000)
+
+
+def test_one_phone_under_two_faults_returns_when_both_are_over() -> None:
+    faults = (Fault(PHONE_GONE, 10, "g1", 100), Fault(PHONE_GONE, 50, "", 100))
+    world = World(
+        centre(QUEUE, AGENT, faults=faults), "fifo", keep_calls=True, callers=lambda day: [caller("c", 20)]
+    )
+    (call,) = world.run().calls
+    assert call.wait_ms == 130_000

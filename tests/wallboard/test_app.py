@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from acd.snapshot_json import Frame, Labels, decode, encode
 from acd.wallboard import app as wallboard
+from acd.wallboard.render import plain, sums_line
 from acd.wallboard.source import HttpSource, SourceError
 from tests.wallboard.board_help import agent, frame, queue
 
@@ -52,6 +53,15 @@ def screen(app: wallboard.WallboardApp) -> str:
     for height, text in pieces:
         lines[float(height)] = lines.get(float(height), "") + text.replace("&#160;", " ") + " "
     return "\n".join(line for _, line in sorted(lines.items()))
+
+
+async def test_where_all_offered_calls_went_stands_on_the_live_screen_too():
+    app = application(Daemon(), language="en")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        sums = str(app.query_one("#sums", Static).render())
+        assert sums.strip() == plain((sums_line(wallboard.board_of(FRAME), 80, "en"),)).strip()
+        assert "offered" in sums.lower()
 
 
 @pytest.mark.parametrize(("size", "language"), [((80, 24), "ru"), ((120, 40), "en"), ((200, 50), "ru")])

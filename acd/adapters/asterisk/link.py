@@ -28,6 +28,8 @@ ASTERISK_FLOOR: Final = (22, 10, 1)
 MAX_PENDING: Final = 1_000
 MAX_UNSENT_BYTES: Final = 1_048_576
 MAX_LIST_ITEMS: Final = 20_000
+AT_ONCE: Final = frozenset({"HangupRequest", "UserEvent"})
+"""Events that free an agent or bring a caller: they are acted on before the rest of the same read is parsed."""
 log = logging.getLogger("acd.asterisk")
 
 
@@ -103,20 +105,24 @@ class LinkProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no ty
         """Called by asyncio: parse, answer who waits, enqueue the events, then have them taken in order."""
         self.link.heard()
         try:
-            frames = self.parser.feed(data)
+            for frame in self.parser.each(data):
+                self._take(frame)
         except RemoteProtocolError as error:
             self.link.fail(str(error))
             return
-        for frame in frames:
-            action_id = frame.headers.get("ActionID")
-            if action_id is not None and action_id in self.pending:
-                self._answer(action_id, frame)
-            elif frame.kind == "Event":
-                self.link.dispatch(frame)
-            else:
-                self.link.counters["orphan_responses"] += 1
         if self.link.events:
             self.link.wake()
+
+    def _take(self, frame: AmiFrame) -> None:
+        action_id = frame.headers.get("ActionID")
+        if action_id is not None and action_id in self.pending:
+            self._answer(action_id, frame)
+        elif frame.kind == "Event":
+            self.link.dispatch(frame)
+            if frame.name in AT_ONCE:
+                self.link.wake()
+        else:
+            self.link.counters["orphan_responses"] += 1
 
     def _answer(self, action_id: str, frame: AmiFrame) -> None:
         pending = self.pending[action_id]

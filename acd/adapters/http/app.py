@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
 def create_app(services: HttpServices, settings: HttpSettings) -> FastAPI:
     """Build the application. `app.state` holds services, settings, keeper, counters and metrics."""
-    app = FastAPI(title="ACD", version="1", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
+    app = FastAPI(
+        title="ACD", version="1", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json",
+        redirect_slashes=False,  # it would send people to whatever the Host header names
+    )  # fmt: skip
     counters = HttpCounters()
     app.state.services = services
     app.state.settings = settings
@@ -62,7 +65,8 @@ def create_app(services: HttpServices, settings: HttpSettings) -> FastAPI:
     app.router.routes.append(WebSocketRoute("/sip", sip_pipe.sip))
     if settings.desk is not None and settings.desk.is_dir():
         app.mount("/desk", StaticFiles(directory=settings.desk, html=True), name="desk")
-        app.add_api_route("/", _to_desk, methods=["GET"], include_in_schema=False)
+        for short in ("/", "/desk"):
+            app.add_api_route(short, _to_desk, methods=["GET"], include_in_schema=False)
     return app
 
 

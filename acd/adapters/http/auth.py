@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, HTTPException, Request
 
-from acd.credentials import PasswordCheck, Principal, Role, find_by_token
+from acd.credentials import BusyError, PasswordCheck, Principal, Role, find_by_token
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,7 +35,7 @@ class Doorkeeper:
         self._passwords.replace(principals)
 
     async def who(self, header: str | None) -> Principal:
-        """Return who sent this Authorization header; HTTP 401 when nobody we know."""
+        """Return who sent this Authorization header; HTTP 401 when nobody we know, 429 in a flood of guesses."""
         scheme, _, value = (header or "").partition(" ")
         found = None
         if len(value) <= _MAX_HEADER:
@@ -53,7 +53,11 @@ class Doorkeeper:
             name, colon, password = base64.b64decode(value, validate=True).decode().partition(":")
         except (binascii.Error, ValueError):
             return None
-        return await self._passwords.who(name, password) if colon else None
+        try:
+            return await self._passwords.who(name, password) if colon else None
+        except BusyError:
+            self.refused += 1
+            raise HTTPException(429, "too many passwords for this name: try again in a moment") from None
 
 
 async def anyone(request: Request) -> Principal:

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from acd.adapters.http import views
 from acd.adapters.http.auth import AgentOrSupervisor, OnlyAgent
+from acd.adapters.http.routes import services_of
+from acd.credentials import Role
 from acd.ports import PortError
 
 if TYPE_CHECKING:
@@ -104,11 +106,15 @@ async def change_case(
     body: CaseChange | None = None,
 ) -> Response:
     """Take a case, give it back, ask the client, resolve, reopen, close, or note something; 409 when its state forbids it."""
-    change = body or CaseChange()
+    change, number = body or CaseChange(), number.replace("-", "")
+    services = services_of(request)
     try:
-        found = await _desk(request).change_case(
-            number.replace("-", ""), event, who.name, change.text, public=change.public
-        )
+        if event == "taken" and who.role is Role.AGENT and services.work is not None:
+            found = await services.work.take(who.name, number, change.text, public=change.public)
+        else:
+            found = await _desk(request).change_case(
+                number, event, who.name, change.text, public=change.public
+            )
     except PortError:
         raise HTTPException(503, "the store does not answer") from None
     if found is None:

@@ -15,6 +15,7 @@ from acd.adapters.http.routes import CallPath, audited, fill, own_call, services
 from acd.adapters.http.services import HttpServices
 from acd.core.ids import AgentId, CallId
 from acd.credentials import Principal
+from acd.desk.forms import MESSAGE, MESSAGE_SUBJECT, PLAIN_FORM
 from acd.desk.message import Message, tidy
 from acd.ports import PortError
 
@@ -64,14 +65,24 @@ async def preview(request: Request, call: CallPath, body: MessageFields, who: Ag
 
 @router.put("/calls/{call}/message")
 async def save(request: Request, call: CallPath, body: MessageFields, who: AgentOrSupervisor) -> Response:
-    """Keep fields and rendered message on the call's card; 422 with the problems while it is not ready."""
+    """Keep fields and rendered message on the call's card; 422 with the problems while it is not ready.
+
+    An urgent message leaves now (`sent`), another with its card, when the wrap-up is over.
+    """
     services = services_of(request)
     message, agent, form = await _compose(services, who, CallId(call), body)
     if not message.ready:
         return views.answer(views.message(message) | {"detail": "the message is not complete"}, 422)
-    kept = (*message.fields, ("form", form), ("message", message.text))
+    kept = (
+        *message.fields,
+        ("form", form),
+        (MESSAGE, message.text),
+        (MESSAGE_SUBJECT, message.subject),
+        (PLAIN_FORM, message.plain),
+    )
     durable = await fill(services, CallId(call), agent, kept)
-    return views.answer(views.message(message) | {"accepted": True, "kept": durable}, 202)
+    sent = await services.desk.send_now(agent, CallId(call), kept)
+    return views.answer(views.message(message) | {"accepted": True, "kept": durable, "sent": sent}, 202)
 
 
 @router.post("/calls/{call}/identity")

@@ -18,6 +18,7 @@ from acd.cards import number as numbers
 from acd.core.events import CardFilled, WrapUpExtended
 from acd.core.ids import AgentId, CallId
 from acd.credentials import Principal, Role
+from acd.desk.forms import RESERVED
 from acd.pops import CARD_LIFE_MS
 from acd.ports import PortError
 
@@ -31,7 +32,7 @@ TokenPath = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{16,64}$")]
 Word = Annotated[str, Query(pattern=r"^[0-9A-Za-z_.-]{0,64}$")]
 Moment = Annotated[int | None, Query(ge=0, le=10**14)]
 
-RESERVED_FIELDS = frozenset({"message", "form", "identity_confirmed"})
+RESERVED_FIELDS = RESERVED - {"disposition"}
 """Written by the desk alone: what was agreed and sent, and that somebody made sure who calls."""
 
 log = logging.getLogger("acd.http")
@@ -271,9 +272,14 @@ async def fill(
         try:
             if await services.desk.amend(call, fields):
                 return True
+        except ValueError as too_many:
+            raise HTTPException(422, str(too_many)) from None
         except PortError:
             raise HTTPException(503, "the card store does not answer") from None
-    kept = await services.desk.keep_draft(call, fields)
+    try:
+        kept = await services.desk.keep_draft(call, fields)
+    except ValueError as too_many:  # refused whole: what is answered 202 is on the card
+        raise HTTPException(422, str(too_many)) from None
     services.inbox(CardFilled(call, agent, fields, at=services.clock.now()))
     return kept
 

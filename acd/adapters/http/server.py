@@ -136,13 +136,15 @@ class HttpServer:
 
 
 class _Guarded(HttpToolsProtocol):
-    """uvicorn's protocol with limits on heads and connections."""
+    """uvicorn's protocol with limits on heads, on connections, and on answers that nobody reads."""
 
     limits: ClassVar[HttpSettings]
     counts: ClassVar[HttpCounters]
 
     _deadline: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _unread: asyncio.TimerHandle | None = None
+    """Runs while the other side does not read what it asked for."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -153,6 +155,7 @@ class _Guarded(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_complete()
+        self._is_read()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -169,7 +172,31 @@ class _Guarded(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_is_complete()
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > self.limits.max_header_bytes:  # it came in one piece, before its bytes were counted
+            self._cut()
+            return
         super().on_headers_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(self.limits.unread_deadline_s, self._cut)
+
+    def resume_writing(self) -> None:
+        self._is_read()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        if self.transport.get_write_buffer_size():
+            self._cut()  # closing would wait for a reader that is none
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _is_read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _await_head(self) -> None:
         self._head_bytes = 0

@@ -47,6 +47,8 @@ class HttpSettings:
     max_body_bytes: int = 65_536
     max_header_bytes: int = 16_384
     header_deadline_s: float = 2.0
+    unread_deadline_s: float = 5.0
+    """For the other side to read what it asked for; then it is cut."""
     request_timeout_s: float = 10.0
     tls: ssl.SSLContext | None = field(default=None, repr=False)
 
@@ -99,6 +101,11 @@ class DeskAnswers(Protocol):
     async def keep_draft(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:
         """Make fields durable before the card is; False when the store refuses for the moment."""
 
+    async def send_now(
+        self, agent: AgentId | None, call: CallId, fields: tuple[tuple[str, str], ...]
+    ) -> bool:
+        """Send an urgent message without waiting for the end of the wrap-up; False: it leaves with its card."""
+
 
 class _NoDesk:
     """The default form, nothing remembered."""
@@ -118,6 +125,9 @@ class _NoDesk:
         return False
 
     async def keep_draft(self, call: CallId, fields: tuple[tuple[str, str], ...]) -> bool:  # noqa: ARG002
+        return False
+
+    async def send_now(self, *_: object) -> bool:
         return False
 
 
@@ -235,6 +245,11 @@ class WrittenWork(Protocol):
 
     async def next(self, agent: str) -> Mapping[str, object]:
         """Give him the next piece: `work`, or None with `code` and `why`. Raises PortError."""
+
+    async def take(
+        self, agent: str, number: str, text: str, *, public: bool
+    ) -> Mapping[str, object] | str | None:
+        """Give him this case; a text says why not, None: there is none. Raises PortError."""
 
 
 class CallbackBook(Protocol):

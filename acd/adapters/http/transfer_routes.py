@@ -9,14 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from acd.adapters.http import views
 from acd.adapters.http.auth import OnlyAgent
-from acd.adapters.http.routes import CallPath, services_of
+from acd.adapters.http.routes import CallPath, fill, services_of
+from acd.core.call import CONSULT_STATES
 from acd.core.ids import AgentId, CallId
 from acd.core.transfer_facts import TransferAsked, TransferHow
+from acd.desk.forms import HANDED_TO
 
 if TYPE_CHECKING:
     from acd.adapters.http.services import TransferAnswers
 
 router = APIRouter(prefix="/api/v1")
+
+ASKING = frozenset(state.value for state in CONSULT_STATES)
 
 
 class Wish(BaseModel):
@@ -63,5 +67,13 @@ async def transfer(request: Request, call: CallPath, body: Wish, who: OnlyAgent)
             desk.ending(agent, CallId(call))
     except ValueError as refused:
         raise HTTPException(409, str(refused)) from None
+    state = next((a.transfer for a in services.snapshot().agents if a.agent == agent), "")
+    if begins and state:
+        raise HTTPException(409, "this call is being handed on already")
+    if not begins and state not in ASKING:
+        raise HTTPException(409, "you are asking nobody: there is no consultation to end")
     services.inbox(TransferAsked(CallId(call), agent, how, to, at=services.clock.now()))
+    if begins and body.kind == "person":
+        # the case goes along (002-08): what is written goes to this person too, also when nobody picks up
+        await fill(services, CallId(call), agent, ((HANDED_TO, body.id),))
     return views.answer({"accepted": True}, 202)

@@ -56,6 +56,7 @@ def message(rendered: Message) -> dict[str, Any]:
         "ready": rendered.ready,
         "subject": rendered.subject,
         "text": rendered.text,
+        "plain": rendered.plain,
         "fields": dict(rendered.fields),
         "problems": [{"field": p.field, "code": p.code} for p in rendered.problems],
     }

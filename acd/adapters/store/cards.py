@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from dataclasses import fields as dataclass_fields
 from typing import TYPE_CHECKING
 
 from acd.adapters.store import numbers
 from acd.cards import card_json as cardjson
 from acd.cards import number as cardnumber
 from acd.core.card import CallCard, Segment
-from acd.core.events import EndedBy, EndReason
-from acd.core.ids import AgentId, Ani, CallId, Did, QueueId, SubscriberId
+from acd.core.ids import Ani, Did, QueueId, SubscriberId
 
 if TYPE_CHECKING:
     import aiosqlite
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from acd.core.instant import Instant
 
 LIST_LIMIT = 10_000
+SHORTEST_PREFIX = 4
+_SEGMENT = tuple(item.name for item in dataclass_fields(Segment))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,17 @@ def merged_fields(
     values = dict(old)
     values.update(new)
     return tuple(values.items())
+
+
+async def calls_beginning(db: aiosqlite.Connection, prefix: str, most: int = 5) -> list[str]:
+    """Return ids of calls with a card that begin so, the newest first; none for less than SHORTEST_PREFIX characters."""
+    if len(prefix) < SHORTEST_PREFIX:
+        return []
+    rows = await db.execute_fetchall(
+        "SELECT call FROM cards WHERE substr(call, 1, ?) = ? ORDER BY entered_at DESC LIMIT ?",
+        (len(prefix), prefix.lower(), most),
+    )
+    return [str(row[0]) for row in rows]
 
 
 async def write(db: aiosqlite.Connection, card: CallCard, caller: str, now: Instant) -> Written:
@@ -262,38 +275,12 @@ def _card(
     history: list[aiosqlite.Row],
     fields: list[aiosqlite.Row],
 ) -> CallCard:
-    return CallCard(
-        call=CallId(row["call"]),
-        number=row["number"],
-        subscriber=SubscriberId(row["subscriber"]),
-        queue=QueueId(row["queue"]),
-        did=Did(row["did"]),
-        ani=Ani(row["ani"]),
-        entered_at=row["entered_at"],
-        answered_at=row["answered_at"],
-        ended_at=row["ended_at"],
-        end_reason=EndReason(row["end_reason"]),
-        ended_by=EndedBy(row["ended_by"]),
-        cause=row["cause"],
-        wait_ms=row["wait_ms"],
-        talk_ms=row["talk_ms"],
-        hold_ms=row["hold_ms"],
-        acw_ms=row["acw_ms"],
-        agent=None if row["agent"] is None else AgentId(row["agent"]),
-        segments=tuple(
-            Segment(
-                agent=AgentId(part["agent"]),
-                attempt=part["attempt"],
-                offered_at=part["offered_at"],
-                answered_at=part["answered_at"],
-                ended_at=part["ended_at"],
-                outcome=part["outcome"],
-                hold_ms=part["hold_ms"],
-                acw_ms=part["acw_ms"],
-            )
-            for part in segments
-        ),
-        fields=tuple((part["name"], part["value"]) for part in fields),
-        history=tuple((part["at"], part["state"], part["detail"]) for part in history),
-        explanation=tuple(json.loads(row["explanation"])),
-    )
+    """One reading of a card (acd.cards.card_json) for the database, the spill file and the wire."""
+    data = dict(row) | {
+        "v": cardjson.SCHEMA_VERSION,
+        "segments": [{name: part[name] for name in _SEGMENT} for part in segments],
+        "fields": [(part["name"], part["value"]) for part in fields],
+        "history": [(part["at"], part["state"], part["detail"]) for part in history],
+        "explanation": json.loads(row["explanation"]),
+    }
+    return cardjson.from_data(data)

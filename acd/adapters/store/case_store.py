@@ -124,6 +124,18 @@ async def in_work(db: aiosqlite.Connection) -> list[Case]:
     return await _cases(db, rows)
 
 
+async def in_hand(db: aiosqlite.Connection, who: str) -> list[Case]:
+    """Return what somebody has in hand, cases that wait for their client among them, oldest first."""
+    rows = list(
+        await db.execute_fetchall(
+            "SELECT * FROM cases WHERE state IN ('in_work', 'waiting') AND number IN"
+            " (SELECT number FROM case_history WHERE who = ? AND event = 'taken') ORDER BY opened_at",
+            (who,),
+        )
+    )
+    return [case for case in await _cases(db, rows) if case.hand == who]
+
+
 async def _cases(db: aiosqlite.Connection, rows: Sequence[aiosqlite.Row]) -> list[Case]:
     found = []
     for row in rows:

@@ -100,6 +100,22 @@ async def cards_without_message(
     return [str(row["call"]) for row in rows]
 
 
+async def owe(db: aiosqlite.Connection, call: str, now: Instant) -> None:
+    """Note that a call's message is still to be printed."""
+    await db.execute("INSERT OR IGNORE INTO desk_owed (call, since) VALUES (?,?)", (call, now))
+
+
+async def owed(db: aiosqlite.Connection, limit: int = 100) -> list[str]:
+    """Return calls whose message is still to be printed, the oldest first."""
+    rows = await db.execute_fetchall("SELECT call FROM desk_owed ORDER BY since, call LIMIT ?", (limit,))
+    return [str(row["call"]) for row in rows]
+
+
+async def paid(db: aiosqlite.Connection, call: str) -> None:
+    """Forget that a message was still to be printed."""
+    await db.execute("DELETE FROM desk_owed WHERE call = ?", (call,))
+
+
 # --- deliveries ------------------------------------------------------------------------------------
 
 _COLUMNS = (
@@ -340,6 +356,7 @@ async def erase(db: aiosqlite.Connection, calls: Sequence[str], like: str) -> No
             f" state = CASE WHEN state IN ('waiting', 'unread') THEN 'settled' ELSE state END WHERE {about}"
         ),
         f"DELETE FROM desk_messages WHERE {about}",  # noqa: S608
+        f"DELETE FROM desk_owed WHERE call IN ({mine})",  # noqa: S608
         f"DELETE FROM case_history WHERE number IN ({cases_of})",  # noqa: S608
         (
             "UPDATE cases SET subject = '', client_name = '', client_email = '', sync_error = '', client = ''"  # noqa: S608

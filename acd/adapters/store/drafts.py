@@ -2,7 +2,8 @@
 
 The core keeps fields in memory until it writes the card. Killed in between it forgets them, and the card made
 from the journal has none. So each accepted field is a row first, and every write of the card takes in what
-it lacks. The card's own word counts where both have one: it is never older.
+it lacks. The card's own word counts where both have one: it is never older. Words for a card that was stored
+already, accepted just before we died, are taken in by the next start.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from acd.adapters.store import cards
 from acd.core.cards import FIELDS_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     import aiosqlite
 
@@ -22,26 +23,51 @@ if TYPE_CHECKING:
     from acd.core.instant import Instant
 
 
-async def put(db: aiosqlite.Connection, call: str, fields: Iterable[tuple[str, str]], at: Instant) -> None:
-    """Keep fields; the last word of a name counts. Over FIELDS_LIMIT names of one call nothing new is kept."""
-    await db.executemany(
-        "INSERT INTO card_drafts (call, name, value, at) SELECT ?1, ?2, ?3, ?4"
-        " WHERE (SELECT count(*) FROM card_drafts WHERE call = ?1 AND name <> ?2) < ?5"
-        " ON CONFLICT DO UPDATE SET value = excluded.value, at = excluded.at",
-        [(call, cards.clean(name), cards.clean(value), at, FIELDS_LIMIT) for name, value in fields],
+async def put(db: aiosqlite.Connection, call: str, fields: Iterable[tuple[str, str]], at: Instant) -> bool:
+    """Keep fields; the last word of a name counts. False: over FIELDS_LIMIT names of one call, and none is kept."""
+    new = {cards.clean(name): cards.clean(value) for name, value in fields}
+    rows = await db.execute_fetchall(
+        "SELECT name FROM card_drafts WHERE call = ?1 UNION SELECT name FROM card_fields WHERE call = ?1",
+        (call,),
     )
+    if len({str(row[0]) for row in rows} | new.keys()) > FIELDS_LIMIT:
+        return False
+    await db.executemany(
+        "INSERT INTO card_drafts (call, name, value, at) VALUES (?,?,?,?)"
+        " ON CONFLICT DO UPDATE SET value = excluded.value, at = excluded.at",
+        [(call, name, value, at) for name, value in new.items()],
+    )
+    return True
 
 
 async def completed(db: aiosqlite.Connection, card: CallCard) -> CallCard:
-    """Return the card with the fields that only their draft remembers."""
+    """Return the card with the fields that only their draft remembers, or that it knows later than the stored card."""
     rows = await db.execute_fetchall(
-        "SELECT name, value FROM card_drafts WHERE call = ? ORDER BY at, name", (card.call,)
+        "SELECT d.name, d.value FROM card_drafts AS d LEFT JOIN cards AS c ON c.call = d.call"
+        " LEFT JOIN card_fields AS f ON f.call = d.call AND f.name = d.name"
+        " WHERE d.call = ? AND (f.name IS NULL OR d.at >= c.stored_at) ORDER BY d.at, d.name",
+        (card.call,),
     )
     known = {name for name, _ in card.fields}
     missing = [(str(row[0]), str(row[1])) for row in rows if row[0] not in known]
     if not missing:
         return card
     return replace(card, fields=(*card.fields, *missing)[:FIELDS_LIMIT])
+
+
+async def take_in(
+    db: aiosqlite.Connection, store: Callable[[aiosqlite.Connection, CallCard], Awaitable[None]]
+) -> None:
+    """Store anew each card that lacks an accepted word which came after it: we died in between."""
+    rows = await db.execute_fetchall(
+        "SELECT DISTINCT d.call FROM card_drafts AS d JOIN cards AS c ON c.call = d.call"
+        " LEFT JOIN card_fields AS f ON f.call = d.call AND f.name = d.name"
+        " WHERE f.name IS NULL OR (d.at >= c.stored_at AND f.value <> d.value)"
+    )
+    for row in rows:
+        stored = await cards.get(db, call=str(row[0]))
+        if stored is not None:
+            await store(db, replace(stored.card, fields=()))
 
 
 async def forget(db: aiosqlite.Connection, call: str) -> None:

@@ -257,10 +257,15 @@ async def moment(
 async def start_dial(db: aiosqlite.Connection, task: int, now: Instant, call: str) -> MissedTask | None:
     """Claim a task for dialling as `call`, once: None when it is gone, finished, held or being dialled already.
 
+    Also None while the same number is being dialled for another subscriber: one telephone is rung once at a time.
     Committed before the switch is told, so a crash in between cannot dial twice.
     """
     found = await get(db, task)
     if found is None or found.state is not TaskState.OPEN:
+        return None
+    if await db.execute_fetchall(
+        "SELECT 1 FROM missed_tasks WHERE number = ? AND state = 'dialling'", (found.number,)
+    ):
         return None
     claimed = ledger.dial_started(found)
     await _save(db, claimed)

@@ -34,6 +34,8 @@ YIELD_S = 0.05
 RETRY_S = 60.0
 NATIONAL_DIGITS = 10
 SHORTEST = 5
+BETWEEN_DIGITS = " -().\u00a0\u2011\u2013\u2009\u202f"
+"""Blanks (also those that do not break a line), hyphens, dashes, brackets, dots."""
 _OVERDUE = "SELECT call FROM cards WHERE entered_at < ? ORDER BY entered_at, call LIMIT ?"
 
 
@@ -134,19 +136,30 @@ def needle(number: str) -> str:
 
 async def calls_about(db: aiosqlite.Connection, number: str) -> list[str]:
     """Return the ids of all calls in which this number occurs, in any spelling, in any part."""
-    like = f"%{needle(number)}%"
+    digits = needle(number)
+    like = f"%{digits}%"
+    # of a shorter number the joined digits of a date or a sum could be taken for it
+    bare = _bare if len(digits) == NATIONAL_DIGITS else str
     rows = await db.execute_fetchall(
-        "SELECT call FROM cards WHERE ani LIKE :like OR caller LIKE :like OR explanation LIKE :like"
-        " UNION SELECT call FROM card_fields WHERE value LIKE :like OR name LIKE :like"
-        " UNION SELECT call FROM card_drafts WHERE value LIKE :like OR name LIKE :like"
-        " UNION SELECT call FROM card_history WHERE detail LIKE :like"
+        "SELECT call FROM cards WHERE ani LIKE :like OR caller LIKE :like"  # noqa: S608 - names of columns
+        f" OR {bare('explanation')} LIKE :like"
+        f" UNION SELECT call FROM card_fields WHERE {bare('value')} LIKE :like OR name LIKE :like"
+        f" UNION SELECT call FROM card_drafts WHERE {bare('value')} LIKE :like OR name LIKE :like"
+        f" UNION SELECT call FROM card_history WHERE {bare('detail')} LIKE :like"
         " UNION SELECT call FROM journal_rows WHERE call <> '' AND fields LIKE :like"
-        " UNION SELECT call FROM outbox WHERE payload LIKE :like"
+        f" UNION SELECT call FROM outbox WHERE {bare('payload')} LIKE :like"
         " UNION SELECT m.call FROM missed_calls AS m JOIN missed_tasks AS t ON t.id = m.task"
         " WHERE t.number LIKE :like ORDER BY 1",
         {"like": like},
     )
     return [row[0] for row in rows]
+
+
+def _bare(column: str) -> str:
+    """Return SQL for a text without what people write between the digits of a number."""
+    for mark in BETWEEN_DIGITS:
+        column = f"replace({column}, char({ord(mark)}), '')"
+    return column
 
 
 async def erase(db: aiosqlite.Connection, number: str, now: Instant, who: str) -> Erased:

@@ -110,6 +110,14 @@ class SpillFile:
         return self._fd
 
 
+def set_aside(path: Path, record: bytes) -> None:
+    """Keep a record nobody can store, durably, for a person. Raises OSError."""
+    with path.open("ab") as file:
+        file.write(record + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
 class Ballast:
     """A file that only takes room: given up when the disk is full, so that cards can still be written."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import os
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from acd.adapters.store import cards, drafts, journal_store, ledger_store, numbers, outbox, rebuild
 from acd.adapters.store.connection import as_port_error, wal_reset_warning
 from acd.adapters.store.reader import Reader
-from acd.adapters.store.spill import SPILL_BYTES, Ballast, SpillFile
+from acd.adapters.store.spill import SPILL_BYTES, Ballast, SpillFile, set_aside
 from acd.adapters.store.writer import Writer
 from acd.cards import card_json as cardjson
 from acd.cards import fold as cardfold
@@ -124,6 +123,7 @@ class SqliteStore:
                 PortError
             ):  # a full disk: `_care` tries again, calls are routed meanwhile
                 await self._replay()
+                await self.writer.do(lambda db: drafts.take_in(db, self._store))
         except BaseException:
             await self.close()
             raise
@@ -172,10 +172,10 @@ class SqliteStore:
                 raise
             await self._keep_for_later(card)
 
-    async def keep_draft(self, call: str, fields: Sequence[tuple[str, str]]) -> None:
-        """Keep accepted fields of a card that is not written yet: the card takes them in. Raises PortError."""
+    async def keep_draft(self, call: str, fields: Sequence[tuple[str, str]]) -> bool:
+        """Keep fields of a card that is not written yet, to be taken in by it. False: it has too many. Raises PortError."""
         now = self._clock.now()
-        await self._do(lambda db: drafts.put(db, call, fields, now), CARD_LIMIT_S)
+        return await self._do(lambda db: drafts.put(db, call, fields, now), CARD_LIMIT_S)
 
     async def keep_agent(self, wish: KeepAgentStatus) -> None:
         """Remember the agent's status over restarts. Raises PortError."""
@@ -199,7 +199,10 @@ class SqliteStore:
         await self._do(job, CARD_LIMIT_S)
 
     async def load_agents(self) -> tuple[LiveAgent, ...]:
-        """Return the status of every agent ever kept, phones unknown. Raises PortError."""
+        """Return the status of every agent ever kept, phones unknown. Raises PortError.
+
+        By the reader: on a full disk nothing can be written, and still nobody may be logged out by our restart.
+        """
 
         async def job(db: aiosqlite.Connection) -> tuple[LiveAgent, ...]:
             rows = await db.execute_fetchall("SELECT * FROM agents ORDER BY agent")
@@ -214,7 +217,7 @@ class SqliteStore:
                 for row in rows
             )
 
-        return await self._do(job, CARD_LIMIT_S)
+        return await self.read(job)
 
     def next_card_number(self) -> str:
         """Return the next short number; empty when the reserve is used up (the card gets one when stored)."""
@@ -312,6 +315,8 @@ class SqliteStore:
     def status(self) -> StoreStatus:
         """Return how the store is, in plain words."""
         parts = []
+        if self.writer.strayed:
+            parts.append(self.writer.strayed)
         if self.writer.trouble:
             parts.append(f"the database refuses writes: {self.writer.trouble}; calls are routed all the same")
         if self._spilled:
@@ -425,20 +430,22 @@ class SqliteStore:
             self._wake.set()
 
     async def _replay(self) -> None:
-        """Write what waits, oldest first, then forget it. Raises PortError when the database still refuses."""
+        """Write what waits, oldest first, then forget it. Raises PortError when the database or the disk refuses."""
         async with self._spill_lock:
-            if self._spilled:
-                try:
-                    records = await asyncio.to_thread(self._spill.records)
-                except OSError as error:
-                    raise as_port_error(error) from error
-                for record in records:
-                    await self._replay_record(record)
-                await asyncio.to_thread(self._spill.clear)
-                self._spilled = 0
+            try:
+                await self._replay_spilled()
+            except OSError as error:
+                raise as_port_error(error) from error
             while self._memory:
                 await self._replay_one(self._memory[0])
                 self._memory.popleft()
+
+    async def _replay_spilled(self) -> None:
+        if self._spilled:
+            for record in await asyncio.to_thread(self._spill.records):
+                await self._replay_record(record)
+            await asyncio.to_thread(self._spill.clear)
+            self._spilled = 0
 
     async def _replay_record(self, record: bytes) -> None:
         """Write one spilled card; one that can never be written goes to a file of its own, for a person."""
@@ -448,13 +455,7 @@ class SqliteStore:
             if isinstance(error, PortError) and error.retryable:
                 raise
             self.rejected += 1
-            await asyncio.to_thread(self._set_aside, record)
-
-    def _set_aside(self, record: bytes) -> None:
-        with self.path.with_name(self.path.name + ".rejected").open("ab") as file:
-            file.write(record + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+            await asyncio.to_thread(set_aside, self.path.with_name(self.path.name + ".rejected"), record)
 
     async def _replay_one(self, card: CallCard) -> None:
         await self.writer.do(lambda db: self._store(db, card), urgent=True)

@@ -31,6 +31,11 @@ REOPEN_AFTER_S = 1.0
 CLOSE_LIMIT_S = 10.0
 CHECKPOINT_TRIES = 100
 
+STRAYED = (
+    "the database's file was deleted or replaced while we run: what is written now is seen by nobody else and gone"
+    " after a restart; calls are routed all the same. Put the file back, or save it from /proc/PID/fd, then restart"
+)
+
 T = TypeVar("T")
 
 _JOBS_OWN_FAULT = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError)
@@ -84,6 +89,15 @@ def _one(raw: sqlite3.Connection, item: _Item, *, alone: bool) -> tuple[Any, Por
     return answer, None
 
 
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Return what a file is known by whatever its name, None when there is none."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
+
+
 class Writer:
     """Runs jobs (coroutines that use the connection) inside shared transactions, one at a time.
 
@@ -102,6 +116,7 @@ class Writer:
         self._queue: asyncio.Queue[_Item | None] = asyncio.Queue(queue_limit)
         self._connection: StoreConnection | None = None
         self._task: asyncio.Task[None] | None = None
+        self._file: tuple[int, int] | None = None
         self._next_open = 0.0
         self._closing = False
         self.trouble: str = ""
@@ -261,7 +276,13 @@ class Writer:
             if self._lock is not None:
                 self._lock.acquire()
             self._connection = await open_writer(self._path)
+            self._file = _file_at(self._path)
         return self._connection
+
+    @property
+    def strayed(self) -> str:
+        """What is wrong, in plain words, when the file we write to stands no longer under its name; else empty."""
+        return "" if self._connection is None or _file_at(self._path) == self._file else STRAYED
 
     def _fail_queued(self) -> None:
         while not self._queue.empty():

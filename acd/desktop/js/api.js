@@ -51,6 +51,7 @@ export class Api {
   identify(call, how) { return this.post(`/calls/${encodeURIComponent(call)}/identity`, { how }); }
   targets(call) { return this.get(`/calls/${encodeURIComponent(call)}/targets`); }
   transfer(call, how, kind, id) { return this.post(`/calls/${encodeURIComponent(call)}/transfer`, { how, kind, id }); }
+  pauseRecording(call, paused) { return this.post(`/calls/${encodeURIComponent(call)}/recording`, { paused }); }
   changeCase(number, event) { return this.post(`/cases/${encodeURIComponent(number)}/${event}`); }
   nextWork() { return this.post("/desk/next-work"); }
   phone() { return this.get(`/agents/${this.agent}/phone`); }

@@ -10,6 +10,7 @@ import { listenToKeys, showKeys } from "./keys.js";
 import { Link } from "./link.js";
 import { Keeper } from "./keeper.js";
 import { Phone } from "./phone.js";
+import { Recording } from "./recording.js";
 import { Transfer } from "./transfer.js";
 import * as status from "./status.js";
 import * as words from "./words.js";
@@ -28,6 +29,7 @@ const keeper = new Keeper({ onSent, onStored, onChange: drawDrafts, api: () => d
 const handOn = new Transfer({
   api: () => desk.api, call: () => desk.call?.call, told: (text, kind) => toast(text, kind), askNow: () => desk.link?.askNow(),
 });
+const recording = new Recording({ api: () => desk.api, now: () => now(), told: (text, kind) => toast(text, kind) });
 const work = new Work({ api: () => desk.api, told: (text, kind) => toast(text, kind) });
 const phone = new Phone({ api: () => desk.api, told: (text, kind) => toast(text, kind) });
 export const now = () => Date.now() + desk.skew;
@@ -321,6 +323,7 @@ async function preview() {
     if (asked !== JSON.stringify(call.draft.fields)) return; // a newer question is under way
     byId("preview").textContent = answer.text;
     showProblems(answer.problems);
+    if (answer.plain && !answer.problems.length) byId("preview-note").textContent = word("plain_form");
   } catch (problem) {
     if (desk.call !== call) return;
     byId("preview-note").textContent = word(problem.status === 403 ? "preview_refused" : "preview_away");
@@ -348,7 +351,7 @@ async function save(ready) {
     call.draft.sent = sent;
     drafts.write(call.draft);
     byId("preview").textContent = answer.text;
-    byId("saved").textContent = word("saved_at", { time: words.time(now()) });
+    byId("saved").textContent = word(answer.sent ? "sent_at" : "saved_at", { time: words.time(now()) });
     if (ready && !call.past) await finish(call);
     if (call.past && desk.call === call) closeCall();
     keeper.look();
@@ -472,7 +475,9 @@ function drawLink() {
 function drawStatus() {
   if (!desk.api) return;
   status.draw(desk);
-  handOn.show(desk.call && !desk.call.past && desk.me?.call === desk.call.call ? desk.me : null);
+  const inHand = desk.call && !desk.call.past && desk.me?.call === desk.call.call ? desk.me : null;
+  handOn.show(inHand);
+  recording.show(inHand);
 }
 
 function drawDrafts() {
@@ -548,7 +553,7 @@ function wire() {
     save: () => save(false), saveReady: () => save(!desk.call?.past), message: () => card.focusNext(desk.problems),
     outcome: () => card.focusOutcome(), ready: toggleReady, identity,
     phone: () => phone.key(), transfer: () => handOn.key(), back: () => handOn.back(), moreTime, phrase: (n) => card.phrase(n),
-    work: () => work.next(),
+    work: () => work.next(), recording: () => recording.key(),
     draft: () => {
       const [next] = drafts.all(desk.api.agent);
       if (next && !desk.call) openDraft(next);

@@ -286,6 +286,20 @@ async def test_close_fails_who_waits_and_leaves_nothing_behind(server, connect):
     assert server.logins == logins
 
 
+async def test_a_hangup_is_acted_on_before_the_rest_of_the_same_read_is_parsed(server, connect):
+    """A caller waits for this agent; what else Asterisk says of the hang-up can wait (decision 0170)."""
+    client = connect(server.settings())
+    await client.up()
+    order: list[object] = []
+    before = client.connection.frames.frames
+    client.connection.after_events = lambda: order.append(client.connection.frames.frames - before)
+    server.send(
+        b"".join(ami.encode_event(name) for name in ("Newstate", "HangupRequest", "Hangup", "Hangup"))
+    )
+    await client.until(lambda: [e.name for e in client.events].count("Hangup") == 2)
+    assert order == [2, 4], "once for what came up to the request, once for the rest"
+
+
 async def test_malformed_frames_are_counted_and_good_ones_between_them_come(server, connect):
     client = connect(server.settings(interest=frozenset({"Good"}), retry_first_s=0.01))
     await client.up()

@@ -48,6 +48,9 @@ class FakeDesk:
         self.drafts.append((call, fields))
         return not self.broken
 
+    async def send_now(self, agent: AgentId | None, call: CallId, fields: Any) -> bool:
+        return ("urgency", "urgent") in fields
+
 
 class DeskWorld(World):
     """A world with a desk."""
@@ -130,6 +133,23 @@ async def test_after_our_restart_the_stored_card_says_whose_call_it_was():
         assert (await http.put(path, json={"fields": FIELDS}, headers=auth("bob"))).status_code == 403
         world.cards.stored = [Stored(card(call=CallId("old"), agent=ANN, ended_at=NOW - 3_600_001))]
         assert (await http.put(path, json={"fields": FIELDS}, headers=auth("ann"))).status_code == 403
+
+
+async def test_fields_that_do_not_fit_on_the_card_are_refused_and_none_is_told():
+    """202 with `kept` means that every field is on the card (000-06)."""
+    world = DeskWorld()
+    many = {f"f{n}": "x" for n in range(40)}
+    async with caller(world) as http:
+        path = f"/api/v1/calls/{CALL}/card"
+        assert (await http.put(path, json={"fields": many}, headers=auth("ann"))).status_code == 202
+        world.desk.keep_draft = full  # type: ignore[method-assign]
+        answer = await http.put(path, json={"fields": {"one_more": "x"}}, headers=auth("ann"))
+    assert (answer.status_code, len(world.facts)) == (422, 1)
+    assert "at most 100 fields" in answer.json()["detail"]
+
+
+async def full(_call: CallId, _fields: Any) -> bool:
+    raise ValueError("a card holds at most 100 fields: none of these was kept")
 
 
 async def test_a_call_nobody_knows_yet_is_not_called_somebody_elses():

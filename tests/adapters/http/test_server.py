@@ -6,10 +6,14 @@ import asyncio
 import contextlib
 import random
 import signal
+import socket
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
+from acd.adapters.http import server as http_server
+from acd.adapters.http.guard import HttpCounters
 from acd.adapters.http.server import HttpServer
 from acd.adapters.http.services import HttpSettings
 from acd.ports import PortError
@@ -48,6 +52,22 @@ async def test_answers_carry_security_headers_and_no_server_name(tmp_path):
             assert b"root:" not in await raw(
                 server.port, f"GET {escape} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode()
             )
+
+
+async def test_no_redirect_leads_to_where_the_host_header_says(tmp_path):
+    """Row 13: an answer kept by a proxy, or a forged header, would send agents to a foreign login page."""
+    (tmp_path / "index.html").write_text("<p>desk</p>")
+    async with serving(World(), desk=tmp_path) as server, httpx.AsyncClient() as http:
+        for path in ("/", "/desk", "/healthz/", "/api/v1/snapshot/"):
+            answer = await http.get(
+                f"http://127.0.0.1:{server.port}{path}",
+                headers={"host": "evil.example"},
+                follow_redirects=False,
+            )
+            assert "evil.example" not in answer.headers.get("location", ""), path
+        assert (
+            await http.get(f"http://127.0.0.1:{server.port}/desk", follow_redirects=True)
+        ).text == "<p>desk</p>"
 
 
 async def test_body_beyond_the_limit_is_413_declared_or_streamed():
@@ -115,6 +135,54 @@ async def test_huge_head_is_cut():
     async with serving(World(), max_header_bytes=8_000) as server:
         assert b"200" not in await raw(server.port, b"GET /healthz HTTP/1.1\r\n" + b"x: y\r\n" * 5_000)
         assert server.counters.cut == 1
+
+
+async def test_ten_thousand_headers_in_one_piece_are_cut():
+    """They arrive in one read, before they are counted: they were answered."""
+    async with serving(World()) as server:
+        head = b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + b"".join(b"x-%d: y\r\n" % n for n in range(10_000))
+        assert b"200" not in await raw(server.port, head + b"\r\n")
+        assert b"200" not in await raw(
+            server.port, b"GET /" + b"a" * 60_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n"
+        )
+        assert server.counters.cut == 2
+
+
+async def test_who_does_not_read_its_answers_is_cut():
+    """It held its place for ever: some hundreds of such connections and no agent's page was served."""
+    async with serving(World(), unread_deadline_s=0.3, max_connections=3) as server:
+        links = []
+        for _ in range(3):
+            link = socket.socket()
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1_024)
+            link.connect(("127.0.0.1", server.port))
+            link.setblocking(False)
+            link.send(b"GET /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 200)
+            links.append(link)
+        try:
+            await until(lambda: server.counters.cut == 3, "all three are cut", 10.0)
+            async with httpx.AsyncClient() as http:
+                assert (await http.get(f"http://127.0.0.1:{server.port}/healthz")).status_code == 200
+        finally:
+            for link in links:
+                link.close()
+
+
+@pytest.mark.parametrize(("unread", "ended"), [(10, "abort"), (0, "close")])
+def test_an_idle_connection_with_unread_bytes_is_not_waited_for(unread, ended):
+    """A close waits until everything is read: for this one for ever."""
+    calls = []
+    transport = SimpleNamespace(
+        get_write_buffer_size=lambda: unread,
+        is_closing=lambda: False,
+        abort=lambda: calls.append("abort"),
+        close=lambda: calls.append("close"),
+    )
+    kind = http_server._guarded(HttpSettings(), HttpCounters())
+    protocol = kind.__new__(kind)
+    protocol.transport = transport
+    protocol.timeout_keep_alive_handler()
+    assert calls == [ended]
 
 
 async def test_second_request_on_a_connection_has_a_deadline_too():

@@ -45,6 +45,31 @@ def serving(world: World, transfers: Transfers | None) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://acd/api/v1")
 
 
+def asking(world: World, state: str) -> None:
+    """How far Ann's handing on has come."""
+    world.view = replace(
+        world.view,
+        agents=tuple(replace(a, transfer=state) if a.agent == ANN else a for a in world.view.agents),
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "state"),
+    [("complete", ""), ("back", ""), ("complete", "asked"), ("blind", "consulting"), ("consult", "handed")],
+)
+async def test_a_wish_that_fits_no_consultation_is_refused_with_the_reason(how: str, state: str) -> None:
+    """202 says that something will happen: nothing can be completed that was not begun, nor begun twice."""
+    world = World()
+    asking(world, state)
+    async with serving(world, Transfers()) as http:
+        body = {"how": how} | ({"kind": "agent", "id": "bob"} if how in {"blind", "consult"} else {})
+        answer = await http.post(f"/calls/{CALL}/transfer", json=body, headers=auth("ann"))
+    assert (answer.status_code, world.facts) == (409, [])
+    assert answer.json()["detail"] in {
+        "this call is being handed on already", "you are asking nobody: there is no consultation to end",
+    }  # fmt: skip
+
+
 async def test_each_verb_becomes_one_fact():
     world, transfers = World(), Transfers()
     async with serving(world, transfers) as http:
@@ -54,6 +79,7 @@ async def test_each_verb_becomes_one_fact():
             {"how": "blind", "kind": "queue", "id": "tax"}, {"how": "consult", "kind": "agent", "id": "bob"},
             {"how": "complete"}, {"how": "back"},
         ):  # fmt: skip
+            asking(world, "" if "kind" in body else "consult_talk")
             answer = await http.post(f"/calls/{CALL}/transfer", json=body, headers=auth("ann"))
             assert answer.status_code == 202
     assert [(f.call, f.agent, f.how, f.to) for f in world.facts if isinstance(f, TransferAsked)] == [

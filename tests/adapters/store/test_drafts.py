@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from acd.adapters.store import retention
+from acd.adapters.store.sqlite import SqliteStore
 from acd.core.cards import FIELDS_LIMIT
-from tests.adapters.store.support import make_card, opened, rows
+from tests.adapters.store.support import StandingClock, make_card, opened, rows
 
 DAY_MS = 86_400_000
 
@@ -31,11 +32,49 @@ async def test_the_cards_own_word_counts_and_a_card_written_again_keeps_what_onl
             assert found == (("note", "mine"), ("subject", "Bill"))
 
 
+async def test_words_accepted_for_a_stored_card_just_before_a_death_are_taken_in_by_the_next_start(tmp_path):
+    """000-06: the page was told 202; the card was there already, and nobody would have written it again."""
+    path, card, clock = tmp_path / "acd.db", make_card(fields=()), StandingClock()
+    seen = []
+
+    async def watch(_db, changed, _now):
+        seen.append(dict(changed.fields))
+
+    async with opened(path, clock=clock) as store:
+        await store.write_card(replace(card, fields=(("note", "first"), ("subject", "Bill"))))
+        clock.at += 5
+        await store.keep_draft(card.call, (("note", "last"), ("name", "Ann")))
+    store = SqliteStore(path, clock)
+    store.watchers.append(watch)
+    await store.open()
+    try:
+        stored = await store.get(call=card.call)
+        assert dict(stored.card.fields) == {"note": "last", "subject": "Bill", "name": "Ann"}
+        assert seen == [dict(stored.card.fields)]  # the message is made of it
+    finally:
+        await store.close()
+    async with opened(path, clock=clock) as store:
+        assert (await store.get(call=card.call)).version == stored.version  # once
+
+
+async def test_an_old_draft_never_comes_back_over_a_later_word_of_the_card(tmp_path):
+    path, card, clock = tmp_path / "acd.db", make_card(fields=()), StandingClock()
+    async with opened(path, clock=clock) as store:
+        await store.keep_draft(card.call, (("note", "draft"),))
+        clock.at += 5
+        await store.write_card(replace(card, fields=(("note", "later"),)))
+        await store.write_card(replace(card, fields=(("subject", "Bill"),)))
+        assert dict((await store.get(call=card.call)).card.fields)["note"] == "later"
+
+
 async def test_drafts_are_bounded_and_other_calls_are_not_touched(tmp_path):
     card, other = make_card(fields=()), make_card(fields=())
     async with opened(tmp_path / "acd.db") as store:
-        await store.keep_draft(card.call, [(f"f{n}", "x") for n in range(FIELDS_LIMIT + 5)])
-        await store.keep_draft(card.call, (("f0", "changed"),))
+        assert not await store.keep_draft(card.call, [(f"f{n}", "x") for n in range(FIELDS_LIMIT + 5)])
+        assert rows(tmp_path / "acd.db", "SELECT * FROM card_drafts") == []  # whole or not at all
+        assert await store.keep_draft(card.call, [(f"f{n}", "x") for n in range(FIELDS_LIMIT)])
+        assert await store.keep_draft(card.call, (("f0", "changed"),))
+        assert not await store.keep_draft(card.call, (("f0", "again"), ("one_more", "x")))
         for one in (card, other):
             await store.write_card(one)
         fields = dict((await store.get(call=card.call)).card.fields)

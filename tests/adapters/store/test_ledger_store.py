@@ -347,3 +347,17 @@ async def test_open_tasks_are_counted_by_what_they_wait_for(tmp_path):
         await store.writer.do(lambda db: ledger_store.change(db, ledger.held(task, "premium")))
         found = await store.writer.do(lambda db: ledger_store.counts(db, T0 + 60_000))
         assert found == {"open": 2, "held": 1, "dialling": 1, "due": 2}
+
+
+async def test_one_telephone_is_not_rung_for_two_subscribers_at_once(tmp_path):
+    """Seen in the virtual world (seed 1216): whoever called two firms in vain was rung by both at the same moment."""
+    async with store_at(tmp_path) as store:
+        await store.write_card(missed("c-1"))
+        await store.write_card(missed("c-2", 1_000, subscriber=SubscriberId("other")))
+        one, two = await tasks(store)
+        assert one.number == two.number
+        assert await store.writer.do(lambda db: ledger_store.start_dial(db, one.id, T0, "b-1"))
+        assert await store.writer.do(lambda db: ledger_store.start_dial(db, two.id, T0, "b-2")) is None
+        rules = ledger.LedgerRules()
+        assert await store.writer.do(lambda db: ledger_store.abandon_dial(db, "b-1", T0, rules, "no agent"))
+        assert await store.writer.do(lambda db: ledger_store.start_dial(db, two.id, T0, "b-3"))

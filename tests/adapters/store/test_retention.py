@@ -159,3 +159,39 @@ async def test_the_daily_job_runs_at_once_and_goes_on(tmp_path):
                 await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.wait({task})
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "8 (916) 111-22-33",
+        "8-916-111-22-33",
+        "+7 916 111 22 33",
+        "916.111.22.33",
+        "8\u00a0916\u00a0111\u201122\u201133",
+    ],
+)
+async def test_a_number_typed_with_blanks_and_dashes_in_somebody_elses_card_is_found(tmp_path, typed):
+    """Security row 20: "call my husband back at 8 (916) 111-22-33" stands in the wife's card."""
+    async with opened(tmp_path / "acd.db") as store:
+        wife = make_card(
+            "c-wife", ani=Ani("+79031234567"), fields=(("note", f"call back at {typed}, evenings"),)
+        )
+        await store.write_card(wife)
+        await store.write_card(make_card("c-other", ani=Ani("+79035555555"), fields=(("note", "916 111"),)))
+        assert await store.writer.do(lambda db: retention.calls_about(db, NUMBER)) == ["c-wife"]
+        await store.writer.do(lambda db: retention.erase(db, NUMBER, T0 + 5, "olga"))
+        kept = await store.get(call="c-wife")
+        assert kept is not None
+        assert kept.card.fields == ()
+        other = await store.get(call="c-other")
+        assert other is not None
+        assert other.card.fields, "nobody else is touched"
+
+
+async def test_digits_of_a_date_are_not_taken_for_a_short_number(tmp_path):
+    async with opened(tmp_path / "acd.db") as store:
+        await store.write_card(
+            make_card("c-1", ani=Ani("+79031234567"), fields=(("note", "on 12.03 at 45"),))
+        )
+        assert await store.writer.do(lambda db: retention.calls_about(db, "12034")) == []

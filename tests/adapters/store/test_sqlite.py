@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from acd.adapters.store import cards, connection
-from acd.adapters.store.spill import Ballast
+from acd.adapters.store.spill import Ballast, SpillFile
 from acd.adapters.store.sqlite import SqliteStore
 from acd.cards import card_json as cardjson
 from acd.cards import number as cardnumber
@@ -159,6 +159,54 @@ async def test_agents_keep_status_pause_reason_and_wrap_up_over_a_restart(tmp_pa
             "PJSIP/anna",
             T0 + 60_000,
         )
+
+
+async def test_agents_are_known_also_when_nothing_can_be_written(tmp_path):
+    """A restart on a full disk logged everybody out: every caller waited for nobody (failure mode 31)."""
+    kept = KeepAgentStatus(EffectId(1), AgentId("anna"), True, "", "PJSIP/anna", T0, None)
+    async with opened(tmp_path / "acd.db") as store:
+        await store.keep_agent(kept)
+    async with opened(tmp_path / "acd.db") as store:
+        store.writer.trouble = "the disk is full"
+        (agent,) = await store.load_agents()
+    assert agent.logged_in
+
+
+async def test_a_file_deleted_or_replaced_under_us_is_told(tmp_path):
+    """Cards went into a file without a name, and all looked well until the restart."""
+    path = tmp_path / "acd.db"
+    async with opened(path) as store:
+        assert store.status.ok
+        path.rename(tmp_path / "aside")
+        assert not store.status.ok
+        assert "deleted or replaced" in store.status.words
+        path.write_bytes(b"")
+        assert "deleted or replaced" in store.status.words
+        path.unlink()
+        (tmp_path / "aside").rename(path)
+        assert store.status.ok
+
+
+async def test_a_disk_that_refuses_in_the_middle_of_a_replay_does_not_end_the_care(
+    tmp_path, impatient, monkeypatch
+):
+    """The task that probes and refills died of it, silently: the store stayed in trouble until a restart."""
+    path = tmp_path / "acd.db"
+    async with opened(path) as store:
+        clear, refused = SpillFile.clear, []
+
+        def once(spill: SpillFile) -> None:
+            if not refused:
+                refused.append(spill)
+                raise OSError(28, "No space left on device")
+            clear(spill)
+
+        monkeypatch.setattr(SpillFile, "clear", once)
+        async with refusing(path):
+            await store.write_card(make_card())
+            assert store.status.spilled == 1
+        await until(lambda: store.status.ok)
+        assert refused
 
 
 async def test_a_locked_database_spills_cards_and_replays_them_after(tmp_path, impatient):

@@ -56,3 +56,33 @@ def test_media_ranges_do_not_overlap() -> None:
     firsts = sorted(ports.free_rtp_ports(400) for _ in range(10))
     assert all(b - a >= 400 for a, b in itertools.pairwise(firsts))
     assert firsts[0] >= ports.RTP_FIRST > ports.LAST
+
+
+def test_a_wide_range_is_found_between_scattered_leases_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`bin/bench capacity` found no 8,000 neighbours beside two laboratories, though there were some."""
+    first, last = 40_000, 40_199
+    lease = ports.Lease(first, last)
+    monkeypatch.setattr(lease, "_next", 40_150)
+    taken = {40_020, 40_130}
+    monkeypatch.setattr(ports, "_locked", lambda start, count: not taken & set(range(start, start + count)))
+    monkeypatch.setattr(ports, "_bindable", lambda port: True)
+    found = lease.take(100)
+    assert not taken & set(range(found, found + 100))
+    assert first <= found <= last - 99
+    with pytest.raises(ports.PortsError):
+        lease.take(150)
+
+
+def test_when_the_first_media_range_is_full_there_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "_RTP", ports.Lease(ports.RTP_FIRST, ports.RTP_FIRST + 10))
+    found = ports.free_rtp_ports(400)
+    assert ports.MORE_RTP_FIRST <= found <= ports.MORE_RTP_LAST - 399
+
+
+def test_what_is_given_back_another_process_may_take(tmp_path: Path) -> None:
+    first = ports.free_rtp_ports(400)
+    code = f"from simulator.lab import ports; print(ports._locked({first}, 400))"
+    asked = [sys.executable, "-c", code]
+    assert subprocess.check_output(asked, text=True).strip() == "False"
+    ports.give_back(first, 400)
+    assert subprocess.check_output(asked, text=True).strip() == "True"

@@ -99,7 +99,7 @@ def test_small_scene_gives_figures_and_leaves_nothing(lab: Lab, tmp_path: Path):
         assert len(rings) == 30
         # the budget is 10 ms on a quiet machine; here only the order of magnitude can fail
         assert 0 < percentile(rings, 0.5) < 200
-        assert not phones._process or phones.running
+        assert not phones.process or phones.running
     assert not phones.running
 
 

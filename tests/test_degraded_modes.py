@@ -1,0 +1,90 @@
+"""Each degraded mode of "nothing lost" has a name, words, a place on wallboard and `acd status`, and calls go on.
+
+The modes are those of failure modes 20, 25, 29 to 31 and 33 to 35; the parts that find them have tests of their own, named
+here. This one holds the house together: what a part says reaches everybody who looks, and none stops the others.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from acd.adapters.asterisk.connection import UP
+from acd.config.labels import labels_of
+from acd.deskside import house as desk_house
+from acd.house import MINOR, House
+
+MODES = {
+    "mqtt": "broker down (tests/adapters/test_mqtt.py)",
+    "store": "database refuses writes (tests/adapters/store/test_sqlite.py)",
+    "disk": "disk nearly full (tests/test_watches.py)",
+    "recording": "recording gave way (tests/test_recording.py)",
+    "desk_directory": "directory slow (tests/deskside/test_dossier.py)",
+    "desk_helpdesk": "help desk slow (tests/deskside/test_cases.py)",
+    "door": "FastAGI does not reach us (tests/test_watches.py)",
+    "journal": "journal unreadable (tests/test_journalfeed.py)",
+    "clock": "clock jump (tests/test_watches.py)",
+    "twin": "two daemons (tests/adapters/asterisk/test_twin.py)",
+    "webhook": "downstream does not take cards (tests/adapters/test_webhook.py)",
+    "callbacks": "call-backs are not dialled (tests/deskside/test_callbacks.py)",
+}
+
+
+def house(**parts: Any) -> Any:
+    """A house in which all is well but what is given."""
+    well = SimpleNamespace(trouble="")
+    whole = {
+        "ami": SimpleNamespace(state=UP, detail=""),
+        "sync": SimpleNamespace(synced=True),
+        "twins": well,
+        "store": SimpleNamespace(status=SimpleNamespace(ok=True, words="")),
+        "journal": well,
+        "webhook": SimpleNamespace(counters=SimpleNamespace(last_error="")),
+        "desk": SimpleNamespace(troubles=dict),
+        "callbacks": well,
+        "recording": well,
+        "side": well,
+        "pops": SimpleNamespace(status=lambda: SimpleNamespace(connected=True, text="")),
+        "watches": {"door": well, "disk": well, "clock": well},
+    }
+    return SimpleNamespace(**(whole | parts))
+
+
+BROKEN = {
+    "mqtt": {"pops": SimpleNamespace(status=lambda: SimpleNamespace(connected=False, text="broken"))},
+    "store": {"store": SimpleNamespace(status=SimpleNamespace(ok=False, words="broken"))},
+    "webhook": {"webhook": SimpleNamespace(counters=SimpleNamespace(last_error="broken"))},
+    "twin": {"twins": SimpleNamespace(trouble="broken")},
+    **{
+        name: {"desk": SimpleNamespace(troubles=lambda n=name: {n: "broken"})}
+        for name in MODES
+        if "desk_" in name
+    },
+    **{name: {"watches": {name: SimpleNamespace(trouble="broken")}} for name in ("door", "disk", "clock")},
+    **{name: {name: SimpleNamespace(trouble="broken")} for name in ("journal", "callbacks", "recording")},
+}
+
+
+def test_a_house_in_which_all_is_well_says_nothing() -> None:
+    assert House.troubles(house()) == {}
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_each_mode_is_named_told_in_words_and_shown_on_the_wallboard(mode: str) -> None:
+    found = House.troubles(house(**BROKEN[mode]))
+    assert list(found) == [mode]
+    assert "broken" in found[mode]
+    config = SimpleNamespace(tree=SimpleNamespace(centre=SimpleNamespace(name="C"), queues={}, agents={}))
+    assert any("broken" in line for line in labels_of(config, found.values(), {}).degraded)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", MODES.keys() - {"mqtt"}, ids=str)
+def test_none_of_them_takes_our_being_ready(mode: str) -> None:
+    """Calls are routed as ever; only a broker or an Asterisk that does not answer is worth another machine."""
+    assert mode in MINOR
+
+
+def test_every_desk_trouble_is_one_that_is_shown() -> None:
+    assert {name for name in MODES if name.startswith("desk_")} <= desk_house.TROUBLES
