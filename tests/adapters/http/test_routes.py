@@ -333,4 +333,3 @@ async def test_logins_and_opened_cards_are_noted_before_they_are_shown():
         world.audit_refuses = True
         refused = await client.get(f"/api/v1/cards/{number}", headers=auth("bob"))
         assert (refused.status_code, refused.json()["detail"]) == (503, "the audit log does not answer")
-
