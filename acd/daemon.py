@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,7 @@ async def _serve(config: Config, overrides: tuple[str, ...]) -> int:
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, hup.set)
     promptness = _promptness()
+    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="beside", initializer=promptness.beside))
     with set_aside():
         house, status = await _open_house(config)
     if status:

@@ -6,10 +6,11 @@ Part of the composition root: configuration and core views in, the scripts' own 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from acd.clockwork import utc
-from acd.core.ids import Ani, CallId, Did, QueueId, SubscriberId
+from acd.core.ids import Ani, CallId, Did, QueueId, SkillId, SubscriberId
 from acd.ports import Directory, PortError
 from agi_scripts import after_call_survey
 from agi_scripts.announce_wait import AnnouncePlan, AnnounceQuestion, WaitView, decide
@@ -43,12 +44,23 @@ def number_plan(config: Config) -> Numbers:
             ring_s=max(1, round(queue.ring_timeout_s)),
             max_waiting=queue.max_waiting,
             language=entry.language or queue.language or config.tree.centre.language,
+            needs=language_needs(config, entry.language, queue.language or config.tree.centre.language),
             announce_every_s=spoken.every_s if spoken else 0.0,
+            after_hours={"message": "voicemail", "number": "capture"}.get(queue.after_hours, ""),
             capture=queue.fallback == "capture",
             survey=queue.survey or "",
             ask_card=project.ask_card if project and config.tree.desk.case_numbers_keyed else "",
         )
     return plans
+
+
+def language_needs(config: Config, of_number: str | None, of_queue: str) -> tuple[tuple[SkillId, int], ...]:
+    """Return what a number's own language asks of the agent beyond its queue: the skills of that language."""
+    if of_number is None or of_number == of_queue:
+        return ()
+    return tuple(
+        (SkillId(name), 1) for name, skill in config.tree.skills.items() if skill.language == of_number
+    )
 
 
 def announce_plan(config: Config, name: QueueId) -> AnnouncePlan | None:
@@ -95,6 +107,7 @@ class Door:
                 next_card_number=self._next_card_number,
                 is_open=lambda queue: self._config().is_open(queue, utc(self._clock.now())),
                 waiting=self._waiting,
+                opens=self._opens,
             ),
             "announce_wait": AnnounceQuestion(self._view),
         }
@@ -102,6 +115,12 @@ class Door:
     def talks(self) -> dict[str, Script]:
         """Return path → script of talks with prompts, which may take their time."""
         return {"after_call_survey": after_call_survey.ask}
+
+    def _opens(self, queue: QueueId) -> datetime | None:
+        """Return when a closed queue opens, in the time zone of its callers."""
+        config = self._config()
+        change = config.next_change(queue, utc(self._clock.now()))
+        return None if change is None else change.astimezone(config.projects.zone(queue) or config.zone)
 
     def numbers(self) -> Numbers:
         """Return the number plan of the present configuration."""

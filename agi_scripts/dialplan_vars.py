@@ -31,6 +31,9 @@ ACD_MOH = "ACD_MOH"  # music class; default acd
 ACD_RING_S = "ACD_RING_S"  # seconds one agent is rung
 ACD_SURVEY = "ACD_SURVEY"  # sound that asks for a rating after the talk; empty = nobody is asked
 ACD_AFTER = "ACD_AFTER"  # whom nobody could serve leaves: voicemail (a message) or capture (a number)
+# The same for who calls after hours; empty: only a sentence.
+ACD_OPENS = "ACD_OPENS"  # of a closed line: when it opens next, seconds since the epoch; empty = not known
+ACD_ZONE = "ACD_ZONE"  # the time zone in which that time is said, Europe/Moscow
 
 # --- answers of the announcement question (verdict says what to do) --------------------------------
 ACD_SAY_POSITION = "ACD_SAY_POSITION"  # number to say, 0 = nothing

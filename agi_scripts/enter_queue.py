@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from acd.core.ids import Ani, Did, QueueId, SkillId
 from acd.ports import Directory
@@ -73,6 +74,8 @@ class EnterQuestion:
     next_card_number: Callable[[], str]
     is_open: Callable[[QueueId], bool] = lambda _queue: True
     waiting: Callable[[QueueId], int] = lambda _queue: 0
+    opens: Callable[[QueueId], datetime | None] = lambda _queue: None
+    """When a closed queue opens next, in its own time zone."""
 
     async def __call__(self, session: AgiSession) -> None:
         """Answer one session."""
@@ -87,10 +90,20 @@ class EnterQuestion:
             pairs = decide(self._department(route.plan, identity), identity, self._card_number())
         else:
             pairs = ((var.ACD_QUEUE, route.plan.queue), (var.ACD_SUBSCRIBER, route.plan.subscriber))
+            if route.verdict == "closed":
+                pairs = (*pairs, *self._after_hours(route.plan))
         language = argument(session, 4) or route.plan.language  # the PBX administrator's own choice stands
         spoken = ((var.ACD_LANG, language),) if language else ()
         answer = [*pairs, *spoken, (var.ACD_VERDICT, route.verdict)]
         await session.set_all([(name, plain(value, 200)) for name, value in answer])
+
+    def _after_hours(self, plan: NumberPlan) -> tuple[tuple[str, str], ...]:
+        """Return when the line opens, and what the caller may leave meanwhile."""
+        said: list[tuple[str, str]] = [(var.ACD_AFTER, plan.after_hours)] if plan.after_hours else []
+        opens = self.opens(plan.queue)
+        if opens is not None:
+            said += [(var.ACD_OPENS, str(int(opens.timestamp()))), (var.ACD_ZONE, str(opens.tzinfo or ""))]
+        return tuple(said)
 
     def _department(self, plan: NumberPlan, identity: Identity) -> NumberPlan:
         """Return the plan with the department's queue, unless that one is closed or full."""

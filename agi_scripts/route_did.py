@@ -36,6 +36,8 @@ class NumberPlan:
     """Whom nobody could serve leaves a number to be called back instead of a message."""
     survey: str = ""
     """Sound that asks for a rating after the talk; empty: nobody is asked."""
+    after_hours: str = ""
+    """Who calls a closed line leaves: `voicemail`, `capture` (a number), nothing when empty."""
     ask_card: str = ""
     """Sound that asks for the number of an earlier card, to be keyed in; empty: callers are not asked."""
 

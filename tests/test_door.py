@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -128,6 +129,29 @@ def test_a_number_speaks_its_own_language_else_its_queues_else_the_centres():
     plans = number_plan(config)
     spoken = [plans[Did(number)].language for number in ("7002", "+74951230002", "+74951230005")]
     assert spoken == ["en", "ru", "en"]
+
+
+def test_a_number_of_another_language_asks_for_agents_who_speak_it():
+    """A line for English callers of a Russian firm: the prompts and the agent speak English."""
+    config = load(SAMPLE, overrides=["numbers.7002.queue=nadezhda", "numbers.7002.language=en"])
+    plans = number_plan(config)
+    needs = [plans[Did(number)].needs for number in ("7002", "+74951230002", "+74951230005")]
+    assert needs == [(("english", 1),), (), ()], "the queue's own language is the queue's own need"
+
+
+def test_after_hours_a_message_is_the_default_and_the_opening_is_known_in_the_callers_zone():
+    config = load(
+        SAMPLE, overrides=["queues.vektor.after_hours=number", "queues.klinika.after_hours=goodbye"]
+    )
+    plans = number_plan(config)
+    assert [plans[Did(n)].after_hours for n in ("7001", "7003", "7004")] == ["voicemail", "capture", ""]
+    sunday = datetime(2026, 11, 29, 12, tzinfo=UTC)
+    clock: Any = SimpleNamespace(now=lambda: int(sunday.timestamp() * 1000))
+    directory: Any = None
+    door = Door(lambda: config, {}.get, {}.get, clock, directory, str)
+    opens = door.routes()["enter_queue"].opens("romashka")
+    assert opens.strftime("%a %H:%M") == "Mon 09:00"
+    assert str(opens.tzinfo) == config.tree.centre.time_zone
 
 
 def test_what_a_queue_says_of_its_announcements_and_its_end_reaches_the_dialplan():

@@ -81,8 +81,8 @@ class Promptness:
     Asked for by name (ACD_LOOP_PRIORITY=N in the service's unit, with LimitRTPRIO=N): real-time priority for the loop.
     Asterisk as Debian's service runs it has real-time priority 10 (`asterisk -p`), so at N = 11 a decision of half a
     millisecond comes before the rest of what a hang-up makes Asterisk do. The threads of the store get priority 1,
-    behind Asterisk and before the rest: they hold Python's lock at times. Threads made later, for passwords and
-    files, get none.
+    behind Asterisk and before the rest: they hold Python's lock at times. So do the threads that read files for the
+    loop (`beside`). Other threads and processes made later, for passwords and hostile mail, get none.
     """
 
     def __init__(self, wish: str) -> None:
@@ -106,6 +106,11 @@ class Promptness:
         """Call in the loop's thread once the house is open."""
         if self.priority:
             os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(self.priority))
+
+    def beside(self) -> None:
+        """Call first in a thread the loop waits for."""
+        if self.priority:
+            os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
 
 
 def ask_for_short_slices() -> bool:

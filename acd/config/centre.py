@@ -121,6 +121,11 @@ class QueueSettings(Section):
         default="voicemail",
         description="What a caller nobody could serve leaves: a voice message, or a number to be called back",
     )
+    after_hours: Literal["message", "number", "goodbye"] = Field(
+        default="message",
+        description="Who calls while the queue is closed hears when it opens and leaves a voice message, or a number to be"
+        " called back; goodbye = neither",
+    )
     rules: Annotated[tuple[RuleSettings, ...], Field(max_length=MAX_RULES)] = Field(
         default=BUILT_IN,
         description="What happens to waiting callers by rule (see Rules); a queue's own come before the defaults'",
@@ -141,6 +146,10 @@ class Skill(Section):
     """A skill, so that a misspelt one is noticed."""
 
     display_name: Name = Field(description="What the id means, for people who read the file")
+    language: Language | None = Field(
+        default=None,
+        description="The skill is this language: calls to a number with this `language`, other than its queue's, require it",
+    )
 
 
 class CapacitySettings(Section):

@@ -310,10 +310,13 @@ class CallFacts:
         call = self._live(fact.call)
         if call is None or call.final is EndReason.CALLBACK:
             return
+        when = happened(fact, now)
+        if call.final is EndReason.REFUSED:
+            self._gone_soon(call, EndReason.CALLBACK, "callback chosen", when)  # after hours he left a number
+            return
         if call.state is CallState.TALKING or call.state is CallState.DONE:
             self._illegal(call, "callback")
             return
-        when = happened(fact, now)
         self._part(call, when, now)
         self._gone_soon(call, EndReason.CALLBACK, "callback chosen", when)
 

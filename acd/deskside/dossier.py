@@ -110,7 +110,9 @@ class Dossiers:
             return {}
         found = await self.gather(owner, ani, quoted)
         choice = project.choose(owner, found, self._clock.now(), self._busy(owner.id))
-        sticky = choice.agent if choice.person else self._case_owner(owner, found)
+        sticky = (
+            choice.agent if choice.person else self._case_owner(owner, found) or self._manager(owner, found)
+        )
         last = self._last_talk(found)
         return {
             "name": found.name or found.organisation,
@@ -132,6 +134,12 @@ class Dossiers:
         who = next((m.person for m in found.open_matters() if m.kind == "case" and m.person), "")
         person = owner.people.get(who)
         return person.agent if person else who
+
+    @staticmethod
+    def _manager(owner: Project, found: Dossier) -> str:
+        """Return the agent who is the client's own manager: his without an open matter and without a rule."""
+        person = owner.people.get(found.person)
+        return person.agent if person else found.person
 
     async def gather(self, owner: Project, ani: str, quoted: str = "") -> Dossier:
         """Ask every source within the budget. What is late is named, and joins the remembered dossier when it comes."""

@@ -43,8 +43,10 @@ class Lease:
                 tried += self.last - start + 1
                 self._next = self.first
                 continue
-            if _locked(start, count) and all(_bindable(port) for port in range(start, start + min(count, 2))):
+            free = _mine().isdisjoint(range(start, start + count)) and _locked(start, count)
+            if free and all(_bindable(port) for port in range(start, start + min(count, 2))):
                 self._next = start + count
+                _mine().update(range(start, start + count))
                 return start
             self._next, tried = start + step, tried + step
         raise PortsError(f"no {count} free ports between {self.first} and {self.last} of {_HOST}")
@@ -55,6 +57,14 @@ _RTP = Lease(RTP_FIRST, RTP_LAST)
 _MORE_RTP = Lease(MORE_RTP_FIRST, MORE_RTP_LAST)
 _files: dict[int, int] = {}
 """Process id -> descriptor of the lock file: a fork has its own, for it does not inherit the locks."""
+
+
+_leased: dict[int, set[int]] = {}
+"""Process id -> its ports: its own locks do not stop it when the circle comes round to them again."""
+
+
+def _mine() -> set[int]:
+    return _leased.setdefault(os.getpid(), set())
 
 
 def free_port() -> int:
@@ -79,6 +89,7 @@ def give_back(first: int, count: int) -> None:
     """Let go of ports before this process ends: a process that starts many laboratories would lease them all."""
     if os.getpid() in _files:
         fcntl.lockf(_files[os.getpid()], fcntl.LOCK_UN, count, first)
+        _mine().difference_update(range(first, first + count))
 
 
 def _locked(first: int, count: int) -> bool:

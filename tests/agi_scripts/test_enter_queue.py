@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -163,6 +165,25 @@ async def test_the_prompts_speak_the_lines_language_unless_the_pbx_chose_one(cho
     await question(numbers=lambda: {"+7495": replace(PLAN, language=plan)})(session)
     assert session.variables.get("ACD_LANG") == spoken
     assert session.order[-1] == "ACD_VERDICT"
+
+
+@pytest.mark.parametrize("left", ["voicemail", "capture", ""])
+async def test_who_calls_after_hours_hears_when_the_line_opens_and_what_he_may_leave(left):
+    """Issue 4, item 6: after hours, with a default that a caller would want."""
+    opens = datetime(2026, 11, 30, 9, tzinfo=ZoneInfo("Europe/Moscow"))
+    session = FakeSession("c", "+7495", "+7912")
+    numbers = {"+7495": replace(PLAN, after_hours=left)}
+    await question(numbers=lambda: numbers, is_open=lambda _q: False, opens=lambda _q: opens)(session)
+    said = session.variables
+    assert (said["ACD_OPENS"], said["ACD_ZONE"]) == (str(int(opens.timestamp())), "Europe/Moscow")
+    assert said.get("ACD_AFTER", "") == left
+    assert session.order[-1] == "ACD_VERDICT"
+
+
+async def test_a_line_that_never_opens_says_no_time():
+    session = FakeSession("c", "+7495", "+7912")
+    await question(is_open=lambda _q: False)(session)
+    assert "ACD_OPENS" not in session.variables
 
 
 async def test_who_is_refused_hears_it_in_his_language_too():

@@ -49,6 +49,12 @@ def telling(*rules: Rule, agents: tuple[str, ...] = (), law: int = 3, max_wait_s
     return t
 
 
+def looked_at(t: Telling, until: int) -> None:
+    """Let every deadline up to here pass, as the runner does."""
+    while (due := t.engine.next_deadline()) is not None and due <= until:
+        t.tell(due, ev.DeadlinePassed())
+
+
 def kinds(wishes: list) -> list[str]:
     return [type(wish).__name__ for wish in wishes]
 
@@ -165,6 +171,53 @@ def test_a_reserve_opens_by_rule():
     t.queued(0)
     assert t.state() == "waiting"
     assert "OfferCall" in kinds(t.wake(3_000))
+
+
+def test_a_rule_on_the_expected_wait_fires_at_its_value():
+    """Requirements relaxed by expected wait, by rule (issue 4, item 2): not below it, at it, and it stands in explain."""
+    t = telling(
+        rule("expected_wait_s >= 40", "lower_skill law 1", name="juniors help"), agents=("anna", "boris")
+    )
+    expected = {"ms": 39_999}
+    t.floor.matcher.expected_wait_ms = lambda queue, place: expected["ms"]
+    t.queued(0, "first")
+    assert t.call("first").leg.agent == "anna"
+    t.queued(1_000, "c1")
+    assert t.state() == "waiting", "boris is ready, his level is not enough"
+    looked_at(t, 5_000)
+    assert t.state() == "waiting"
+    expected["ms"] = 40_000
+    t.queued(5_000, "c2")
+    looked_at(t, 6_000)
+    assert (t.state(), t.call().leg.agent) == ("offering", "boris")
+    assert any("juniors help" in str(line) for line in t.call().explanation)
+
+
+def test_the_matchers_own_expected_wait_reaches_the_rules():
+    """With one agent busy for minutes the estimate grows with the place in line; the last caller is led away."""
+    t = telling(rule("expected_wait_s > 200", "voicemail"), agents=("anna",))
+    t.queued(0, "first")
+    t.tell(0, ev.OfferConfirmed("first", "anna", 1), ev.CallAnswered("first", "anna", 1))
+    for number in range(4):
+        t.queued(1_000 + number * 1_000, f"c{number}")
+        looked_at(t, 1_900 + number * 1_000)
+    sent = [w.call for w in t.wishes if isinstance(w, ef.SendToFallback)]
+    waits = [t.floor.matcher.expected_wait_ms("desk", place) for place in (1, 2, 3)]
+    assert waits[0] < waits[1] < waits[2]
+    assert sent, waits
+    assert "c0" not in sent, "the first in line is told a shorter wait than the rule asks for"
+
+
+def test_callers_inside_at_closing_time_stay_and_are_served():
+    """Issue 4, item 6: the default at closing time. The door takes nobody new; who waits is answered by who is there."""
+    t = telling(agents=("anna",))
+    t.queued(0, "first")
+    t.queued(1, "c1")
+    assert t.tell(2, ev.QueueClosed("desk")) == []
+    assert t.state() == "waiting"
+    t.tell(3, ev.OfferConfirmed("first", "anna", 1), ev.CallAnswered("first", "anna", 1))
+    t.tell(60_000, ev.CallEnded("first"))
+    assert (t.state(), t.call().leg.agent) == ("offering", "anna")
 
 
 def test_opening_hours_and_windows_of_the_clock_are_facts():

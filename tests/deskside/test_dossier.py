@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from acd.adapters.store import case_store, directory_store
 from acd.adapters.store.sqlite import SqliteStore
 from acd.config.loading import load
 from acd.core.effects import ShowPop
+from acd.core.ids import QueueId, SubscriberId
 from acd.desk.case import Case
 from acd.desk.project import Project, Source
 from acd.deskside.dossier import Dossiers
 from acd.ports import PortError
+from agi_scripts import enter_queue, identify_subscriber
+from agi_scripts.route_did import NumberPlan
 from tests.adapters.store.support import make_card
 from tests.fakes.ports import FakeClock
 
@@ -169,6 +173,35 @@ async def test_a_quoted_number_and_an_open_case_bring_the_responsible_agent(
     assert (await dossiers.find("+79990000000", "7012"))["sticky"] == ""  # type: ignore[arg-type]
     assert (await dossiers.find("+79990000000", "7012", "123459"))["sticky"] == "a107"  # type: ignore[arg-type]
     assert (await dossiers.find("", "7012", "123459"))["sticky"] == "a107"  # type: ignore[arg-type]
+
+
+async def test_a_vip_of_the_directory_waits_by_his_own_priority(
+    store: SqliteStore, tmp_path: Path, servis: Project
+) -> None:
+    """From the client's record to ACD_PRIORITY on the channel; the number's own priority is multiplied in."""
+    await store.writer.do(lambda db: directory_store.put(db, "clients", [{**CLIENT, "priority": 3}]))
+    found = await made(store, tmp_path, servis).find(ANI, "7012")  # type: ignore[arg-type]
+    assert found["priority"] == 3.0
+    plan = NumberPlan(QueueId("servis"), SubscriberId("servis"), priority=1.5)
+    said = dict(enter_queue.decide(plan, identify_subscriber.decide(found), "123459"))
+    assert said["ACD_PRIORITY"] == "4.5"
+
+
+async def test_the_clients_own_manager_is_asked_first_without_a_rule_or_an_open_matter(
+    store: SqliteStore, tmp_path: Path, servis: Project
+) -> None:
+    """002-08: an open case comes before him, the last talk after him."""
+    plain = replace(servis, routing=())
+    await store.writer.do(lambda db: directory_store.put(db, "clients", [{**CLIENT, "person": "manager"}]))
+    dossiers = made(store, tmp_path, plain)
+    card = make_card(
+        "c1", subscriber="servis", queue="servis", ani=ANI, agent="anna", entered_at=1_794_999_000_000
+    )
+    await store.write_card(card)
+    assert (await dossiers.find(ANI, "7012"))["sticky"] == "104"  # type: ignore[arg-type]
+    case = Case("123459", "servis", 1, None, "Broken screen", owner="a107", client=ANI)
+    await store.writer.do(lambda db: case_store.open_case(db, case, "", 1))
+    assert (await dossiers.find(ANI, "7012"))["sticky"] == "a107"  # type: ignore[arg-type]
 
 
 async def test_a_pop_without_a_dossier_has_the_projects_part(

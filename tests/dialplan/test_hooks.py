@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,6 +39,14 @@ def caller(lab: Lab, folder: Path, did: str = "74951234567", **plan: object) -> 
     return Callers(lab.ports.sip, [CallPlan(**values)], folder / "caller", timeout_s=40)
 
 
+def until(look: Callable[[], list[dict[str, str]]], timeout_s: float = 5) -> list[dict[str, str]]:
+    """Wait until there is something to see: events of Asterisk's parts come in no order between them."""
+    end = time.monotonic() + timeout_s
+    while not (found := look()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
+
+
 def press(lab: Lab, link: Ami, queued: dict[str, str], digit: str = "1") -> None:
     """The caller presses a key."""
     lab.console("module load app_senddtmf.so")
@@ -61,7 +70,7 @@ def test_the_greeting_hook_is_the_administrators_and_sees_every_documented_varia
         assert (queued["Call"], queued["Ani"]) == (seen["Call"], seen["Ani"])
         assert ears.wait_for("vm-goodbye") == "en"
         assert "vm-intro" not in dict(ears.heard()), "the default greeting is replaced, not added to"
-        [music] = [e for e in acd.ami.events if e.get("Event") == "MusicOnHoldStart"]
+        [music] = until(lambda: [e for e in acd.ami.events if e.get("Event") == "MusicOnHoldStart"])
         assert music["Class"] == "default", "another class than acd"
 
 
@@ -135,6 +144,26 @@ def test_a_queue_that_captures_takes_the_callers_number_instead_of_a_message(lab
         assert note["Number"] == queued["Ani"]
         acd.ami.wait_for("AcdEnd", Call=queued["Call"])
         assert not acd.ami.notes(queued["Call"], "AcdVoicemail")
+
+
+def test_after_hours_the_caller_hears_when_we_open_and_leaves_a_message(lab: Lab, tmp_path: Path):
+    """The default of `acd-hook-closed`: weekday and time of opening, then the message of the fallback."""
+    opens = "1796018400"  # Monday 2026-11-30 09:00 in Moscow
+    ears = Ears(lab)
+    said = {"ACD_AFTER": "voicemail", "ACD_OPENS": opens, "ACD_ZONE": "Europe/Moscow", "ACD_LANG": "en"}
+    with daemon(lab, ACD_VERDICT="closed", **said) as acd, caller(lab, tmp_path):
+        refused = acd.ami.wait_for("AcdRefused")
+        acd.ami.wait_for("AcdVoicemail", Call=refused["Call"], timeout=25)
+        heard = [name for name, _ in ears.heard()]
+        assert heard[:3] == ["vm-nobodyavail", "please-try-again", "digits/day-1"]
+        assert "vm-intro" in heard
+
+
+def test_a_closed_line_that_takes_nothing_says_goodbye(lab: Lab, tmp_path: Path):
+    ears = Ears(lab)
+    with daemon(lab, ACD_VERDICT="closed", ACD_LANG="en") as acd, caller(lab, tmp_path):
+        acd.ami.wait_for("AcdEnd", timeout=20)
+        assert [name for name, _ in ears.heard()] == ["vm-nobodyavail", "vm-goodbye"]
 
 
 def test_the_phones_display_names_the_subscriber_and_the_client(lab: Lab, tmp_path: Path):

@@ -135,7 +135,7 @@ async def test_an_unknown_number_is_served_by_the_fallback_and_gets_its_card(rig
 async def test_a_closed_firm_refuses_the_call_politely_and_keeps_a_card(rig: Rig) -> None:
     closed = {"queues": {"romashka": {"opening": {"week": {"mon": "closed"}}}}}
     await rig.open({"a101": Behaviour()}, **closed)
-    rig.call(ANI, "7001")
+    rig.call(ANI, "7001", gives_up_s=4)  # he does not wait to be offered a message
     card = await rig.card()
     assert (card["end_reason"], card["subscriber"]) == ("refused", "romashka")
 

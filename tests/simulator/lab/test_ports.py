@@ -49,7 +49,26 @@ def test_what_somebody_listens_on_is_passed_over() -> None:
         lease = ports.Lease(port, port)
         with pytest.raises(ports.PortsError, match=str(port)):
             lease.take(1)
+    ports.give_back(port, 1)
     assert ports.Lease(port, port).take(1) == port
+
+
+def test_a_process_is_not_given_its_own_ports_again_when_the_circle_comes_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its own record locks do not stop it: on a full machine ten media ranges overlapped."""
+    lease = ports.Lease(40_200, 40_229)
+    monkeypatch.setattr(ports, "_bindable", lambda port: True)
+    taken: set[int] = set()
+
+    def take_all() -> None:
+        while True:
+            first = lease.take(4)
+            assert taken.isdisjoint(range(first, first + 4))
+            taken.update(range(first, first + 4))
+
+    with pytest.raises(ports.PortsError):
+        take_all()
 
 
 def test_media_ranges_do_not_overlap() -> None:
