@@ -52,17 +52,18 @@ class InstanceLock:
 
 
 def notify(state: str) -> None:
-    """Tell systemd (sd_notify protocol); silent when nobody supervises us."""
+    """Tell systemd (sd_notify protocol); silent when nobody supervises us. Never waits: it is told from the loop."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
     if address.startswith("@"):
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as link:
+        link.settimeout(0)
         try:
             link.sendto(state.encode(), address)
         except OSError:
-            return  # a supervisor that does not listen is no reason to stop
+            return  # a supervisor that does not listen, or whose queue is full, is no reason to stop
 
 
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}

@@ -85,6 +85,20 @@ def test_systemd_hears_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     notify("STOPPING=1")  # nobody listens any more: silent
 
 
+def test_a_supervisor_that_does_not_read_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its queue is full after some ten words; the eleventh would block the event loop, and with it every call."""
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+        supervisor.bind(address)
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        begun = time.monotonic()
+        for _ in range(2_000):
+            notify("WATCHDOG=1")
+        assert time.monotonic() - begun < 2
+
+
 async def test_a_loop_that_slept_says_so_once() -> None:
     slept: list[int] = []
     watch = LoopWatch(lambda: slept.append(1), slept_s=0.3)

@@ -326,3 +326,23 @@ async def test_an_agent_reads_by_call_id_only_cards_it_has_a_part_in(caplog):
         part = Segment(BOB, 1, NOW, None, NOW, "no_answer")
         world.cards.stored = [Stored(card(segments=(part,)))]
         assert (await http.get(f"/api/v1/calls/{CALL}/card", headers=auth("bob"))).status_code == 200
+
+
+async def test_logins_and_opened_cards_are_noted_before_they_are_shown():
+    """Security row 21: who opened. An agent's list of its own cards is its work and is not noted."""
+    world = World()
+    async with caller(world) as client:
+        await client.get("/api/v1/whoami", headers=auth("ann"))
+        number = world.cards.stored[0].card.number
+        assert (await client.get(f"/api/v1/cards/{number}", headers=auth("bob"))).status_code == 200
+        await client.get("/api/v1/cards", headers=auth("ann"))
+        await client.get("/api/v1/cards", headers=auth("boss"))
+        await client.get("/api/v1/cards/100023", headers=auth("bob"))
+        assert world.audit == [
+            ("ann", "login", "agent"),
+            ("bob", "open", f"card {number}"),
+            ("boss", "list", "1 cards"),
+        ]
+        world.audit_refuses = True
+        refused = await client.get(f"/api/v1/cards/{number}", headers=auth("bob"))
+        assert (refused.status_code, refused.json()["detail"]) == (503, "the audit log does not answer")
