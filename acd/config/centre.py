@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from acd.config.hours import OpeningHours
 from acd.config.rules import BUILT_IN, MAX_RULES, RuleSettings
-from acd.config.system import Language, Name, Seconds, SecretReference
 from acd.config.strict_yaml import Flag, Number, Section, Whole, shape
+from acd.config.system import Language, Name, Seconds, SecretReference
 
 Identifier: TypeAlias = Annotated[
     str,

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from acd.config.system import Host, Milliseconds, Port, Seconds, SecretReference, is_loopback
 from acd.config.strict_yaml import Flag, Section
+from acd.config.system import Host, Milliseconds, Port, Seconds, SecretReference, is_loopback
 
 
 def _not_in_clear(url: str) -> str:

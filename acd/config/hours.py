@@ -86,7 +86,7 @@ def _checked(table: dict[str, str], key_check: Callable[[str], object]) -> dict[
         for work, argument, place in ((key_check, key, (key, "[key]")), (intervals_of, text, (key,))):
             try:
                 work(argument)
-            except ValueError as error:  # noqa: PERF203 - every entry is to be tried
+            except ValueError as error:
                 wrong.append(
                     {"type": "value_error", "loc": place, "input": argument, "ctx": {"error": error}}
                 )

@@ -40,25 +40,6 @@ from acd.config.projects import Projects, Spoilt, without_broken
 from acd.config.relations import relations
 from acd.config.rule_language import window_hours
 from acd.config.rules import RuleSettings, rules_of
-from acd.config.system import (
-    Asterisk,
-    Centre,
-    Http,
-    Log,
-    Mqtt,
-    Pops,
-    Transfers,
-    Recording,
-    Retention,
-    Routing,
-    SecretReference,
-    SecretUnavailableError,
-    Store,
-    Webhook,
-)
-from acd.core.capacity import Capacity
-from acd.core.ids import AgentId, Did, QueueId, SkillId, SubscriberId
-from acd.core.policy import AgentPolicy, Policy, Promise, QueuePolicy, RoutingWeights, SkillNeed
 from acd.config.strict_yaml import (
     ConfigError,
     Document,
@@ -70,6 +51,25 @@ from acd.config.strict_yaml import (
     read,
     salvage,
 )
+from acd.config.system import (
+    Asterisk,
+    Centre,
+    Http,
+    Log,
+    Mqtt,
+    Pops,
+    Recording,
+    Retention,
+    Routing,
+    SecretReference,
+    SecretUnavailableError,
+    Store,
+    Transfers,
+    Webhook,
+)
+from acd.core.capacity import Capacity
+from acd.core.ids import AgentId, Did, QueueId, SkillId, SubscriberId
+from acd.core.policy import AgentPolicy, Policy, Promise, QueuePolicy, RoutingWeights, SkillNeed
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

@@ -19,17 +19,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 
 from acd.config.hours import DAYS, days_of, intervals_of
+from acd.config.project_models import Condition, DeliveryEntry, ProjectFile, TargetEntry, When
+from acd.config.state_days import state_days
+from acd.config.strict_yaml import ConfigError, Document, Location, Mark, Problem, check, merge, read
 from acd.desk.delivery import Rule
+from acd.desk.dossier import About
 from acd.desk.hours import Hours
 from acd.desk.instructions import Instruction, Window
 from acd.desk.oncall import Person, Rotation
 from acd.desk.operations import DEFAULT_TARGETS, Operation, Target
-from acd.desk.dossier import About
-from acd.desk.script import Step
 from acd.desk.project import CasePolicy, Form, FormField, Project, RoutingRule, Source
-from acd.config.project_models import Condition, DeliveryEntry, ProjectFile, TargetEntry, When
-from acd.config.state_days import state_days
-from acd.config.strict_yaml import ConfigError, Document, Location, Mark, Problem, check, merge, read
+from acd.desk.script import Step
 
 TYPES = "types"
 MAX_EXTENDS = 4

@@ -10,11 +10,11 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from acd.config.centre import DialledNumber, Identifier, Level, NeedSettings, PromiseSettings, Sound
 from acd.config.hours import OpeningHours, days_of, intervals_of
+from acd.config.strict_yaml import Flag, Number, Section, Whole, shape
 from acd.config.system import Days, Language, Name, Seconds
 from acd.desk.forms import RESERVED
 from acd.desk.script import VALUES, unknown_values
 from acd.deskside.templates import TemplateRefusedError, render
-from acd.config.strict_yaml import Flag, Number, Section, Whole, shape
 
 Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=2_000)]
 Email: TypeAlias = Annotated[

@@ -14,9 +14,9 @@ from types import MappingProxyType
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from acd.desk.project import Project
 from acd.config.project_files import Loaded, load_all, overlay
 from acd.config.strict_yaml import ConfigError, Document, Problem, merge
+from acd.desk.project import Project
 
 T = TypeVar("T")
 KEPT = "projects"

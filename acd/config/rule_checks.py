@@ -169,14 +169,17 @@ class Checker:
             return
         if action.name not in known.skills:
             self.error(where, f"unknown skill {action.name!r}; skills.yaml does not have it", at)
-        elif action.deed == Deed.ADD_SKILL and known.holders is not None:
-            if known.holders.get(action.name, 0) < action.number:
-                self.error(
-                    where,
-                    f"no agent has skill {action.name!r} at level {action.number:g}: "
-                    "the caller would wait for nobody until max_wait_s",
-                    at,
-                )
+        elif (
+            action.deed == Deed.ADD_SKILL
+            and known.holders is not None
+            and known.holders.get(action.name, 0) < action.number
+        ):
+            self.error(
+                where,
+                f"no agent has skill {action.name!r} at level {action.number:g}: "
+                "the caller would wait for nobody until max_wait_s",
+                at,
+            )
 
     def _alone(self, written: Written) -> None:
         """What is wrong with a rule whatever its queue."""
@@ -365,7 +368,7 @@ def _clash(one: Action, other: Action) -> str:
     deeds = {one.deed, other.deed}
     if deeds <= _SKILLS and one.name == other.name:
         return f"contradiction: {one} and {other}"
-    if deeds == {Deed.SET_PRIORITY} or deeds == {Deed.SET_PRIORITY, Deed.RAISE_PRIORITY}:
+    if deeds in ({Deed.SET_PRIORITY}, {Deed.SET_PRIORITY, Deed.RAISE_PRIORITY}):
         return f"contradiction: {one} and {other}"
     if deeds <= LEAVES:
         return f"contradiction: {one} and {other}, the caller can go only one way"

@@ -140,9 +140,10 @@ def _skill(word: str, rest: list[str]) -> Action | None:
 
 
 def _skill_level(word: str, rest: list[str]) -> Action | None:
-    if len(rest) != 2 or not _ID.fullmatch(rest[0]) or rest[1] not in {"1", "2", "3", "4", "5"}:
-        return None
-    return Action(word, rest[0], float(rest[1]))
+    match rest:
+        case [skill, "1" | "2" | "3" | "4" | "5" as level] if _ID.fullmatch(skill):
+            return Action(word, skill, float(level))
+    return None
 
 
 def _number(low: float, high: float) -> Callable[[str, list[str]], Action | None]:

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, SecretStr, create_model, field_validator, model_validator
 
-from acd.core.policy import RoutingWeights
 from acd.config.strict_yaml import Flag, Number, Section, Whole
+from acd.core.policy import RoutingWeights
 
 Port: TypeAlias = Annotated[Whole, Field(ge=1, le=65535)]
 Seconds: TypeAlias = Annotated[Number, Field(gt=0, le=86_400)]

@@ -7,10 +7,10 @@ import pytest
 
 from acd.config.loading import FILES, Tree, load
 from acd.config.rules import BUILT_IN, rules_of
+from acd.config.strict_yaml import ConfigError
 from acd.config.system import SecretReference
 from acd.core.ids import AgentId, QueueId
 from acd.core.policy import AgentPolicy, Policy, QueuePolicy, RoutingWeights
-from acd.config.strict_yaml import ConfigError
 from tests.config_help import loaded, refused, write
 
 SAMPLE = Path(__file__).parents[2] / "config"

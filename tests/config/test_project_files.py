@@ -10,8 +10,8 @@ import pytest
 
 from acd.config import project_files
 from acd.config.loading import load
-from acd.desk.operations import Operation
 from acd.config.strict_yaml import ConfigError
+from acd.desk.operations import Operation
 from tests.desk.test_hours import at
 
 CONFIG = Path(__file__).parents[2] / "config"

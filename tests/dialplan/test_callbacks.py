@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from simulator.lab import Lab
 from simulator.lab.sipp import Agents, Answer, Callers, CallPlan, OfferPlan
-
 from tests.dialplan.driver import (
     Ami,
     Daemon,

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from simulator.lab import Lab
 from simulator.lab.sipp import Agents, Answer, Callers, CallPlan, Leg, OfferPlan
-
 from tests.dialplan.driver import Daemon, Event, as_journal, daemon, journal
 from tests.lab_fixture import agents_port, lab  # noqa: F401 - the fixture is used by name
 

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from simulator.lab import Lab
-from simulator.lab.sipp import Agents, Answer, Callers, CallPlan, OfferPlan
 
+from simulator.lab import Lab
+from simulator.lab.sipp import Agents, Callers, CallPlan, OfferPlan
 from tests.dialplan.driver import Ami, daemon
 from tests.lab_fixture import agents_port, lab  # noqa: F401 - the fixture is used by name
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from simulator.lab import Lab
 from simulator.lab.sipp import Agents, Callers, CallPlan, OfferPlan, shown
-
 from tests.dialplan.driver import Ami, daemon
 from tests.dialplan.spoken import Ears
 from tests.lab_fixture import agents_port, lab  # noqa: F401 - the fixture is used by name

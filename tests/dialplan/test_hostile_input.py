@@ -8,11 +8,11 @@ import socket
 from pathlib import Path
 
 import pytest
-from simulator.lab import Lab
-from simulator.lab.sipp import Agents, Callers, CallPlan, OfferPlan
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
+from simulator.lab import Lab
+from simulator.lab.sipp import Agents, Callers, CallPlan, OfferPlan
 from tests.dialplan.driver import Ami, as_journal, daemon, journal
 from tests.lab_fixture import agents_port, lab  # noqa: F401 - the fixture is used by name
 
@@ -25,7 +25,7 @@ HOSTILE_NAMES = {
     "variables": "${SHELL(id)} ${EVAL(${ACD_CALL})} $[1+1]",
     "separators": "a|b|ACDEND|ms=1,Call: x,Agent: y",
     "escaped newline": "x\\r\\nEvent: Hangup\\r\\nChannel: y",
-    "cyrillic and emoji": "Вася «Пупкин» 🎉‮gnp",
+    "cyrillic and emoji": "Вася «Пупкин» 🎉‮gnp",  # noqa: PLE2502 - that is the point
     "long": "Ж" * 250,
     "commas and brackets": "))),((,,^^&&/PJSIP/trunk",
 }

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from simulator.lab import Lab
-from simulator.lab.sipp import Agents, Answer, Callers, CallPlan, OfferPlan
 
 from acd.asterisk_files import outside_file
+from simulator.lab import Lab
+from simulator.lab.sipp import Agents, Answer, Callers, CallPlan, OfferPlan
 from tests.dialplan.driver import Talk, daemon, wait_until_silent
 from tests.lab_fixture import agents_port, lab  # noqa: F401 - the fixture is used by name
 
@@ -31,7 +31,7 @@ def talk(lab: Lab, folder: Path, *plans: OfferPlan, talk_ms: int = 60_000) -> It
     with (
         daemon(lab, ACD_RING_S="2") as acd,
         phones,
-        Callers(lab.ports.sip, [plan], folder / "c", timeout_s=90) as caller,
+        Callers(lab.ports.sip, [plan], folder / "c", timeout_s=90),
     ):
         queued = acd.ami.wait_for("AcdQueued")
         acd.offer(queued, "a1")
