@@ -117,11 +117,10 @@ class SqliteStore:
         try:
             with contextlib.suppress(OSError):  # without a spill file the memory backlog remains
                 self._spilled = len(await asyncio.to_thread(self._spill.open))
+            await self._reader.open()
             await self._inflate_ballast()
             await self._reserve_numbers()
-            with contextlib.suppress(
-                PortError
-            ):  # a full disk: `_care` tries again, calls are routed meanwhile
+            with contextlib.suppress(PortError):  # a full disk: `_care` tries again, calls go on meanwhile
                 await self._replay()
                 await self.writer.do(lambda db: drafts.take_in(db, self._store))
         except BaseException:
