@@ -179,7 +179,8 @@ class AgentSettings(Section):
         default=CapacitySettings(), description="Work in hand at once, by channel"
     )
     language: Language | None = Field(
-        default=None, description="Language of the agent's own prompts (press 1, feature codes); absent = the caller's or Asterisk's"
+        default=None,
+        description="Language of the agent's own prompts (press 1, feature codes); absent = the caller's or Asterisk's",
     )
 
 

@@ -137,7 +137,9 @@ class Desk(Section):
         default=25,
         description="Messages by phone (section `callbacks` names who dials): one ring of a person",
     )
-    retry_first_s: Seconds = Field(default=2.0, description="A refused message is tried again after this, then doubled")
+    retry_first_s: Seconds = Field(
+        default=2.0, description="A refused message is tried again after this, then doubled"
+    )
     retry_longest_s: Seconds = Field(default=600.0, description="The longest pause between two tries")
     inbox: Inbox = Field(default=Inbox(), description="Bounces and answers to our mails")
     helpdesks: dict[Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,32}$")], HelpDesk] = Field(

@@ -303,9 +303,11 @@ def _kept_at_all(tree: Tree, queue: str, load: float, talk_s: float, able: int) 
         needed = agents_needed(load, talk_s, share, threshold)
         yield (
             place,
-            (f"no staffing of these agents can keep this promise: with all {able} who can take calls of {queue!r} "
-            f"at work {reached:.0%} would be answered in {threshold:g} s ({load:.1f} erlang); "
-            f"{needed or 'more than 2000'} are needed"),
+            (
+                f"no staffing of these agents can keep this promise: with all {able} who can take calls of {queue!r} "
+                f"at work {reached:.0%} would be answered in {threshold:g} s ({load:.1f} erlang); "
+                f"{needed or 'more than 2000'} are needed"
+            ),
         )
 
 

@@ -114,9 +114,7 @@ class Centre(Section):
     time_zone: str = Field(
         default="Europe/Moscow", description="IANA zone of opening hours and of the reporting day"
     )
-    language: Language = Field(
-        default="ru", description="Default language of prompts and forms"
-    )
+    language: Language = Field(default="ru", description="Default language of prompts and forms")
     region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = Field(
         default="RU", description="Country in which national numbers are read, two capital letters"
     )

@@ -39,7 +39,9 @@ def test_without_auto_the_file_is_not_read(tmp_path):
 
 def test_a_missing_file_says_how_to_make_it(tmp_path):
     (problem,) = refused(tmp_path, acd=AUTO.format(""))
-    assert problem.startswith("acd.yaml:1:27: routing.weights.auto: weights.yaml does not exist: write it with")
+    assert problem.startswith(
+        "acd.yaml:1:27: routing.weights.auto: weights.yaml does not exist: write it with"
+    )
     assert "bin/simulate fit SCENARIO --out weights.yaml" in problem
 
 
@@ -47,7 +49,10 @@ def test_a_missing_file_says_how_to_make_it(tmp_path):
     ("weights", "said"),
     [
         ("levl: 1", "weights.yaml:7:11: weights.levl: unknown key; did you mean 'level'?"),
-        ("opportunity_decay: 1.5", "weights.yaml:7:30: weights.opportunity_decay: must be between 0 and 0.99"),
+        (
+            "opportunity_decay: 1.5",
+            "weights.yaml:7:30: weights.opportunity_decay: must be between 0 and 0.99",
+        ),
     ],
 )
 def test_a_spoilt_file_is_named_with_its_place(tmp_path, weights, said):

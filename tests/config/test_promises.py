@@ -30,7 +30,10 @@ QUEUES = (
 def test_a_promise_that_breaks_with_everybody_at_work_is_named(tmp_path):
     (warning,) = warned(tmp_path, queues=QUEUES)
     assert warning.startswith("queues.yaml:4:14: queues.sales.promise: no staffing of these agents can keep")
-    assert "with all 1 who can take calls of 'sales' at work 35% would be answered in 10 s (0.7 erlang)" in warning
+    assert (
+        "with all 1 who can take calls of 'sales' at work 35% would be answered in 10 s (0.7 erlang)"
+        in warning
+    )
     assert warning.endswith("; 3 are needed")
 
 

@@ -106,7 +106,9 @@ def test_what_only_follows_from_another_mistake_is_not_said(tmp_path):
 
 
 def test_skills_that_cannot_be_read_blame_none_of_the_lines_that_use_them(tmp_path):
-    assert refused(tmp_path, skills="skills: yes\n") == ["skills.yaml:1:9: skills: must be a mapping (key: value)"]
+    assert refused(tmp_path, skills="skills: yes\n") == [
+        "skills.yaml:1:9: skills: must be a mapping (key: value)"
+    ]
     assert len(refused(tmp_path, skills="skills: {}\n")) == 2, "an empty list of skills is one that was read"
 
 

@@ -95,8 +95,10 @@ def test_two_rules_of_one_condition_with_opposite_actions(tmp_path):
         ),
     )
     assert problems == [
-        ("queues.yaml:8:44: queues.sales.rules[1].do: contradiction: drop_skill talk and lower_skill talk 1; "
-        "the other rule stands in line 7, same condition")
+        (
+            "queues.yaml:8:44: queues.sales.rules[1].do: contradiction: drop_skill talk and lower_skill talk 1; "
+            "the other rule stands in line 7, same condition"
+        )
     ]
 
 

@@ -70,7 +70,10 @@ def test_mistakes_of_form_and_meaning_come_out_together_in_one_error():
     [
         ("on: 1", "f.yaml:1:5: on: must be true or false"),
         ("on: 'true'", "f.yaml:1:5: on: must be true or false"),
-        ("lines: {a: {name: x, promise: {threshold_s: '20'}}}", "must be a whole number, written without quotes: 20"),
+        (
+            "lines: {a: {name: x, promise: {threshold_s: '20'}}}",
+            "must be a whole number, written without quotes: 20",
+        ),
         ("lines: {a: {name: x, promise: {threshold_s: 2.5}}}", "must be a whole number"),
         ("lines: {a: {name: true}}", "must be text"),
         ("lines: [a]", "f.yaml:1:8: lines: must be a mapping (key: value)"),

@@ -90,8 +90,14 @@ def test_every_number_among_the_weights_has_limits_that_hold_its_default():
 @pytest.mark.parametrize(
     ("weights", "said"),
     [
-        ("sticky_share: 1.5", "between 0 and 1: beyond that a call would be kept for its agent beyond its promise"),
-        ("opportunity_decay: 1.0", "between 0 and 0.99: beyond that many ready agents would be as dear as the last"),
+        (
+            "sticky_share: 1.5",
+            "between 0 and 1: beyond that a call would be kept for its agent beyond its promise",
+        ),
+        (
+            "opportunity_decay: 1.0",
+            "between 0 and 0.99: beyond that many ready agents would be as dear as the last",
+        ),
         ("debt_step: -0.1", "between 0 and 5: beyond that one missed call would turn the order over"),
         ("reserve_close_ms: 100", "between 500 and 3.6e+06: beyond that the reserve would flap"),
     ],

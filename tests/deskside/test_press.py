@@ -42,22 +42,22 @@ class Hands:
         return f"printed {source}: {values['note']}"
 
 
-def owed(rig: Rig, press: Press) -> OwedMessages:  # noqa: F811
+def owed(rig: Rig, press: Press) -> OwedMessages:
     return OwedMessages(rig.store, rig.clock, press, rig.cards)
 
 
-async def messages(rig: Rig) -> list[desk_store.Message]:  # noqa: F811
+async def messages(rig: Rig) -> list[desk_store.Message]:
     return await rig.store.writer.do(lambda db: desk_store.messages(db, "law", 0))
 
 
 @pytest.fixture
-async def press(rig: Rig) -> AsyncIterator[Press]:  # noqa: F811
+async def press(rig: Rig) -> AsyncIterator[Press]:
     made = Press(rig.clock)
     yield made
     await made.bench.close()
 
 
-async def test_a_template_is_printed_in_the_workroom_and_delivered(rig: Rig, press: Press) -> None:  # noqa: F811
+async def test_a_template_is_printed_in_the_workroom_and_delivered(rig: Rig, press: Press) -> None:
     rig.use(FORMED)
     await rig.write()
     assert await messages(rig) == []  # no transaction waits for a foreign template
@@ -70,7 +70,7 @@ async def test_a_template_is_printed_in_the_workroom_and_delivered(rig: Rig, pre
     assert len(rig.mail.mails) == 1
 
 
-async def test_text_and_head_that_the_agent_saw_are_sent_as_they_stand(rig: Rig) -> None:  # noqa: F811
+async def test_text_and_head_that_the_agent_saw_are_sent_as_they_stand(rig: Rig) -> None:
     """Preview is what is sent: nothing is rendered again, though the template has changed meanwhile."""
     rig.use(FORMED)
     await rig.write(message="as previewed", message_subject="Head as previewed")
@@ -87,7 +87,7 @@ async def test_text_and_head_that_the_agent_saw_are_sent_as_they_stand(rig: Rig)
     ],
 )
 async def test_what_cannot_be_printed_goes_out_in_the_plain_form_and_the_case_says_why(
-    rig: Rig,  # noqa: F811
+    rig: Rig,
     error: Exception,
     words: str,
 ) -> None:
@@ -110,7 +110,7 @@ async def test_what_cannot_be_printed_goes_out_in_the_plain_form_and_the_case_sa
     assert press.troubles(rig) == {}  # type: ignore[arg-type]  # the template is no longer in force
 
 
-async def test_a_template_that_was_stopped_rests_and_one_that_is_refused_costs_nothing(rig: Rig) -> None:  # noqa: F811
+async def test_a_template_that_was_stopped_rests_and_one_that_is_refused_costs_nothing(rig: Rig) -> None:
     hands = Hands(JobStoppedError("it took more than 5 s"))
     press = Press(rig.clock, hands)
     rig.use(FORMED)
@@ -128,7 +128,7 @@ async def test_a_template_that_was_stopped_rests_and_one_that_is_refused_costs_n
     assert press.troubles(rig) == {}  # type: ignore[arg-type]
 
 
-async def test_a_card_changed_while_it_was_printed_is_printed_anew_and_sent_once(rig: Rig) -> None:  # noqa: F811
+async def test_a_card_changed_while_it_was_printed_is_printed_anew_and_sent_once(rig: Rig) -> None:
     rig.use(FORMED)
     hands = Hands()
 
@@ -145,7 +145,7 @@ async def test_a_card_changed_while_it_was_printed_is_printed_anew_and_sent_once
     assert [m.body for m in await messages(rig)] == ["printed Said: {{ note|upper }}: the last word"]
 
 
-async def test_a_death_between_card_and_message_loses_nothing(rig: Rig) -> None:  # noqa: F811
+async def test_a_death_between_card_and_message_loses_nothing(rig: Rig) -> None:
     """000-06: what is owed stands in the database; the next life prints it, once."""
     rig.use(FORMED)
     await rig.write()
@@ -154,7 +154,7 @@ async def test_a_death_between_card_and_message_loses_nothing(rig: Rig) -> None:
     assert len(await messages(rig)) == 1
 
 
-async def test_a_project_that_is_broken_for_the_moment_keeps_its_message_owed(rig: Rig) -> None:  # noqa: F811
+async def test_a_project_that_is_broken_for_the_moment_keeps_its_message_owed(rig: Rig) -> None:
     rig.use(FORMED)
     hands = Hands()
 
@@ -171,7 +171,7 @@ async def test_a_project_that_is_broken_for_the_moment_keeps_its_message_owed(ri
     assert len(await messages(rig)) == 1
 
 
-async def test_a_hostile_template_is_stopped_while_the_loop_goes_on(rig: Rig, press: Press) -> None:  # noqa: F811
+async def test_a_hostile_template_is_stopped_while_the_loop_goes_on(rig: Rig, press: Press) -> None:
     """What the rules of syntax would let through by a mistake of theirs: refused or ended, never in our loop."""
     beats = 0
 
@@ -195,7 +195,7 @@ async def test_a_hostile_template_is_stopped_while_the_loop_goes_on(rig: Rig, pr
     assert beats > 0
 
 
-async def test_press_and_preview_read_the_same_card(rig: Rig, tmp_path: Path) -> None:  # noqa: F811
+async def test_press_and_preview_read_the_same_card(rig: Rig, tmp_path: Path) -> None:
     """The draft of the preview and the one of the stored card ask the same of the template."""
     from acd.deskside.messages import draft
 

@@ -46,7 +46,7 @@ def talk(lab: Lab, folder: Path, *plans: OfferPlan, talk_ms: int = 60_000) -> It
 
 
 @pytest.fixture
-def outside(lab: Lab) -> Iterator[None]:  # noqa: F811 - the fixture
+def outside(lab: Lab) -> Iterator[None]:
     """Numbers that begin with +7999 are allowed, and ring the phone of a6."""
     path = lab.etc / "acd-outside.conf"
     path.write_text(outside_file(["+7999"], "PJSIP/a6"), encoding="utf-8")
@@ -56,7 +56,7 @@ def outside(lab: Lab) -> Iterator[None]:  # noqa: F811 - the fixture
     lab.console("dialplan reload")
 
 
-def test_blind_to_a_colleague_is_his_talk(lab: Lab, tmp_path: Path):  # noqa: F811
+def test_blind_to_a_colleague_is_his_talk(lab: Lab, tmp_path: Path):
     """No credit to the agent who left (row 23): a talk's end, then an offer of the next number."""
     with talk(lab, tmp_path, OfferPlan(20, 300)) as it:
         it.blind("agent_a2")
@@ -73,7 +73,7 @@ def test_blind_to_a_colleague_is_his_talk(lab: Lab, tmp_path: Path):  # noqa: F8
 
 
 @pytest.mark.parametrize("plan", [OfferPlan(answer=Answer.BUSY), OfferPlan(answer=Answer.SILENT)])
-def test_blind_to_a_colleague_who_does_not_take_it_comes_back(lab: Lab, tmp_path: Path, plan: OfferPlan):  # noqa: F811
+def test_blind_to_a_colleague_who_does_not_take_it_comes_back(lab: Lab, tmp_path: Path, plan: OfferPlan):
     """002-08: the same person again, who knows the case; not the end of the line."""
     with talk(lab, tmp_path, plan, OfferPlan(20, 300)) as it:
         it.blind("agent_a2")
@@ -82,7 +82,7 @@ def test_blind_to_a_colleague_who_does_not_take_it_comes_back(lab: Lab, tmp_path
         it.wait("AcdEnd")
 
 
-def test_nobody_left_to_return_to_waits_at_the_head(lab: Lab, tmp_path: Path):  # noqa: F811
+def test_nobody_left_to_return_to_waits_at_the_head(lab: Lab, tmp_path: Path):
     """Target and first agent fail: the line, with the time of entry of the beginning and its own agent named."""
     busy = OfferPlan(answer=Answer.BUSY)
     with talk(lab, tmp_path, busy, busy) as it:
@@ -91,14 +91,14 @@ def test_nobody_left_to_return_to_waits_at_the_head(lab: Lab, tmp_path: Path):  
         assert (back["Enter_ms"], back["Sticky"]) == (it.queued["Enter_ms"], "a1")
 
 
-def test_blind_to_an_unknown_colleague_comes_back(lab: Lab, tmp_path: Path):  # noqa: F811
+def test_blind_to_an_unknown_colleague_comes_back(lab: Lab, tmp_path: Path):
     with talk(lab, tmp_path, LONG) as it:
         it.blind("agent_nobody")
         assert it.wait("AcdTransferEnd")["Status"] == "UNKNOWN_AGENT"
         it.wait("AcdAnswer", Agent="a1", Attempt="2")
 
 
-def test_blind_to_another_line_keeps_the_time_of_entry(lab: Lab, tmp_path: Path):  # noqa: F811
+def test_blind_to_another_line_keeps_the_time_of_entry(lab: Lab, tmp_path: Path):
     with talk(lab, tmp_path, LONG) as it:
         it.blind("queue_other-1")
         again = it.wait("AcdQueued", Why="returned")
@@ -111,7 +111,7 @@ def test_blind_to_another_line_keeps_the_time_of_entry(lab: Lab, tmp_path: Path)
         it.wait("AcdAnswer", Agent="a3")
 
 
-def test_blind_to_an_outside_number_that_is_not_allowed_comes_back(lab: Lab, tmp_path: Path):  # noqa: F811
+def test_blind_to_an_outside_number_that_is_not_allowed_comes_back(lab: Lab, tmp_path: Path):
     """Security row 8: no context acd-outside, no outside leg."""
     with talk(lab, tmp_path, LONG) as it:
         it.blind("out_881012345678")
@@ -144,7 +144,7 @@ def test_one_wall_stands_before_every_outside_number(lab: Lab, tmp_path: Path, n
 
 
 @pytest.mark.usefixtures("outside")
-def test_blind_to_a_person_who_does_not_press_1_comes_back(lab: Lab, tmp_path: Path):  # noqa: F811
+def test_blind_to_a_person_who_does_not_press_1_comes_back(lab: Lab, tmp_path: Path):
     """A mobile's mailbox answers and presses nothing."""
     with talk(lab, tmp_path, OfferPlan(20, 1_500), LONG) as it:
         it.blind(f"out_{PERSON}")
@@ -196,7 +196,7 @@ def test_a_person_is_asked_first_and_takes_the_caller_over(lab: Lab, tmp_path: P
         it.said_twice(lab)
 
 
-def test_a_stale_transfer_does_not_take_a_waiting_caller(lab: Lab, tmp_path: Path):  # noqa: F811
+def test_a_stale_transfer_does_not_take_a_waiting_caller(lab: Lab, tmp_path: Path):
     plan = CallPlan(ani=f"+{next(_numbers)}", did="74951234567")
     with daemon(lab) as acd, Callers(lab.ports.sip, [plan], tmp_path / "c", timeout_s=20):
         queued = acd.ami.wait_for("AcdQueued")
@@ -208,7 +208,7 @@ def test_a_stale_transfer_does_not_take_a_waiting_caller(lab: Lab, tmp_path: Pat
         assert not acd.ami.notes(queued["Call"], "AcdTransfer")
 
 
-def test_consult_completed_by_the_agents_hangup(lab: Lab, tmp_path: Path):  # noqa: F811
+def test_consult_completed_by_the_agents_hangup(lab: Lab, tmp_path: Path):
     """The caller hears music, the colleague is asked, the agent hangs up: the colleague has the caller."""
     with talk(lab, tmp_path, OfferPlan(20, 2_000)) as it:
         it.consult("agent_a2")
@@ -225,7 +225,7 @@ def test_consult_completed_by_the_agents_hangup(lab: Lab, tmp_path: Path):  # no
         it.said_twice(lab)
 
 
-def test_consult_ended_by_the_colleague_returns_the_caller(lab: Lab, tmp_path: Path):  # noqa: F811
+def test_consult_ended_by_the_colleague_returns_the_caller(lab: Lab, tmp_path: Path):
     """The colleague hangs up: agent and caller are joined again, the same talk goes on."""
     with talk(lab, tmp_path, OfferPlan(20, 500)) as it:
         it.consult("agent_a2")
@@ -236,14 +236,14 @@ def test_consult_ended_by_the_colleague_returns_the_caller(lab: Lab, tmp_path: P
         assert it.names()[4:] == ["AcdConsult", "AcdConsultAnswer", "AcdConsultEnd", "AcdTalkEnd", "AcdEnd"]
 
 
-def test_consult_of_a_busy_colleague_returns_the_caller(lab: Lab, tmp_path: Path):  # noqa: F811
+def test_consult_of_a_busy_colleague_returns_the_caller(lab: Lab, tmp_path: Path):
     with talk(lab, tmp_path, OfferPlan(answer=Answer.BUSY)) as it:
         it.consult("agent_a2")
         assert it.wait("AcdConsultEnd")["Status"] == "BUSY"
         assert not it.acd.ami.notes(it.call, "AcdEnd")
 
 
-def test_a_second_consult_after_a_return(lab: Lab, tmp_path: Path):  # noqa: F811
+def test_a_second_consult_after_a_return(lab: Lab, tmp_path: Path):
     """Legs that were joined by Bridge() can be parted and joined again."""
     with talk(lab, tmp_path, OfferPlan(answer=Answer.BUSY), OfferPlan(20, 3_000)) as it:
         it.consult("agent_a2")
@@ -255,7 +255,7 @@ def test_a_second_consult_after_a_return(lab: Lab, tmp_path: Path):  # noqa: F81
         it.wait("AcdEnd")
 
 
-def test_agent_who_hangs_up_before_the_answer_sends_the_caller_after(lab: Lab, tmp_path: Path):  # noqa: F811
+def test_agent_who_hangs_up_before_the_answer_sends_the_caller_after(lab: Lab, tmp_path: Path):
     """The "blonde" transfer: what was asked becomes blind, with the same way back."""
     with talk(lab, tmp_path, OfferPlan(answer=Answer.SILENT), OfferPlan(20, 300)) as it:
         it.consult("agent_a2")
@@ -266,7 +266,7 @@ def test_agent_who_hangs_up_before_the_answer_sends_the_caller_after(lab: Lab, t
         it.wait("AcdEnd")
 
 
-def test_caller_who_hangs_up_in_the_consult_ends_once(lab: Lab, tmp_path: Path):  # noqa: F811
+def test_caller_who_hangs_up_in_the_consult_ends_once(lab: Lab, tmp_path: Path):
     """One end, one talk's end by the caller, and no leg left when the colleague has hung up."""
     with talk(lab, tmp_path, OfferPlan(20, 5_000)) as it:
         it.consult("agent_a2")
@@ -277,7 +277,7 @@ def test_caller_who_hangs_up_in_the_consult_ends_once(lab: Lab, tmp_path: Path):
         wait_until_silent(lab)
 
 
-def test_daemon_killed_in_the_consult_costs_nothing(lab: Lab, tmp_path: Path):  # noqa: F811
+def test_daemon_killed_in_the_consult_costs_nothing(lab: Lab, tmp_path: Path):
     """The dialplan owns both legs: the colleague hangs up, agent and caller are together again."""
     with talk(lab, tmp_path, OfferPlan(20, 1_500)) as it:
         it.consult("agent_a2")

@@ -84,7 +84,7 @@ def test_torn_log_lines_are_passed_over(tmp_path: Path):
 
 @pytest.mark.e2e
 @pytest.mark.slow
-def test_small_scene_gives_figures_and_leaves_nothing(lab: Lab, tmp_path: Path):  # noqa: F811 - the fixture
+def test_small_scene_gives_figures_and_leaves_nothing(lab: Lab, tmp_path: Path):
     """Thirty callers, six agents, one of them busy at times; nobody lost, nobody double-booked."""
     plans = exponential_plans(30, seed=7, did="74951234567", first_ani=79_005_000_000)
     offers = [*random_offers(9, seed=7, ring_ms=(20, 80), talk_ms=(100, 400)), OfferPlan(answer=Answer.BUSY)]
@@ -104,7 +104,7 @@ def test_small_scene_gives_figures_and_leaves_nothing(lab: Lab, tmp_path: Path):
 
 
 @pytest.mark.e2e
-def test_impatient_caller_leaves_while_waiting(lab: Lab, tmp_path: Path):  # noqa: F811 - the fixture
+def test_impatient_caller_leaves_while_waiting(lab: Lab, tmp_path: Path):
     plan = CallPlan("+79005100000", "74951234567", patience_ms=300)
     with daemon(lab) as acd, Callers(lab.ports.sip, [plan], tmp_path / "c", timeout_s=20) as callers:
         end = acd.ami.wait_for("AcdEnd")
@@ -115,7 +115,7 @@ def test_impatient_caller_leaves_while_waiting(lab: Lab, tmp_path: Path):  # noq
 
 
 @pytest.mark.e2e
-def test_registered_phone_is_reached_by_its_password(lab: Lab, tmp_path: Path):  # noqa: F811 - the fixture
+def test_registered_phone_is_reached_by_its_password(lab: Lab, tmp_path: Path):
     """r1 has no static contact: it registers, then is offered a call."""
     with daemon(lab) as acd, Agents(lab.ports.sip, [OfferPlan(20, 100)], tmp_path / "a") as phones:
         register(lab.ports.sip, [("r1", "pw1")], phones.port, tmp_path / "r")
