@@ -29,8 +29,10 @@ log = structlog.get_logger("acd.deskside.transfers")
 ASKING: Final = "consult"
 """What the states of asking somebody first begin with (acd.core.call)."""
 KINDS: Final = ("agent", "queue", "person", "number")
+SHORTEST: Final = 5
 _NOT_DIALLED = re.compile(r"[^0-9+]")
-_NUMBER = re.compile(r"\+?[0-9]{3,20}\Z", re.ASCII)
+_NUMBER = re.compile(r"(?=.{5,20}\Z)\+?[0-9]+\Z", re.ASCII)
+"""As the dialplan: it refuses fewer than five characters (acd-out-allowed) and cuts after twenty (acd-transfer)."""
 
 
 class TransferError(ValueError):
@@ -149,6 +151,8 @@ class TransferDesk:
                 raise TransferError("this subscriber has no such person")
             name = person.phone
         number = _NOT_DIALLED.sub("", name)
+        if len(number) < SHORTEST:
+            raise TransferError(f"numbers of fewer than {SHORTEST} digits are never dialled, as 112")
         if not self._allowed(number):
             raise TransferError("calls to this number are not allowed: transfers.outside_prefixes")
         recent = self._outside.setdefault(agent, deque())

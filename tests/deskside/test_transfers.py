@@ -144,6 +144,22 @@ def test_one_thing_at_a_time(under_way: str, ends: bool):
         desk.ending(AgentId("bob"), CALL)
 
 
+@pytest.mark.parametrize("number", ["112", "8911", "8-911", "1", ""])
+def test_a_short_number_is_never_dialled_whatever_the_prefixes_allow(number: str):
+    """Nobody dials an emergency number by a slip; the dialplan refuses it too (acd-out-allowed)."""
+    desk, _ = world(outside_prefixes=("1", "8"))
+    with pytest.raises(TransferError, match="fewer than 5"):
+        desk.target(ANN, CALL, "number", number)
+
+
+def test_a_number_the_dialplan_would_cut_is_not_dialled():
+    """Of 21 characters the switch would take 20: another number."""
+    desk, _ = world(outside_prefixes=("8",))
+    assert desk.target(ANN, CALL, "number", "8" + "1" * 19) == "out_8" + "1" * 19
+    with pytest.raises(TransferError, match="not allowed"):
+        desk.target(ANN, CALL, "number", "8" + "1" * 20)
+
+
 def test_without_prefixes_nobody_outside_is_reached():
     desk, _ = world(outside_prefixes=())
     assert not [c for c in desk.choices(ANN, CALL) if c["kind"] == "person"]
