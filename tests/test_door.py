@@ -144,7 +144,9 @@ def test_a_call_sent_to_another_department_gets_that_queues_line_in_the_numbers_
     config = load(SAMPLE, overrides=["queues.vektor.fallback=capture", "queues.vektor.language=en"])
     clock: Any = None
     directory: Any = None
-    department = Door(lambda: config, {}.get, {}.get, clock, directory, str).routes()["enter_queue"].department
+    department = (
+        Door(lambda: config, {}.get, {}.get, clock, directory, str).routes()["enter_queue"].department
+    )
     there, russian = department("vektor", ""), department("vektor", "ru")
     assert there.capture
     assert (there.queue, there.language, russian.language) == ("vektor", "en", "ru")

@@ -47,7 +47,7 @@ async def test_a_known_caller_goes_in_with_everything_set_and_the_verdict_last()
     assert session.variables == {
         "ACD_QUEUE": "sales", "ACD_SUBSCRIBER": "romashka", "ACD_CARD": "100-7", "ACD_PRIORITY": "3",
         "ACD_NEEDS": "english:3", "ACD_STICKY": "anna", "ACD_NAME": "Ромашка: Иван", "ACD_GREETING": "hi",
-        "ACD_MOH": "acd", "ACD_RING_S": "15", "ACD_AFTER": "voicemail", "ACD_VERDICT": "queue",
+        "ACD_MOH": "acd", "ACD_RING_S": "15", "ACD_AFTER": "voicemail", "ACD_SURVEY": "", "ACD_VERDICT": "queue",
     }  # fmt: skip
     assert session.order[-1] == "ACD_VERDICT"
     assert session.facts == []  # the dialplan's own AcdQueued note tells the core
@@ -180,7 +180,11 @@ async def test_what_is_heard_in_another_department_is_that_queues(own, spoken):
     plan = replace(PLAN, language="ru", own_language=own, announce_every_s=30)
     await question(numbers=lambda: {"+7495": plan}, directory=ToComplaints(), department=department)(session)
     said = session.variables
-    assert (said["ACD_QUEUE"], said["ACD_AFTER"], said["ACD_ANNOUNCE_TURNS"]) == ("complaints", "capture", "20")
+    assert (said["ACD_QUEUE"], said["ACD_AFTER"], said["ACD_ANNOUNCE_TURNS"]) == (
+        "complaints",
+        "capture",
+        "20",
+    )
     assert (said["ACD_LANG"], said["ACD_RING_S"], said["ACD_MOH"]) == (spoken, "7", "sad")
     assert (said["ACD_SUBSCRIBER"], said["ACD_NAME"], said["ACD_GREETING"]) == ("romashka", "Ромашка", "hi")
 
