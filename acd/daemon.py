@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from acd import __version__, telemetry
+from acd import __version__, telemetry, unhurried
 from acd.adapters.clock import SystemClock
 from acd.adapters.service import AlreadyRunningError, InstanceLock, Promptness, notify
 from acd.config.loading import Config, load
@@ -170,7 +170,7 @@ async def _reload_when_asked(
         asked.clear()
         try:
             # a large centre takes seconds to read: not in the loop that callers depend on
-            config = await asyncio.to_thread(load, directory, overrides)
+            config = await unhurried.in_thread(load, directory, overrides)
             house.reconfigure(config)
         except ConfigError as wrong:
             log.error(  # noqa: TRY400 - an operator's mistake needs no traceback

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from acd.clockwork import utc
 from acd.core.ids import Ani, CallId, Did, QueueId, SkillId, SubscriberId
 from acd.ports import Directory, PortError
+from agi_scripts import after_call_survey
 from agi_scripts.announce_wait import AnnouncePlan, AnnounceQuestion, WaitView, decide
 from agi_scripts.enter_queue import EnterQuestion
 from agi_scripts.route_did import NumberPlan, Numbers
@@ -47,6 +48,7 @@ def number_plan(config: Config) -> Numbers:
             announce_every_s=spoken.every_s if spoken else 0.0,
             after_hours={"message": "voicemail", "number": "capture"}.get(queue.after_hours, ""),
             capture=queue.fallback == "capture",
+            survey=queue.survey or "",
             ask_card=project.ask_card if project and config.tree.desk.case_numbers_keyed else "",
         )
     return plans
@@ -109,6 +111,10 @@ class Door:
             ),
             "announce_wait": AnnounceQuestion(self._view),
         }
+
+    def talks(self) -> dict[str, Script]:
+        """Return path → script of talks with prompts, which may take their time."""
+        return {"after_call_survey": after_call_survey.ask}
 
     def _opens(self, queue: QueueId) -> datetime | None:
         """Return when a closed queue opens, in the time zone of its callers."""

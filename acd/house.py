@@ -27,6 +27,7 @@ from acd.adapters.http.services import HttpServices
 from acd.adapters.mqtt import MqttScreenPop
 from acd.adapters.service import LoopWatch
 from acd.adapters.spool import Spool, SpoolItem
+from acd.adapters.store.audit_notes import AuditNotes
 from acd.adapters.store.card_queries import Cards
 from acd.adapters.store.retention import run_daily
 from acd.adapters.store.sqlite import SqliteStore
@@ -172,13 +173,14 @@ class House:
         config, clock = self.config, self.clock
         self.watches = self._make_watches()
         self.webhook = assembly.webhook(config, self.store, clock)
+        self.audit = AuditNotes(self.store.writer, config.path(config.tree.store.path), clock)
         self.spool = Spool(
             config.path(config.tree.asterisk.spool), {"CallbackChosen": self._spooled_callback}
         )
         self.removed_files = retention_files.FileCounters()
         self.hours = clockwork.Hours(lambda: self.config, clock, self._tell)
         self.door = self._make_door()
-        talks = self.desk.talks() if self.desk else {}
+        talks = self.door.talks() | (self.desk.talks() if self.desk else {})
         self.agi = assembly.agi_server(config, self.door.routes(), talks, self._tell)
         self.transfers = TransferDesk(lambda: self.config, self.snapshot, self._project, clock)
         self.runner.observe(self.transfers.observe)
@@ -287,6 +289,7 @@ class House:
             troubles=self.troubles,
             minor=MINOR,
             gauges=self.gauges,
+            audit=self.audit,
         )
 
     def _devices(self) -> dict[AgentId, str]:
@@ -338,6 +341,7 @@ class House:
             "callbacks": self.callbacks.run,
             "recording": self.recording.run,
             "spool": self.spool.run,
+            "audit": self.audit.run,
             "old files": lambda: retention_files.run_daily(
                 lambda: assembly.kept_files(self.config), self.clock, self.removed_files
             ),

@@ -13,6 +13,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from acd import unhurried
 from acd.core.instant import HOUR_MS
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ async def run_daily(
     while True:
         troubles = []
         for one in kept():
-            removed, trouble = await asyncio.to_thread(expire, one, clock.now())
+            removed, trouble = await unhurried.in_thread(expire, one, clock.now())
             counters.removed += removed
             if trouble:
                 troubles.append(trouble)

@@ -14,9 +14,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
-from acd.core.events import CallbackChosen, CardFilled, Fact
+from acd.core.events import CallbackChosen, Fact
 
-KINDS: Final = (CallbackChosen, CardFilled)
+KINDS: Final = (CallbackChosen,)
 """What a script may leave. Anything else belongs into the journal."""
 
 

@@ -29,6 +29,7 @@ ACD_NAME = "ACD_NAME"  # display name for the agent's phone: "Subscriber: Client
 ACD_GREETING = "ACD_GREETING"  # sound file played before waiting; empty = none
 ACD_MOH = "ACD_MOH"  # music class; default acd
 ACD_RING_S = "ACD_RING_S"  # seconds one agent is rung
+ACD_SURVEY = "ACD_SURVEY"  # sound that asks for a rating after the talk; empty = nobody is asked
 ACD_AFTER = "ACD_AFTER"  # whom nobody could serve leaves: voicemail (a message) or capture (a number)
 # The same for who calls after hours; empty: only a sentence.
 ACD_OPENS = "ACD_OPENS"  # of a closed line: when it opens next, seconds since the epoch; empty = not known
@@ -128,6 +129,7 @@ CONTEXTS = (
     "acd-deliver",  # the person who is to have a message, once he has answered
     # overridable by the PBX administrator (defaults do something sensible):
     "acd-hook-greeting",
+    "acd-hook-survey",
     "acd-hook-closed",
     "acd-hook-voicemail",
     "acd-hook-callout",
@@ -176,7 +178,8 @@ NUMBER_STATUSES: dict[str, str] = {
 }
 """Status of AcdNumberEnd to the result of a call-back (acd.core.events.NumberResult); others are `failed`."""
 
-QUESTIONS = ("enter_queue", "announce_wait", "deliver_message")
+QUESTIONS = ("enter_queue", "announce_wait", "deliver_message", "after_call_survey")
 """FastAGI paths the dialplan asks: agi://host:port/enter_queue with arguments call, did, ani;
 agi://host:port/announce_wait with argument call. Each has 1.5 s before the dialplan goes on without it.
-agi://host:port/deliver_message with argument attempt is a talk with prompts, at most 90 s."""
+agi://host:port/deliver_message with argument attempt is a talk with prompts, at most 90 s;
+agi://host:port/after_call_survey with arguments call and sound is one of at most 20 s."""

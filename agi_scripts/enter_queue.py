@@ -39,6 +39,7 @@ def decide(plan: NumberPlan, identity: Identity, card_number: str) -> tuple[tupl
         (var.ACD_GREETING, plan.greeting),
         (var.ACD_MOH, plan.music),
         (var.ACD_RING_S, str(plan.ring_s)),
+        (var.ACD_SURVEY, plan.survey),
         (var.ACD_AFTER, "capture" if plan.capture else "voicemail"),
         *announce_turns(plan.announce_every_s),
     )

@@ -34,6 +34,8 @@ class NumberPlan:
     """Rhythm of the announcements; 0 leaves the dialplan's global."""
     capture: bool = False
     """Whom nobody could serve leaves a number to be called back instead of a message."""
+    survey: str = ""
+    """Sound that asks for a rating after the talk; empty: nobody is asked."""
     after_hours: str = ""
     """Who calls a closed line leaves: `voicemail`, `capture` (a number), nothing when empty."""
     ask_card: str = ""

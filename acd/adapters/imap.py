@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from acd import unhurried
 from acd.ports import PortError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Mailbox:
                 await _work(client.add_flags, [uid], [rb"\Seen"])
             return len(wanted)
         finally:
-            await asyncio.to_thread(_leave, client)
+            await unhurried.in_thread(_leave, client)
 
     def _open(self, line: _Line) -> IMAPClient:
         s = self._settings
@@ -169,7 +170,7 @@ def _leave(client: IMAPClient) -> None:
 async def _work(call: Callable[..., Any], *arguments: Any) -> Any:
     """Run one IMAP step in a thread. Raises PortError, always retryable: the mail is still there."""
     try:
-        return await asyncio.to_thread(call, *arguments)
+        return await unhurried.in_thread(call, *arguments)
     except ImportError as error:
         raise PortError(
             "IMAPClient is not installed: pip install 'acd-router[inbox]'", retryable=True

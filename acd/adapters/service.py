@@ -52,17 +52,18 @@ class InstanceLock:
 
 
 def notify(state: str) -> None:
-    """Tell systemd (sd_notify protocol); silent when nobody supervises us."""
+    """Tell systemd (sd_notify protocol); silent when nobody supervises us. Never waits: it is told from the loop."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
     if address.startswith("@"):
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as link:
+        link.settimeout(0)
         try:
             link.sendto(state.encode(), address)
         except OSError:
-            return  # a supervisor that does not listen is no reason to stop
+            return  # a supervisor that does not listen, or whose queue is full, is no reason to stop
 
 
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
@@ -79,9 +80,11 @@ class Promptness:
 
     Asked for by name (ACD_LOOP_PRIORITY=N in the service's unit, with LimitRTPRIO=N): real-time priority for the loop.
     Asterisk as Debian's service runs it has real-time priority 10 (`asterisk -p`), so at N = 11 a decision of half a
-    millisecond comes before the rest of what a hang-up makes Asterisk do. The threads of the store get priority 1,
-    behind Asterisk and before the rest: they hold Python's lock at times. So do the threads that read files for the
-    loop (`beside`). Other threads and processes made later, for passwords and hostile mail, get none.
+    millisecond comes before the rest of what a hang-up makes Asterisk do. Threads get priority 1, behind Asterisk and
+    before the rest, when they do short work every other moment and hold Python's lock meanwhile: those of the store
+    that are there when the house is open, and those of `asyncio.to_thread` (`beside`). Who works long for no caller
+    (acd/unhurried.py: a reload, strangers' mail, mail servers, retention) and the passwords' thread put it off first
+    thing, whoever made them; threads and processes the loop starts later are reset by the kernel.
     """
 
     def __init__(self, wish: str) -> None:

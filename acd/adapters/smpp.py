@@ -6,13 +6,13 @@ answer to a part is lost, the same parts go again with the same reference number
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from acd import unhurried
 from acd.ports import PortError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class SmppCourier:
             raise PortError("not a phone number", retryable=False)
         number = number.lstrip("+")
         try:
-            await asyncio.to_thread(self._submit, number, parcel)
+            await unhurried.in_thread(self._submit, number, parcel)
         except ImportError as error:
             raise PortError(
                 "smpplib is not installed: pip install 'acd-router[smpp]'", retryable=True

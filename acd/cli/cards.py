@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from acd import numberfacts
-from acd.adapters.store import audit, backup, cards, rebuild, retention
+from acd.adapters.store import audit, audit_notes, backup, cards, rebuild, retention
 from acd.adapters.store.connection import reader
 from acd.adapters.store.sqlite import SqliteStore
 from acd.cards import card_json as cardjson
@@ -117,9 +117,19 @@ async def _change(
         await store.open()
         if not store.status.ok:
             raise PortError(store.status.words, retryable=True)
+        await audit_notes.collect(store.writer, path)
         return await work(store)
     finally:
         await store.close()
+
+
+def _noted(config: Path, db: Path | None, what: str, obj: str) -> None:
+    """Note in the audit log what this command shows, before it shows it: who opened, exported, restored."""
+
+    async def work() -> None:
+        audit_notes.leave(_database(config, db)[0], WallClock().now(), _who(), what, obj)
+
+    _run(work())
 
 
 def _print_json(data: object) -> None:
@@ -195,6 +205,7 @@ def list_cards(
     """List finished calls, newest first."""
     wanted = cards.CardFilter(subscriber=subscriber, ani=ani, reason=reason, limit=limit)
     found = _run(_find(config, db, since, until, wanted))
+    _noted(config, db, "list", f"{len(found)} cards")
     if as_json:
         _print_json([{**cardjson.to_data(item.card), "version": item.version} for item in found])
     else:
@@ -229,6 +240,7 @@ def show_card(
     if isinstance(found, list):
         typer.echo(f"acd: there is no card {cardnumber.spoken(cardnumber.parse(number))}", err=True)
         raise typer.Exit(FOUND_PROBLEMS)
+    _noted(config, db, "open", f"card {found.card.number or found.card.call}")
     if as_json:
         _print_json({**cardjson.to_data(found.card), "version": found.version, "stored_at": found.stored_at})
     else:
@@ -254,6 +266,7 @@ def export(
         if len(found) == cards.LIST_LIMIT:
             typer.echo(f"acd: only the newest {cards.LIST_LIMIT}; use --since and --until", err=True)
         data = [cardjson.to_data(item.card) for item in found]
+    _noted(config, db, "export", "all about one number" if number else f"{len(data)} cards")
     try:
         with out.open("w", encoding="utf-8", newline="") if out else _Terminal() as file:
             if number or as_json:
@@ -340,6 +353,7 @@ def restore(
         return await backup.restore(source, path, _stamp())
 
     aside = _run(work())
+    _noted(config, db, "restore", source.name)
     typer.echo(f"restored{f'; the former database is {aside}' if aside else ''}")
 
 

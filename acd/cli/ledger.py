@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acd.adapters.store import audit, ledger_store
+from acd.adapters.store import audit, audit_notes, ledger_store
 from acd.cli import cardtables
 from acd.cli.cards import (
     CONFIG,
@@ -20,6 +22,7 @@ from acd.cli.cards import (
     Since,
     WallClock,
     _change,
+    _database,
     _print_json,
     _read,
     _run,
@@ -126,6 +129,31 @@ def approve(task: TaskId, config: ConfigOption = CONFIG, db: DbOption = None) ->
 @audit_app.callback()
 def _audit() -> None:
     """Who opened, exported, erased."""
+
+
+@audit_app.command(name="list")
+def list_rows(
+    since: Since = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, newest last")] = 50,
+    config: ConfigOption = CONFIG,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List who opened, listed, exported, restored or erased what, who logged in, and what was changed."""
+    rows = _run(_read(config, db, lambda found: audit.rows(found, moment(since) or 0, limit)))
+    if as_json:
+        _print_json([dict(zip(("at", "who", "what", "object"), row, strict=True)) for row in rows])
+    else:
+        for at, who, what, obj in rows:
+            typer.echo(
+                f"{datetime.fromtimestamp(at / 1000).astimezone():%Y-%m-%d %H:%M:%S}  {who}  {what}  {obj}"
+            )
+    if left := len(audit_notes.waiting(_run(_file(config, db)))):
+        typer.echo(f"acd: {left} more wait for the daemon, which writes them down", err=True)
+
+
+async def _file(config: Path, db: Path | None) -> Path:
+    return _database(config, db)[0]
 
 
 @audit_app.command()

@@ -98,6 +98,10 @@ class QueueSettings(Section):
         default=OpeningHours(), description="When calls are taken: always, or week and except"
     )
     greeting: Sound | None = Field(default=None, description="Sound played before waiting")
+    survey: Sound | None = Field(
+        default=None,
+        description="Sound, your own, that asks the caller for a rating from 1 to 5 after the talk; absent = nobody is asked",
+    )
     music: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,40}$")] = Field(
         default="acd", description="Music class"
     )

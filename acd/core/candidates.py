@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 MOST_NAMED = 6
 """Agents named per reason; the others are counted. So one decision never keeps more than some hundred bytes."""
 
+LONGEST = "not ready for longer"
+"""Why the winner came before those with his own skills, unless something else decided."""
+
 HELD = float("-inf")
 """The score of a ready agent who was kept for others."""
 
@@ -31,6 +34,7 @@ class Candidates:
 
     __slots__ = (
         "away",
+        "because",
         "best",
         "busy",
         "instead_of",
@@ -50,6 +54,7 @@ class Candidates:
         ready_alike: int,
         busy: int,
         away: int,
+        because: str = LONGEST,
     ) -> None:
         """Keep the best rivals.
 
@@ -57,10 +62,12 @@ class Candidates:
             rivals: the first of every ready group that fits, the winner among them; None when there was one group.
             agent: the winner.
             same: a few agents with exactly the winner's skills who were ready too, in order.
-            ready_alike: how many of these there are in all.
+            ready_alike: how many of these there are in all, without those who let this call ring before.
             busy: agents who fit and talk.
             away: agents who fit and are logged out, paused or in wrap-up.
+            because: why the winner came before them.
         """
+        self.because = because
         self.best: Rival | None = None
         self.rivals: tuple[Rival, ...] = ()
         self.more = 0
@@ -103,9 +110,11 @@ class Candidates:
             parts.append(f"{self.more} more with lower scores")
         if self.same:
             more = f" and {self.same_more} more" if self.same_more > 0 else ""
-            parts.append(f"{', '.join(self.same)}{more}: same skills, ready for less long")
+            parts.append(f"{', '.join(self.same)}{more}: same skills, {self.because}")
         if self.skipped:
-            parts.append(f"{', '.join(self.skipped[:MOST_NAMED])}: let this call ring before")
+            left = len(self.skipped) - MOST_NAMED
+            more = f" and {left} more" if left > 0 else ""
+            parts.append(f"{', '.join(self.skipped[:MOST_NAMED])}{more}: let this call ring before")
         if self.reserve:
             parts.append(f"reserve {self.reserve} was not opened")
         parts += [f"{n} {word}" for n, word in ((self.busy, "busy"), (self.away, "not ready")) if n]

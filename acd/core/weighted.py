@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
 from acd.core.baselines import BY_IDLENESS
-from acd.core.candidates import HELD, MOST_NAMED, Candidates
+from acd.core.candidates import HELD, LONGEST, MOST_NAMED, Candidates
 from acd.core.indexes import Indexes
 from acd.core.matcher import Assignment
 from acd.core.scoring import IDLE_SCALE_MS
@@ -181,6 +181,8 @@ class WeightedMatcher(Indexes):
         group, agent, home = pair.group, pair.agent, pair.line.home
         same: tuple[AgentId, ...] = ()
         alike = len(group.idle) - 1
+        if alike and call.skip:  # they are named with a reason of their own
+            alike -= len((group.idle.keys() & call.skip) - {agent})
         if alike:
             same = tuple(
                 [
@@ -189,11 +191,15 @@ class WeightedMatcher(Indexes):
                     if other != agent and other not in call.skip
                 ]
             )
-        over = Candidates(
-            pair.rivals, agent, same, alike, home.busy, max(0, home.able - home.idle - home.busy)
-        )
+        because = LONGEST
+        if self._rule is not None:
+            because = f"later by the rule {self._weights.policy}"
+        elif agent == call.sticky:
+            because = f"{agent} is the call's own agent"
+        away = max(0, home.able - home.idle - home.busy)
+        over = Candidates(pair.rivals, agent, same, alike, home.busy, away, because)
         if call.skip:
-            over.skipped = call.skip
+            over.skipped = tuple([other for other in call.skip if other != agent])
         if home.reserves > home.reserve_open:
             over.reserve = home.reserves
         if then is not None and then.agent == agent and then.line is not pair.line:
@@ -293,6 +299,7 @@ class WeightedMatcher(Indexes):
         skip = call.skip if call.skip and not self._only_skipped(line, call) else ()
         if not skip:
             return group.longest_idle()
+        group.sort()
         return next((agent for agent in group.idle if agent not in skip), None)
 
     def _sticky_and_reserve(self, group: Group, agent: AgentId, call: Waiting) -> float:

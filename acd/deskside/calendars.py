@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from acd import unhurried
 from acd.adapters import calendars
 from acd.desk.oncall import Busy
 from acd.ports import PortError
@@ -64,7 +65,7 @@ class Calendars:
                 if person.calendar.startswith("https://"):
                     text = await calendars.fetch(person.calendar)
                 elif folder is not None:
-                    text = await asyncio.to_thread(calendars.read_file, folder / person.calendar, folder)
+                    text = await unhurried.in_thread(calendars.read_file, folder / person.calendar, folder)
                 else:
                     return
             spans = await self._expand(text, now, project.hours.zone)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from acd import numberfacts
+from acd import numberfacts, unhurried
 from acd.adapters.directory import HttpDirectory
 from acd.adapters.helpdesk import HelpDesk, WebhookHelpDesk, ZammadHelpDesk
 from acd.adapters.imap import ImapSettings, Mailbox
@@ -283,7 +283,7 @@ class DeskHouse:
             if one.project is None or one.stale:
                 continue
             if projects.kept is not None:
-                await asyncio.to_thread(project_files.keep, one, projects.kept)
+                await unhurried.in_thread(project_files.keep, one, projects.kept)
             content, digest = project_files.dump(one.document), one.digest
             version = await self._store.writer.do(
                 lambda db, n=one.name, d=digest, c=content: directory_store.keep_version(  # type: ignore[misc]

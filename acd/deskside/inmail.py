@@ -6,12 +6,12 @@ nothing more. Who only guesses, forges a sender, or has no reference, is counted
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from acd import unhurried
 from acd.adapters.store import case_store, desk_store
 from acd.desk import inmail
 from acd.desk.case import CaseError, Event
@@ -47,7 +47,7 @@ class InMails:
 
     async def take(self, raw: bytes) -> str:
         """Do what a mail says; return what it was. Raises PortError: then it is to be shown again later."""
-        mail = await asyncio.to_thread(inmail.read, raw)  # anybody may write: the loop goes on meanwhile
+        mail = await unhurried.in_thread(inmail.read, raw)  # anybody may write: the loop goes on meanwhile
         things = [thing for found in mail.references if (thing := self._links.read("mail", found))]
         if not things:
             kind = "forged" if mail.references else "other"

@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +69,14 @@ class Stage:
 SATURATED = Stage("saturated", 200, 8.0, (1.5, 4.0))
 LIGHT = Stage("light", 80, 2.0, (0.8, 1.6))
 LOAD = Stage("load", 1800, 15.0, (3.0, 6.0))
+BARS = (
+    (LIGHT.name, "enter_to_invite_ms.p50", 10.0),
+    (LIGHT.name, "enter_to_invite_ms.p99", 50.0),
+    (LOAD.name, "daemon_cpu_share_of_a_core", 0.5),
+    (LOAD.name, "lost", 0.0),
+    *((stage.name, "failed_sip_calls", 0.0) for stage in (SATURATED, LIGHT, LOAD)),
+)
+"""(stage, figure of our router, at most)."""
 
 
 class Bench:
@@ -229,8 +237,31 @@ def _ratio(stage: object) -> float | None:
     return round(ours / theirs, 5) if ours is not None and theirs else None
 
 
+def bars(report: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    """Every bar of the issue that this run measured: its value, its bar, met or not. A bar missed is a figure."""
+    found: dict[str, dict[str, object]] = {}
+
+    def bar(name: str, value: object, most: float) -> None:
+        if isinstance(value, int | float):
+            found[name] = {"value": value, "bar": most, "met": value <= most}
+
+    bar("free to next INVITE, p50, ours / app_queue's", report.get("ratio_free_to_invite_p50"), 0.01)
+    for stage, what, most in BARS:
+        value: object = report.get(stage)
+        for key in ("router", *what.split(".")):
+            value = value.get(key) if isinstance(value, dict) else None
+        bar(f"{stage}: {what}", value, most)
+    return found
+
+
+def whole(report: Mapping[str, object]) -> bool:
+    """Return whether no call was lost, distorted or booked twice by our router: else the measurement is void."""
+    stages = [stage["router"] for stage in report.values() if isinstance(stage, dict) and "router" in stage]
+    return all(not stage[key] for stage in stages for key in ("lost", "distorted", "double_booked"))
+
+
 def main(argv: list[str]) -> int:
-    """Command line."""
+    """Command line. Exit status 1: calls were lost, distorted or booked twice; a missed bar is only said."""
     parser = argparse.ArgumentParser(prog="bin/bench calls", description=__doc__)
     parser.add_argument("--json", type=Path, help="write the report here")
     parser.add_argument("--quick", action="store_true", help="a quarter of the calls")
@@ -253,8 +284,9 @@ def main(argv: list[str]) -> int:
         both=not options.ours_only,
     )
     report = asyncio.run(measure(quick=options.quick, only=options.only, how=how))
+    report["bars"] = bars(report)
     text = json.dumps(report, indent=2)
     if options.json:
         options.json.write_text(text + "\n", encoding="utf-8")
     print(text)
-    return 0
+    return 0 if whole(report) else 1

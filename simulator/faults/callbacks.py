@@ -241,20 +241,21 @@ def _numbers(
     cut: frozenset[str] | set[str],
     rung: Mapping[str, int] | None,
 ) -> None:
-    """No number is rung too often, twice at once, or again after a talk."""
-    spans: dict[str, list[tuple[int, int, bool]]] = defaultdict(list)
+    """No number is rung too often (what Asterisk's death cut off does not count), twice at once, or again after a talk."""
+    spans: dict[str, list[tuple[int, int, bool, bool]]] = defaultdict(list)
     for id_, call in ours.items():
         dialled = call.last("ACDNUMBERDIAL")
         if dialled:
             over = call.last("ACDNUMBEREND") or call.last("ACDEND")
             began = int(dialled["ms"])
             talked = call.count("ACDNUMBERANSWER") > 0 and id_ not in cut
-            spans[call.ani].append((began, int(over.get("ms") or began), talked))
+            spans[call.ani].append((began, int(over.get("ms") or began), talked, id_ in cut))
     for number, found in spans.items():
         found.sort()
-        if len(found) > MAX_ATTEMPTS:
-            finding.duplicates.append(f"{number} was dialled {len(found)} times, {MAX_ATTEMPTS} are allowed")
-        for (_, end, talked), (start, _, _) in pairwise(found):
+        counted = sum(not was_cut for _, _, _, was_cut in found)
+        if counted > MAX_ATTEMPTS:
+            finding.duplicates.append(f"{number} was dialled {counted} times, {MAX_ATTEMPTS} are allowed")
+        for (_, end, talked, _), (start, _, _, _) in pairwise(found):
             if start < end:
                 finding.duplicates.append(f"{number} was dialled twice at once")
             elif talked:

@@ -72,6 +72,11 @@ def free_port() -> int:
     return _SINGLE.take(1)
 
 
+def free_ports(count: int) -> int:
+    """Return the first of a few neighbours, leased like `free_port`. Raises PortsError."""
+    return _SINGLE.take(count)
+
+
 def free_rtp_ports(count: int) -> int:
     """Return the first of `count` neighbours for media, leased like `free_port`. Raises PortsError."""
     try:

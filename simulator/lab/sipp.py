@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from simulator.lab.ports import free_port, free_rtp_ports
+from simulator.lab.ports import free_port, free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -140,7 +140,7 @@ class SippProcess:
             plan = self.folder / "plan.csv"
             plan.write_text("SEQUENTIAL\n" + "".join(f"{line}\n" for line in lines), encoding="utf-8")
             command += ["-inf", str(plan)]
-        media = str(free_rtp_ports(4))  # it binds this one and the next but one (video)
+        media = str(free_ports(4))  # it binds this one and the next but one (video)
         command += ["-i", self.host, "-p", str(self.port), "-mi", self.host, "-mp", media]
         command += ["-trace_logs", "-log_file", str(self.log), "-nostdin", "-timeout", f"{int(timeout_s)}s"]
         # its own folder is the working directory: SIPp drops files where it stands

@@ -77,7 +77,9 @@ class Backs:
             self._reached.add(self._of.get(walk.call, -1))
 
     def switch_died(self) -> None:
-        """Nothing rings any more; who was torn out of a talk may be called again."""
+        """Nothing rings any more; whose ringing or talk died with the switch may be called once more: no attempt of ours failed."""
+        for walk in self._ringing.values():
+            self._dials[self._of.get(walk.call, 0)] -= 1
         self._ringing.clear()
 
     # --- at the end ---------------------------------------------------------------------------------

@@ -27,5 +27,7 @@ REGRESSIONS: dict[int, str] = {
     9120: "the same",
     16351: "the same; the note of the queue lost, the talk handed on",
     17016: "the same",
+    1216: "a client of two firms was called back by both at once (store/test_ledger_store)",
+    901257: "rung a third time: the first talk had died with the switch, which is no attempt; the oracle's mistake",
     16428: "a caller was still in acd-dial after the last fault (on build 776c4d0; another history since)",
 }

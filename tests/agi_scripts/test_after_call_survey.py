@@ -17,19 +17,23 @@ def test_only_one_to_five_is_a_rating(digits, rating):
 
 
 async def test_a_rating_goes_on_the_card_with_the_agent_who_talked():
-    session = FakeSession("call-1", ACD_AGENT="anna")
+    session = FakeSession("call-1", "firm/rate", ACD_AGENT="anna")
     session.keyed = ["5"]
     await ask(session)
     assert session.facts == [CardFilled("call-1", None, (("rating", "5"), ("rated_agent", "anna")))]
 
 
-async def test_silence_or_a_wrong_key_is_no_rating():
-    for keyed in ([], ["9"]):
-        session = FakeSession(ACD_CALL="call-1")
-        session.keyed = keyed
-        await ask(session)
-        assert session.facts == []
-    session = FakeSession(ACD_CALL="call-1")
-    session.keyed = ["3"]
+@pytest.mark.parametrize("keyed", [[], ["9"]])
+async def test_silence_or_a_wrong_key_is_no_rating(keyed):
+    session = FakeSession("call-1", "firm/rate", ACD_AGENT="anna")
+    session.keyed = keyed
     await ask(session)
-    assert session.facts == [CardFilled("call-1", None, (("rating", "3"),))]
+    assert session.facts == []
+
+
+async def test_without_a_sound_nobody_is_asked():
+    session = FakeSession("call-1", "", ACD_AGENT="anna")
+    session.keyed = ["5"]
+    await ask(session)
+    assert session.facts == []
+    assert session.keyed == ["5"]

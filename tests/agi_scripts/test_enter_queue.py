@@ -47,7 +47,7 @@ async def test_a_known_caller_goes_in_with_everything_set_and_the_verdict_last()
     assert session.variables == {
         "ACD_QUEUE": "sales", "ACD_SUBSCRIBER": "romashka", "ACD_CARD": "100-7", "ACD_PRIORITY": "3",
         "ACD_NEEDS": "english:3", "ACD_STICKY": "anna", "ACD_NAME": "Ромашка: Иван", "ACD_GREETING": "hi",
-        "ACD_MOH": "acd", "ACD_RING_S": "15", "ACD_AFTER": "voicemail", "ACD_VERDICT": "queue",
+        "ACD_MOH": "acd", "ACD_RING_S": "15", "ACD_AFTER": "voicemail", "ACD_SURVEY": "", "ACD_VERDICT": "queue",
     }  # fmt: skip
     assert session.order[-1] == "ACD_VERDICT"
     assert session.facts == []  # the dialplan's own AcdQueued note tells the core

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from acd import numberfacts
-from acd.adapters.store import audit, cards
+from acd.adapters.store import audit, audit_notes, cards
 from acd.cards import number as cardnumber
 from acd.cli.main import app
 from acd.core.events import EndReason
@@ -126,7 +126,7 @@ def test_erase_leaves_no_trace_and_says_what_it_cannot_reach(acd, path):
     assert "erased from 1 calls" in output
     assert "backups" in output
     assert json.loads(acd("export", "--number", "89161112233"))["cards"] == []
-    assert all(b"9161112233" not in file.read_bytes() for file in path.parent.glob("acd.db*"))
+    assert all(b"9161112233" not in file.read_bytes() for file in path.parent.rglob("*") if file.is_file())
     assert "at least 5 digits" in acd("erase", "12", "--yes", ends=2)
 
 
@@ -230,3 +230,37 @@ def test_the_database_is_found_by_the_configuration():
     result = CliRunner().invoke(app, ["cards", "--config", "no-such-directory"])
     assert result.exit_code == 2
     assert "--db" in result.output
+
+
+def test_who_opens_lists_exports_and_restores_is_in_the_audit_log(acd, number, path, tmp_path):
+    """Security row 21: opening is noted too; never a caller's number."""
+    acd("card", number)
+    acd("cards")
+    acd("export")
+    acd("export", "--number", "89161112233")
+    acd("backup", str(tmp_path / "backups"))
+    [made] = (tmp_path / "backups").glob("*.db*")
+    acd("restore", str(made), "--yes")
+
+    async def collected():
+        async with opened(path, normalise=numberfacts.normalise) as store:
+            await audit_notes.collect(store.writer, path)
+
+    asyncio.run(collected())
+    told = json.loads(acd("audit", "list", "--json"))
+    assert [(row["what"], row["object"]) for row in told] == [
+        ("open", "card 1"),
+        ("open", f"card {number}"),
+        ("list", "2 cards"),
+        ("export", "2 cards"),
+        ("export", "all about one number"),
+        ("restore", made.name),
+    ]
+    assert all("916" not in row["object"] for row in told)
+    assert "export  2 cards" in acd("audit", "list")
+    assert json.loads(acd("audit", "verify", "--json"))["ok"] is True
+
+
+def test_what_cannot_be_noted_is_not_shown(acd, number, path):
+    path.with_name(path.name + ".audit").write_text("in the way", encoding="utf-8")
+    assert "is noted in" in acd("card", number, ends=1)

@@ -45,7 +45,7 @@ def test_agents_with_the_winners_skills_are_named_and_the_memory_is_bounded():
     m.add_call(waiting("c", "x", 100, 1))
     told = over(m, 100)
     assert told.startswith(
-        "passed over: a01, a02, a03, a04, a05 and 34 more: same skills, ready for less long"
+        "passed over: a01, a02, a03, a04, a05 and 34 more: same skills, not ready for longer"
     )
 
 
@@ -87,6 +87,31 @@ def test_an_agent_who_let_it_ring_before_is_named():
     assert "same skills" not in told or "asleep" not in told.split("same skills")[0], told
 
 
+def test_who_let_it_ring_is_counted_once_and_the_winner_not_at_all():
+    m = matcher((queue("x"),), tuple(agent(f"a{i}", x=3) for i in range(9)))
+    for i in range(9):
+        m.add_agent(AgentId(f"a{i}"), i)
+    m.add_call(waiting("c", "x", 0, 1, skip=tuple(AgentId(f"a{i}") for i in range(8))))
+    assert over(m, 10) == "passed over: a0, a1, a2, a3, a4, a5 and 2 more: let this call ring before"
+    m = matcher((queue("x"),), (agent("a", x=3), agent("b", x=3)))
+    m.add_agent(AgentId("a"), 0)
+    m.add_agent(AgentId("b"), 1)
+    m.add_call(waiting("c", "x", 0, 1, skip=(AgentId("a"), AgentId("b"))))
+    assert over(m, 5) == "passed over: b: let this call ring before"
+
+
+def test_past_those_who_let_it_ring_the_longest_idle_is_taken():
+    """Somebody came with an older time: the group is not in order until it is looked at."""
+    m = matcher((queue("x"),), (agent("asleep", x=3), agent("short", x=3), agent("long", x=3)))
+    m.add_agent(AgentId("asleep"), 0)
+    m.add_agent(AgentId("short"), 50)
+    m.add_agent(AgentId("long"), 10)
+    m.add_call(waiting("c", "x", 100, 1, skip=(AgentId("asleep"),)))
+    (made,) = m.assign(100)
+    assert made.agent == "long"
+    assert "short: same skills, not ready for longer" in str(made.over)
+
+
 def test_the_call_that_lost_the_agent_is_named():
     """One agent becomes free, two queues wait: the card says whom he did not serve first."""
     m = matcher((queue("x", 0.95, 10), queue("y", 0.5, 60)), (agent("a", x=3, y=3),))
@@ -119,7 +144,23 @@ def test_a_baseline_rule_keeps_its_candidates_too():
     m.add_agent(AgentId("a"), 0)
     m.add_agent(AgentId("b"), 0)
     m.add_call(waiting("c", "x", 0, 1))
-    assert "same skills" in over(m)
+    assert over(m) == "passed over: b: same skills, later by the rule fifo"
+
+
+def test_a_rule_that_looks_at_no_idleness_does_not_speak_of_it():
+    m = matcher((queue("x"),), (agent("first", x=3), agent("idler", x=3)), policy="linear")
+    m.add_agent(AgentId("idler"), -60_000)
+    m.add_agent(AgentId("first"), 0)
+    m.add_call(waiting("c", "x", 0, 1))
+    assert over(m) == "passed over: idler: same skills, later by the rule linear"
+
+
+def test_the_calls_own_agent_comes_before_those_idle_for_longer():
+    m = matcher((queue("x"),), (agent("idler", x=3), agent("own", x=3)))
+    m.add_agent(AgentId("idler"), -60_000)
+    m.add_agent(AgentId("own"), 0)
+    m.add_call(waiting("c", "x", 0, 1, sticky=AgentId("own")))
+    assert over(m) == "passed over: idler: same skills, own is the call's own agent"
 
 
 def test_the_line_stands_in_explain_and_on_the_card():
@@ -127,7 +168,7 @@ def test_the_line_stands_in_explain_and_on_the_card():
     t = Telling("anna", "boris", matcher=WeightedMatcher())
     t.talking(0)
     lines = t.engine.explain(CallId("c1"), 5)
-    assert lines[1] == "passed over: boris: same skills, ready for less long; 1 not ready"
+    assert lines[1] == "passed over: boris: same skills, not ready for longer; 1 not ready"
     assert t.engine.explain(CallId("c1"), 6) == lines
 
 

@@ -10,6 +10,9 @@ from simulator.lab import Lab
 PLAYED = re.compile(r"<(?P<channel>[^>]+)> Playing '(?P<file>[^']+)' \(language '(?P<language>[^']*)'\)")
 
 
+MUSIC = re.compile(r"Started music on hold, class '([^']+)'")
+
+
 class Ears:
     """Prompts played since the listening began. The lab's setting `verbose` must be 3."""
 
@@ -19,14 +22,20 @@ class Ears:
 
     def heard(self, on: str = "") -> list[tuple[str, str]]:
         """(file without its ending, language), of channels whose name contains `on`."""
-        with self._log.open("rb") as log:
-            log.seek(self._from)
-            text = log.read().decode("utf-8", "replace")
         return [
             (found["file"].rpartition(".")[0] or found["file"], found["language"])
-            for found in PLAYED.finditer(text)
+            for found in PLAYED.finditer(self._text())
             if on in found["channel"]
         ]
+
+    def music(self) -> list[str]:
+        """Classes of music on hold begun so far."""
+        return MUSIC.findall(self._text())
+
+    def _text(self) -> str:
+        with self._log.open("rb") as log:
+            log.seek(self._from)
+            return log.read().decode("utf-8", "replace")
 
     def wait_for(self, file: str, *, on: str = "", timeout_s: float = 10) -> str:
         """Wait until a prompt was played; returns its language."""

@@ -257,7 +257,9 @@ def test_a_mobile_agent_who_pressed_1_and_hangs_up_first_has_finished(lab: Lab, 
         end = time.monotonic() + 4
         while not acd.ami.notes(call, "AcdAnswer"):
             assert time.monotonic() < end, "1 was not heard"
-            for channel in {e["Channel"] for e in acd.ami.events if e.get("Channel", "").startswith("PJSIP/m1-")}:
+            for channel in {
+                e["Channel"] for e in acd.ami.events if e.get("Channel", "").startswith("PJSIP/m1-")
+            }:
                 acd.ami.action(Action="PlayDTMF", Channel=channel, Digit="1", Receive="true")
             time.sleep(0.5)
         acd.ami.wait_for("AcdNumberAnswer", Call=call)

@@ -109,12 +109,20 @@ def test_an_agent_is_counted_before_dialled_and_let_go_after():
     assert "Set(GROUP(agent)=${ACD_CONSULTED:6})" in asked, "who is asked counts too"
 
 
+LIMITS = {"deliver_message": "90", "after_call_survey": "20"}
+"""Talks with prompts, in seconds."""
+
+
 def test_each_question_has_a_dead_man():
     """TIMEOUT(absolute) before, T after, reset before anything long (call-control, 6)."""
     lines = TEXT.splitlines()
     for number, line in enumerate(lines):
         if ",AGI(" in line:  # the one-shot script and a message by phone speak, the daemon's questions do not
-            limit = "40" if "ACD_SPOOL_AGI" in line else "90" if "deliver_message" in line else "1.5"
+            limit = (
+                "40"
+                if "ACD_SPOOL_AGI" in line
+                else LIMITS.get(line.partition("/")[2].partition(",")[0], "1.5")
+            )
             assert f"TIMEOUT(absolute)={limit})" in lines[number - 1]
     for first in ("exten => _[0-9A-Za-z].,1,MSet(TIMEOUT(absolute)=0",):
         assert TEXT.count(first) == 5, "acd-dial, the transfers and acd-fallback disarm it first of all"

@@ -278,6 +278,8 @@ class Rig:
     def __init__(self, switch: Switch, folder: Path) -> None:
         self.switch = switch
         self.spec = CentreSpec(folder, agents=2, wrap_up_s=0.2, ring_timeout_s=2.0)
+        self.environment: dict[str, str] = {}
+        """Of the daemon, besides ours."""
         self.daemon: DaemonProcess | None = None
         self.api: Api | None = None
         self.pops: PopWatcher | None = None
@@ -289,6 +291,7 @@ class Rig:
         self.spec.extra = extra
         await self.switch.open(self.spec, phones)
         self.daemon = DaemonProcess(self.spec, write(self.spec))
+        self.daemon.environment = self.environment
         self.daemon.start()
         await self.daemon.ready()
         self.api = Api(self.spec)
@@ -331,6 +334,11 @@ class Rig:
         """(kind, agent) of one caller's notes."""
         call = next((c for c in self.journal().values() if c.ani == ani), None)
         return [(kind, fields["agent"]) for kind, fields in call.notes] if call else []
+
+    def all_cards(self) -> list[dict[str, Any]]:
+        """Every card."""
+        database = self.spec.state_dir / "acd.db"
+        return list(read_cards(database)) if database.exists() else []
 
     def cards(self) -> dict[str, dict[str, Any]]:
         """Cards by the caller's number."""

@@ -140,6 +140,22 @@ async def test_a_closed_firm_refuses_the_call_politely_and_keeps_a_card(rig: Rig
     assert (card["end_reason"], card["subscriber"]) == ("refused", "romashka")
 
 
+async def test_a_caller_without_a_number_is_served_and_nobody_is_called_back(rig: Rig) -> None:
+    """Bad input: a withheld number."""
+    await rig.open({"a101": Behaviour(talks_s=0.3)})
+    assert rig.api is not None
+    rig.call("anonymous")
+    card = await rig.card("")
+    assert (card["end_reason"], card["agent"]) == ("handled", "a101")
+    await rig.api.post("/agents/a101/pause", {"reason": "lunch"})
+    rig.call("anonymous", "7002", gives_up_s=1.0)
+    await rig.until(lambda: len(rig.journal()) == 2 and len(rig.all_cards()) == 2)
+    ends = {card["subscriber"]: card["end_reason"] for card in rig.all_cards()}
+    assert ends == {"romashka": "handled", "nadezhda": "abandoned"}
+    owed = await rig.api.get("/callbacks")
+    assert all(not task["number"] for task in owed["callbacks"])
+
+
 HOSTILE = (
     "${SHELL(id)}",
     "Иван Пётр 🎉",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from simulator.centre.daemon import ROOT
 from simulator.lab.sipp import Callers, CallPlan
 from tests.dialplan.spoken import Ears
 from tests.e2e.rigs import Behaviour, LabSwitch, Rig
@@ -122,3 +127,72 @@ async def test_feature_codes_dialled_on_the_agents_own_phone_change_his_state(
             await rig.until(seen, 10)
     assert (await rig.agent("a102"))["status"] == "available"
     assert ear.heard("PJSIP/a101-")
+
+
+async def test_a_caller_rates_the_talk_and_the_rating_stands_on_the_card(rig: Rig) -> None:
+    """003-10: the agent has hung up first, the queue's sound asks once, one digit; nobody is asked elsewhere."""
+    await rig.open(
+        {"a101": Behaviour(talks_s=0.5)}, queues={"romashka": {"survey": "vm-goodbye", "language": "en"}}
+    )
+    assert isinstance(rig.switch, LabSwitch)
+    ear = ears(rig)
+    rig.call()
+    await heard(rig, ear, "vm-goodbye", "en", on="PJSIP/trunk")
+    rig.switch.press("PJSIP/trunk", "4")
+    card = await rig.card()
+    assert (card["end_reason"], card["agent"]) == ("handled", "a101")
+
+    async def rated() -> bool:
+        assert rig.api is not None
+        stored = dict((await rig.api.get(f"/calls/{card['call']}/card"))["fields"])
+        return (stored.get("rating"), stored.get("rated_agent")) == ("4", "a101")
+
+    await rig.until(rated, 10)
+
+
+RELAY = """#!/bin/sh
+# this Asterisk's tree has no Python: both pipes lead to the real script outside of it
+cat <"$0.out" & exec cat >"$0.in"
+"""
+
+
+async def test_a_number_left_while_the_daemon_is_down_is_called_back_when_it_lives_again(rig: Rig) -> None:
+    """Issue 2, item 4: Asterisk, the real one-shot script over pyst2, its durable spool, the daemon's ledger."""
+    assert isinstance(rig.switch, LabSwitch)
+    rig.switch.settings["fallback_s"] = "1"
+    rig.spec.spool = rig.spec.directory / "spool"
+    await rig.open({"a101": Behaviour(registered=False)})
+    lab = rig.switch.lab
+    assert lab is not None
+    assert rig.daemon is not None
+    script = lab.run / "relay.sh"
+    script.write_text(RELAY, encoding="utf-8")
+    script.chmod(0o755)
+    pipes = [script.with_name(script.name + end) for end in (".in", ".out")]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    lab.console(f"dialplan set global ACD_SPOOL_AGI {script}")
+    rig.daemon.kill()
+    command = f"exec {ROOT / 'bin' / 'agi-offer-callback'} <{pipes[0]} >{pipes[1]}"
+    environment = {**os.environ, "ACD_SPOOL": str(rig.spec.spool), "ACD_VENV": sys.prefix}
+    with subprocess.Popen(["sh", "-c", command], env=environment) as outside:  # noqa: ASYNC220 - returns at once
+        try:
+            rig.call("anonymous")
+            ear = ears(rig)
+            await heard(rig, ear, "vm-enter-num-to-call", "ru", timeout_s=40)
+            for digit in "79160000077":
+                rig.switch.press("PJSIP/trunk", digit)
+            await rig.until(lambda: list(rig.spec.spool.glob("*.json")) if rig.spec.spool else (), 20)
+            assert await asyncio.to_thread(outside.wait, 10) == 0
+        finally:
+            outside.kill()
+    rig.daemon.start()
+    await rig.daemon.ready()
+
+    async def owed() -> bool:
+        assert rig.api is not None
+        found = await rig.api.get("/callbacks")
+        return any(task["number"] == "+79160000077" for task in found["callbacks"])
+
+    await rig.until(owed, 20)
+    assert not list(rig.spec.spool.glob("*.json"))

@@ -126,6 +126,18 @@ def test_a_call_back_cut_off_by_asterisks_death_may_be_dialled_again():
     assert verdict.problems == finding.duplicates == []
 
 
+def test_what_asterisks_death_cut_off_is_no_attempt():
+    """Seen in the virtual world (seed 901257): cut off in the talk, no answer, then a talk."""
+    rung = [
+        (back("b0"), "pbx_failed"),
+        (back("b1", 20_000, answered=False), "not_reached"),
+        (back("b2", 30_000), "handled"),
+    ]
+    assert judged(*rung, cut={"b0"})[1].duplicates == []
+    silent = [(back(f"b{n}", 10_000 * (n + 1), answered=False), "not_reached") for n in range(3)]
+    assert judged(*silent)[1].duplicates
+
+
 def test_the_whole_oracle_does_not_take_a_call_back_for_a_caller_nobody_made():
     first = back()
     evidence = ev.Evidence(

@@ -45,7 +45,12 @@ def create_app(services: HttpServices, settings: HttpSettings) -> FastAPI:
     app.state.keeper = Doorkeeper(settings.principals)
     app.state.counters = counters
     app.state.sip_holders = Holders(settings.max_phones)
-    app.state.metrics = Metrics(services.snapshot, services.gauges)
+
+    def gauges() -> dict[str, float]:
+        refused = {"http_logins_refused": float(app.state.keeper.refused)}
+        return {**services.gauges(), **counters.figures(), **refused}
+
+    app.state.metrics = Metrics(services.snapshot, gauges)
     app.add_middleware(Guard, settings=settings, counters=counters)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from acd import topics
@@ -46,6 +46,14 @@ class HttpCounters:
     """Connections cut for slow or huge headers, or too many of them."""
     mqtt: PipeCounts = field(default_factory=PipeCounts)
     sip: PipeCounts = field(default_factory=PipeCounts)
+
+    def figures(self) -> dict[str, float]:
+        """Return them by name for the metrics."""
+        found: dict[str, float] = {}
+        for name, value in asdict(self).items():
+            parts = value.items() if isinstance(value, dict) else (("", value),)
+            found |= {f"http_{name}_{part}".rstrip("_"): float(count) for part, count in parts}
+        return found
 
 
 class _TooLargeError(Exception):

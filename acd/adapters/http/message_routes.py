@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from acd import topics
 from acd.adapters.http import views
 from acd.adapters.http.auth import AgentOrSupervisor, OnlyAgent
-from acd.adapters.http.routes import CallPath, fill, own_call, services_of
+from acd.adapters.http.routes import CallPath, audited, fill, own_call, services_of
 from acd.adapters.http.services import HttpServices
 from acd.core.ids import AgentId, CallId
 from acd.credentials import Principal
@@ -94,5 +94,6 @@ async def confirm_identity(request: Request, call: CallPath, body: Identity, who
     shown = services.pops.identify(AgentId(who.name), CallId(call))
     if shown is None:
         raise HTTPException(404, "this call is not on your screen")
+    await audited(services, who, "identity confirmed", f"call {call}")
     await fill(services, CallId(call), agent, (("identity_confirmed", tidy(body.how) or "yes"),))
     return views.answer(views.pop(shown))

@@ -273,6 +273,10 @@ def _no_gauges() -> Mapping[str, float]:
     return {}
 
 
+async def _not_audited(_who: str, _what: str, _obj: str) -> None:
+    """Nobody keeps an audit log here."""
+
+
 def _ready() -> Mapping[str, str]:
     return {}
 
@@ -315,3 +319,5 @@ class HttpServices:
     """Names of troubles with which we are ready all the same."""
     gauges: Callable[[], Mapping[str, float]] = _no_gauges
     """Loop lag, AMI state, outbox depths, counters of the other edges; names as in Prometheus."""
+    audit: Callable[[str, str, str], Awaitable[None]] = _not_audited
+    """Note who did what to which object in the audit log. Raises PortError."""

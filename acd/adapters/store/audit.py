@@ -51,6 +51,14 @@ async def append(db: aiosqlite.Connection, at: Instant, who: str, what: str, obj
     return digest
 
 
+async def rows(db: aiosqlite.Connection, since: Instant, limit: int) -> list[tuple[int, str, str, str]]:
+    """Return the newest rows from `since` on, as (at, who, what, object), oldest first."""
+    found = await db.execute_fetchall(
+        "SELECT at, who, what, object FROM audit WHERE at >= ? ORDER BY id DESC LIMIT ?", (since, limit)
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in found][::-1]
+
+
 async def verify(db: aiosqlite.Connection) -> AuditReport:
     """Check every row against the one before."""
     before, expected, count, last = GENESIS, 1, 0, -1

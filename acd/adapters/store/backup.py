@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from acd import unhurried
 from acd.adapters.store.connection import WriterLock, as_port_error, migrations
 from acd.ports import PortError
 
@@ -43,7 +44,7 @@ async def backup(database: Path, folder: Path, stamp: str, *, keep: int = 0) -> 
     Works beside a writing daemon without stopping it. `keep` > 0 removes all but that many newest backups.
     Raises PortError.
     """
-    return await asyncio.to_thread(_backup, database, folder, stamp, keep)
+    return await unhurried.in_thread(_backup, database, folder, stamp, keep)
 
 
 async def restore(source: Path, database: Path, stamp: str) -> Path | None:

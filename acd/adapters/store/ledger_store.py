@@ -55,8 +55,10 @@ async def note_card(
         if talk_at is None and told.get("fallback_member"):
             talk_at = card.ended_at
     if talk_at is not None:
-        kept = await _retract(db, card.call)
         promised = told.get("disposition") == ledger.PROMISED
+        if promised and await _promised_task(db, card.call):
+            return  # told again: what a person decided of it meanwhile stands
+        kept = await _retract(db, card.call)
         if kept is not None and not promised:
             # being called back: the claim ends with the task, and the dialler lets go of the call
             await _save(db, ledger.talked(kept, talk_at, f"call {card.call}"))
@@ -84,7 +86,7 @@ async def note_again(
     A task that was dialled already is never opened anew: the number would be called twice.
     """
     kept = await _dialled_task(db, card.call)
-    if kept is None:
+    if kept is None and not await _promised_task(db, card.call):
         await _retract(db, card.call)
     keyed_in = normalise(await journal_store.callback_number(db, card.call))
     if kept is not None and keyed_in and await _open_task(db, keyed_in, kept.subscriber) is None:
@@ -118,6 +120,15 @@ async def _missed(db: aiosqlite.Connection, call: MissedCall, rules: LedgerRules
     await db.execute(
         "INSERT INTO missed_calls (call, task, at) VALUES (?,?,?)", (call.call, task_id, call.at)
     )
+
+
+async def _promised_task(db: aiosqlite.Connection, call: str) -> bool:
+    """Tell whether this talk's promise to call back has its task already."""
+    rows = await db.execute_fetchall(
+        "SELECT 1 FROM missed_calls c JOIN missed_tasks t ON t.id = c.task WHERE c.call = ? AND t.reason = ?",
+        (call, ledger.PROMISED),
+    )
+    return bool(list(rows))
 
 
 async def _dialled_task(db: aiosqlite.Connection, call: str) -> MissedTask | None:

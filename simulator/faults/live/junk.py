@@ -25,7 +25,7 @@ AGI_SEEDS = (
     AGI_QUESTION + b"HANGUP\n511 Command Not Permitted on a dead channel or intercept routine\n",
     AGI_QUESTION + b"520-Invalid command syntax.  Proper usage follows:\nx\n520 End of proper usage.\n",
     AGI_QUESTION.replace(b"enter_queue", b"announce_wait"),
-    AGI_QUESTION.replace(b"enter_queue", b"agent_login"),
+    AGI_QUESTION.replace(b"enter_queue", b"after_call_survey"),
 )
 
 

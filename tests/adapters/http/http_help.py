@@ -70,6 +70,13 @@ class World:
     open_broker: Any = None
     callbacks: Any = None
     phones: Any = None
+    audit: list[tuple[str, str, str]] = field(default_factory=list)
+    audit_refuses: bool = False
+
+    async def note(self, who: str, what: str, obj: str) -> None:
+        if self.audit_refuses:
+            raise PortError("full", retryable=True)
+        self.audit.append((who, what, obj))
 
     def services(self) -> HttpServices:
         return HttpServices(
@@ -84,6 +91,7 @@ class World:
             callbacks=self.callbacks,
             phones=self.phones,
             troubles=lambda: self.troubles,
+            audit=self.note,
             gauges=lambda: {"loop_lag_seconds": 0.001, "ami up": 1.0},
         )
 

@@ -205,6 +205,7 @@ async def test_sensitive_fields_open_when_the_agent_confirms_who_calls_and_the_c
         after = (await http.get("/api/v1/agents/ann/pop", headers=auth("ann"))).json()
         assert after["dossier"]["sensitive"] == {"balance": "100 000"}
     assert world.facts == [CardFilled(CALL, ANN, (("identity_confirmed", "code word"),), at=NOW)]
+    assert world.audit == [("ann", "identity confirmed", f"call {CALL}")]
 
 
 async def test_identity_of_a_call_that_is_not_on_the_screen_is_not_found():

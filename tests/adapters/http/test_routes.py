@@ -225,6 +225,19 @@ async def test_health_readiness_and_metrics_need_no_name_and_hold_no_number():
         assert 'acd_queue_offered{queue="sales"} 10.0' in text
         assert "acd_loop_lag_seconds 0.001" in text
         assert "acd_ami_up 1.0" in text
+        assert (await http.get("/api/v1/cards", headers={"authorization": "Bearer wrong"})).status_code == 401
+        text = (await http.get("/metrics")).text
+        assert "acd_http_logins_refused 1.0" in text
+        for name in (
+            "requests 6",
+            "faults 0",
+            "cut 0",
+            "mqtt_open 0",
+            "sip_late 0",
+            "sip_refused 0",
+            "sip_replaced 0",
+        ):
+            assert f"acd_http_{name}.0" in text
         assert ANI not in text
         assert DID not in text
 
@@ -313,3 +326,23 @@ async def test_an_agent_reads_by_call_id_only_cards_it_has_a_part_in(caplog):
         part = Segment(BOB, 1, NOW, None, NOW, "no_answer")
         world.cards.stored = [Stored(card(segments=(part,)))]
         assert (await http.get(f"/api/v1/calls/{CALL}/card", headers=auth("bob"))).status_code == 200
+
+
+async def test_logins_and_opened_cards_are_noted_before_they_are_shown():
+    """Security row 21: who opened. An agent's list of its own cards is its work and is not noted."""
+    world = World()
+    async with caller(world) as client:
+        await client.get("/api/v1/whoami", headers=auth("ann"))
+        number = world.cards.stored[0].card.number
+        assert (await client.get(f"/api/v1/cards/{number}", headers=auth("bob"))).status_code == 200
+        await client.get("/api/v1/cards", headers=auth("ann"))
+        await client.get("/api/v1/cards", headers=auth("boss"))
+        await client.get("/api/v1/cards/100023", headers=auth("bob"))
+        assert world.audit == [
+            ("ann", "login", "agent"),
+            ("bob", "open", f"card {number}"),
+            ("boss", "list", "1 cards"),
+        ]
+        world.audit_refuses = True
+        refused = await client.get(f"/api/v1/cards/{number}", headers=auth("bob"))
+        assert (refused.status_code, refused.json()["detail"]) == (503, "the audit log does not answer")

@@ -123,6 +123,25 @@ async def test_a_promise_of_the_agent_is_a_task_held_for_a_persons_yes(tmp_path)
         assert task.state is TaskState.RECONTACTED
 
 
+async def test_a_promise_that_was_approved_stays_so_when_the_card_is_told_again(tmp_path):
+    told = {"disposition": ledger.PROMISED}
+    async with store_at(tmp_path) as store:
+        await store.write_card(talk("c-1", fields=tuple(told.items())))
+        (task,) = await tasks(store)
+        approved = ledger.approved(task, "boss", T0 + 10_000)
+        await store.writer.do(lambda db: ledger_store._save(db, approved))
+        await store.write_card(talk("c-1", fields=(*told.items(), ("note", "later"))))
+        (task,) = await tasks(store)
+        assert (task.id, task.state, task.approved_by) == (approved.id, TaskState.OPEN, "boss")
+
+
+async def test_a_promise_taken_back_on_the_card_leaves_no_task(tmp_path):
+    async with store_at(tmp_path) as store:
+        await store.write_card(talk("c-1", fields=(("disposition", ledger.PROMISED),)))
+        await store.write_card(talk("c-1", fields=(("disposition", "settled"),)))
+        assert await tasks(store) == []
+
+
 async def test_who_is_cut_off_in_mid_talk_by_the_switch_is_called_back(tmp_path):
     async with store_at(tmp_path) as store:
         await store.write_card(talk("c-1", end_reason=EndReason.PBX_FAILED))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import time
+import uuid
 from pathlib import Path
 
 import pytest
 
-from simulator.lab import Agent, Lab, LabError, Ports, write_agents_conf
+from simulator.lab import Agent, Lab, LabError, Ports, tree, write_agents_conf
 from simulator.lab.render import render
-from simulator.lab.tree import FLOOR, parse_version
+from simulator.lab.tree import FLOOR, lab_folder, parse_version
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_sample_line_is_replaced_and_the_rest_stays():
@@ -52,6 +58,65 @@ def test_version_is_read_from_debian_and_plain_output():
     assert parse_version("Asterisk 22.10.1+dfsg+~cs6.17-1") == FLOOR
     assert parse_version("Asterisk 22.9.0") < FLOOR
     assert parse_version("command not found") == ()
+
+
+def test_without_root_or_debian_it_says_what_is_missing_and_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """Issue 2, item 2: a cache folder without a tree, and no installed Asterisk."""
+    monkeypatch.setattr(tree.shutil, "which", lambda _program: None)
+    monkeypatch.setattr(tree.os, "geteuid", lambda: 1000)
+    with pytest.raises(LabError) as said:
+        tree.find_tree(tmp_path)
+    for words in (
+        "No installed Asterisk 22.10.1",
+        "root rights",
+        "sudo",
+        "unshare",
+        "install Asterisk 22.10.1 yourself",
+    ):
+        assert words in str(said.value)
+    assert list(tmp_path.glob("tree*")) == [], "nothing half-made is left"
+
+
+def test_the_cache_folder_is_where_acd_lab_dir_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("ACD_LAB_DIR", str(tmp_path / "elsewhere"))
+    assert lab_folder() == tmp_path / "elsewhere"
+    assert Lab("named", ports=Ports(1, 2, 3, 4, 5, 6)).run == tmp_path / "elsewhere" / "run" / "named"
+    monkeypatch.delenv("ACD_LAB_DIR")
+    assert lab_folder() == (Path.home() / ".cache" / "acd-lab").resolve()
+
+
+@pytest.mark.e2e
+def test_the_verbs_of_the_command_line(tmp_path: Path):
+    """up, status, reset, console and down, as a person types them."""
+    name = f"verbs{uuid.uuid4().hex[:6]}"
+
+    def lab(*words: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "simulator.lab", "--name", name, *words]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    try:
+        assert lab("status") == (1, "down\n")
+        assert "does not run: bin/lab --name" in lab("console", "core show version")[1]
+        code, said = lab("up", "--json", "--agents", "1")
+        first = json.loads(said)
+        assert (code, len(first["agents"])) == (0, 1)
+        assert json.loads(lab("status")[1])["pid"] == first["pid"]
+        assert "Asterisk 22." in lab("console", "core", "show", "version")[1]
+        journal = Path(first["queue_log"])
+        before = journal.read_text(encoding="utf-8") if journal.exists() else ""
+        lab("console", "queue", "reload", "all")
+        code, said = lab("reset", "--json")
+        again = json.loads(said)
+        assert (code, again["agents"]) == (0, []), "reset empties"
+        assert again["pid"] != first["pid"]
+        assert before == "" or journal.read_text(encoding="utf-8") != before
+    finally:
+        assert lab("down")[0] == 0
+    assert lab("status") == (1, "down\n")
+    assert not (lab_folder() / "run" / name).exists()
 
 
 def test_folder_too_long_for_a_socket_is_said_at_once(tmp_path: Path):

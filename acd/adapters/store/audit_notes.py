@@ -1,0 +1,113 @@
+"""Who opened, exported, restored, logged in: into the audit log, also from commands beside the daemon.
+
+Only one process may write to the database (connection.py says why), and whoever only reads is not it. So a command
+leaves a small file beside the database, complete or not at all, and whoever writes next puts it into the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from acd.adapters.store import audit
+from acd.ports import PortError
+
+if TYPE_CHECKING:
+    import aiosqlite
+
+    from acd.adapters.store.writer import Writer
+    from acd.core.instant import Instant
+    from acd.ports import Clock
+
+EVERY_S = 5.0
+NOTES_AT_ONCE = 500
+NOTE_BYTES = 4_096
+
+
+def folder_of(database: Path) -> Path:
+    """Where notes about this database wait."""
+    return database.with_name(database.name + ".audit")
+
+
+def leave(database: Path, at: Instant, who: str, what: str, obj: str) -> None:
+    """Leave a note, durably, for the next writer.
+
+    Raises PortError when it cannot be written: what nobody may know of is not shown either.
+    """
+    folder, name = folder_of(database), f"{at:015d}-{uuid.uuid4().hex}"
+    aside = folder / f".{name}.new"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        with aside.open("x", encoding="utf-8") as file:
+            json.dump([at, who, what, obj], file)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.rename(folder / f"{name}.json")
+    except OSError as error:
+        raise PortError(
+            f"what is opened is noted in {folder}, which refuses: {error.strerror or error}", retryable=True
+        ) from error
+
+
+def waiting(database: Path) -> list[Path]:
+    """Return the notes not yet in the log, oldest first."""
+    folder = folder_of(database)
+    return sorted(folder.glob("*.json")) if folder.is_dir() else []
+
+
+async def collect(writer: Writer, database: Path) -> int:
+    """Put waiting notes into the log and remove them; return how many. A note is never put in twice.
+
+    Raises PortError when the database refuses; the notes stay.
+    """
+    paths = (await asyncio.to_thread(waiting, database))[:NOTES_AT_ONCE]
+    found = await asyncio.to_thread(lambda: [(path, _read(path)) for path in paths])
+    notes = [note for _, note in found if note is not None]
+
+    async def job(db: aiosqlite.Connection) -> None:
+        for note in notes:
+            known = "SELECT 1 FROM audit WHERE at = ? AND who = ? AND what = ? AND object = ? LIMIT 1"
+            if not list(await db.execute_fetchall(known, note)):
+                await audit.append(db, *note)
+
+    if notes:
+        await writer.do(job)
+    for path, note in found:
+        if note is not None:  # what cannot be read stays for a person to look at
+            path.unlink(missing_ok=True)
+    return len(notes)
+
+
+def _read(path: Path) -> tuple[int, str, str, str] | None:
+    try:
+        at, who, what, obj = json.loads(path.read_bytes()[:NOTE_BYTES])
+        return int(at), str(who), str(what), str(obj)
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+class AuditNotes:
+    """The daemon's side: its own notes at once, those of commands every few seconds."""
+
+    def __init__(self, writer: Writer, database: Path, clock: Clock) -> None:
+        self._writer, self._database, self._clock = writer, database, clock
+
+    async def __call__(self, who: str, what: str, obj: str) -> None:
+        """Note what somebody did; while the database refuses, in a file. Raises PortError when neither can be."""
+        now = self._clock.now()
+        try:
+            await self._writer.do(lambda db: audit.append(db, now, who, what, obj))
+        except PortError:
+            await asyncio.to_thread(leave, self._database, now, who, what, obj)
+
+    async def run(self) -> None:
+        """Collect until cancelled."""
+        while True:
+            with contextlib.suppress(PortError):  # the store's own trouble says so; the notes wait
+                await collect(self._writer, self._database)
+            await asyncio.sleep(EVERY_S)
