@@ -117,6 +117,7 @@ class SqliteStore:
         try:
             with contextlib.suppress(OSError):  # without a spill file the memory backlog remains
                 self._spilled = len(await asyncio.to_thread(self._spill.open))
+            await self._reader.open()
             await self._inflate_ballast()
             await self._reserve_numbers()
             await self._make_up()  # a full disk: `_care` tries again, calls are routed meanwhile
