@@ -38,6 +38,21 @@ class PortError(Exception):
         self.retryable = retryable
 
 
+class RefusedError(PortError):
+    """The other side answered, and refused: nothing has changed there."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryable=False)
+
+
+class NotRecordedError(RefusedError):
+    """The talk has no recording: there is nothing to mute or to end."""
+
+
+class CallGoneError(RefusedError):
+    """The call's channel is gone."""
+
+
 class Clock(Protocol):
     """The one timeline of the process (acd.core.instant)."""
 

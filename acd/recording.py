@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter
+from collections import Counter, deque
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -22,7 +23,7 @@ import structlog
 
 from acd.adapters.store import audit
 from acd.core.ids import CallId
-from acd.ports import PortError
+from acd.ports import CallGoneError, NotRecordedError, PortError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -43,10 +44,18 @@ LOOK_S: Final = 5.0
 SECOND_S: Final = 1.0
 SLACK_PERCENT: Final = 2.0
 """More room than the threshold by so much, and recording goes on: else it would flicker at the edge."""
+NOTE_WAIT_S: Final = 1.0
+"""A pause waits so long for its line in the audit log, then stands without it; the line is tried again."""
+NOTES_LIMIT: Final = 10_000
+"""Lines that wait for a database that refuses; more are in the daemon's own log only."""
 
 
 class Recorder(Protocol):
-    """What the dialplan's recording obeys (acd.adapters.asterisk.recording). All raise PortError."""
+    """What the dialplan's recording obeys (acd.adapters.asterisk.recording).
+
+    All raise RefusedError when the switch said no, and any other PortError when it said nothing: then the command may
+    have been carried out or not.
+    """
 
     async def is_on(self) -> bool:
         """Whether the dialplan records at all."""
@@ -67,6 +76,26 @@ class Room(IntEnum):
     ALL = 0
     NO_NEW = 1
     NONE = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pause:
+    """A recording that hears silence; each pause is one of its own, hence no equality."""
+
+    agent: AgentId
+    """For whom: with this agent's part of the talk it ends."""
+    until: Instant
+    """When it ends by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line of the audit log that is to be written."""
+
+    at: Instant
+    who: str
+    what: str
+    call: CallId
 
 
 class NotYoursError(ValueError):
@@ -125,8 +154,9 @@ class RecordingWatch:
         self._percent = 100.0
         self._on = False
         self._ended: set[CallId] = set()
-        self._paused: dict[CallId, Instant] = {}
-        """When each pause is over by itself."""
+        self._paused: dict[CallId, Pause] = {}
+        self._notes: deque[Note] = deque()
+        self._writing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Look for ever; no trouble of the switch ends it."""
@@ -136,6 +166,8 @@ class RecordingWatch:
             await self._released.wait()
             try:
                 await self.resume_overdue()
+                if self._notes:
+                    self._write_notes()
                 if loop.time() >= look_at:
                     look_at = loop.time() + LOOK_S
                     await self.look()
@@ -163,12 +195,17 @@ class RecordingWatch:
         live = {view.call for view in self._calls()}
         self._ended &= live
         for call in sorted(live - self._ended):
-            self._ended.add(call)
             try:
                 await self._recorder.end(call)
-                self.counters["ended"] += 1
-            except PortError:  # it was not recorded, or is over
+            except (NotRecordedError, CallGoneError):
                 self.counters["not_recorded"] += 1
+            except RefusedError as refused:  # it may run on: the next look tries again
+                self.counters["end_refused"] += 1
+                log.warning("recording_not_ended", call=call, reason=str(refused))
+                continue
+            else:
+                self.counters["ended"] += 1
+            self._ended.add(call)
 
     @property
     def trouble(self) -> str:
@@ -189,38 +226,105 @@ class RecordingWatch:
 
         Raises:
             NotYoursError: the agent is not in this talk.
-            PortError: the talk is not recorded, or Asterisk or the database does not answer.
+            NotRecordedError: the talk is not recorded.
+            RefusedError: Asterisk refused; what was before stands.
+            PortError: Asterisk does not answer. Take it that the recording runs: if the pause was carried out all the
+                same, it is undone as soon as Asterisk answers.
         """
         if not any(v.call == call and v.agent == agent and v.state == "talking" for v in self._calls()):
             raise NotYoursError("you are not in a talk with this caller")
-        await self._recorder.mute(call, on=on)
         now = self._clock.now()
-        if on:
-            self._paused[call] = now + round(self._settings().pause_most_s * 1000)
-        else:
-            self._paused.pop(call, None)
+        before = kept = self._paused.get(call)
+        if on:  # noted before it is asked: else the end of an older pause could overtake it
+            kept = Pause(agent, now + round(self._settings().pause_most_s * 1000))
+            self._keep(call, before, kept)
+        try:
+            await self._recorder.mute(call, on=on)
+        except NotRecordedError:
+            self._keep(call, kept, None)
+            raise
+        except PortError as failed:
+            undone = on and isinstance(failed, RefusedError)
+            self._keep(call, kept, before if undone else Pause(agent, now))
+            raise
+        if not on:
+            self._keep(call, kept, None)
         what = "recording paused" if on else "recording goes on"
         self.counters[what.replace(" ", "_")] += 1
-        await self._note(now, agent, what, call)
-        return self._paused.get(call)
+        writing = self._note(Note(now, agent, what, call))
+        await asyncio.wait({writing}, timeout=NOTE_WAIT_S)
+        return kept.until if on and kept else None
+
+    def _keep(self, call: CallId, before: Pause | None, after: Pause | None) -> None:
+        """Change what we know of a call's pause, unless somebody did so meanwhile: the later command counts."""
+        if self._paused.get(call) is not before:
+            return
+        if after is None:
+            self._paused.pop(call, None)
+        else:
+            self._paused[call] = after
 
     async def resume_overdue(self) -> None:
-        """A pause that was forgotten ends, and whoever talks on is recorded again. Raises PortError."""
-        now = self._clock.now()
-        talking = {view.call for view in self._calls() if view.state == "talking"}
-        for call, until in list(self._paused.items()):
-            if call in talking and now < until:
-                continue
-            del self._paused[call]
+        """End each pause that was forgotten or whose agent left the talk; one that cannot be ended is tried again."""
+        if not self._paused:
+            return
+        now, calls = self._clock.now(), self._calls()
+        live = {view.call for view in calls}
+        talking = {(view.call, view.agent) for view in calls if view.state == "talking"}
+        over = [
+            (call, pause)
+            for call, pause in self._paused.items()
+            if now >= pause.until or (call, pause.agent) not in talking
+        ]
+        await asyncio.gather(*(self._resume(call, pause, now, live=call in live) for call, pause in over))
+
+    async def _resume(self, call: CallId, pause: Pause, now: Instant, *, live: bool) -> None:
+        """End one pause. It is forgotten only when Asterisk did it, or has nothing left to do it to."""
+        if self._paused.get(call) is not pause:
+            return
+        try:
+            await self._recorder.mute(call, on=False)
+        except PortError as failed:
+            if isinstance(failed, NotRecordedError) or (isinstance(failed, CallGoneError) and not live):
+                self._keep(call, pause, None)
+                return
+            self.counters["pauses_not_ended"] += 1
+            log.warning("recording_pause_not_ended", call=call, reason=str(failed))
+            return
+        self._keep(call, pause, None)
+        self.counters["pauses_overdue"] += 1
+        self._note(Note(now, "acd", "recording goes on", call))
+
+    # --- the audit log ---------------------------------------------------------------------------
+
+    def _note(self, note: Note) -> asyncio.Task[None]:
+        """Write a line in its turn, however long that takes; what was done to the recording stands without it."""
+        log.info("recording_pause", who=note.who, what=note.what, call=note.call)
+        if len(self._notes) < NOTES_LIMIT:
+            self._notes.append(note)
+        else:
+            self.counters["notes_lost"] += 1
+            log.error("recording_pause_not_audited", who=note.who, what=note.what, call=note.call)
+        return self._write_notes()
+
+    def _write_notes(self) -> asyncio.Task[None]:
+        """Return the task that writes what waits; a new one when there is none."""
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write(), name="recording-notes")
+        return self._writing
+
+    async def _write(self) -> None:
+        while self._notes:
+            note = self._notes[0]
+
+            async def job(db: aiosqlite.Connection, note: Note = note) -> None:
+                await audit.append(db, note.at, note.who, note.what, f"call {note.call}")
+
             try:
-                await self._recorder.mute(call, on=False)
-            except PortError:  # the call is over
-                continue
-            self.counters["pauses_overdue"] += 1
-            await self._note(now, "acd", "recording goes on", call)
-
-    async def _note(self, now: Instant, who: str, what: str, call: CallId) -> None:
-        async def job(db: aiosqlite.Connection) -> None:
-            await audit.append(db, now, who, what, f"call {call}")
-
-        await self._writer.do(job)
+                await self._writer.do(job)
+            except PortError as refused:
+                log.warning("recording_pause_not_audited", call=note.call, reason=str(refused))
+                if refused.retryable:  # the watch tries again in a second
+                    return
+                self.counters["notes_lost"] += 1
+            self._notes.popleft()

@@ -222,3 +222,14 @@ def test_no_adapter_waits_with_wait_for():
         if "asyncio.wait_for(" in line
     ]
     assert not found
+
+
+def test_every_decision_is_in_the_list_under_its_own_title() -> None:
+    """The message is the list as it should be: copy the missing line."""
+    folder = ROOT / "acd" / "decisions"
+    wanted = []
+    for page in sorted(folder.glob("[0-9]*.md")):
+        first = page.read_text(encoding="utf-8").partition("\n")[0]
+        wanted.append(f"- [{page.name[:4]}]({page.name}) {re.sub(r'^# *[0-9]+[.:]? *', '', first)}")
+    listed = (folder / "README.md").read_text(encoding="utf-8").splitlines()
+    assert [line for line in listed if line.startswith("- ")] == wanted, "\n" + "\n".join(wanted)

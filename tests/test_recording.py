@@ -7,10 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from acd import recording
 from acd.adapters.store import audit
 from acd.adapters.store.writer import Writer
 from acd.config.system import Recording
-from acd.ports import PortError
+from acd.ports import CallGoneError, NotRecordedError, PortError, RefusedError
 from acd.recording import NotYoursError, RecordingWatch, Room, free_percent, room
 from tests.fakes.ports import FakeClock
 
@@ -23,6 +24,7 @@ class FakeRecorder:
         self.on = True
         self.unrecorded: set[str] = set()
         self.silent = False
+        self.fails: dict[str, PortError] = {}
 
     async def is_on(self) -> bool:
         return self.on
@@ -41,8 +43,12 @@ class FakeRecorder:
         self.told.append(("mute", call, on))
 
     def _known(self, call: str) -> None:
+        if self.silent:
+            raise PortError("Asterisk does not answer", retryable=False)
+        if call in self.fails:
+            raise self.fails[call]
         if call in self.unrecorded:
-            raise PortError("this call is not recorded", retryable=False)
+            raise NotRecordedError("this call is not recorded")
 
 
 class Bench:
@@ -177,7 +183,7 @@ async def test_nobody_pauses_the_recording_of_a_talk_that_is_not_his(bench, agen
 
 async def test_a_talk_that_is_not_recorded_is_no_silent_success(bench):
     bench.recorder.unrecorded.add("c1")
-    with pytest.raises(PortError, match="not recorded"):
+    with pytest.raises(NotRecordedError):
         await bench.watch.pause(ANN, "c1", on=True)
     assert await bench.audited() == []
 
@@ -197,3 +203,140 @@ async def test_a_forgotten_pause_ends_by_itself_and_with_the_talk(bench):
     bench.recorder.told = []
     await bench.watch.resume_overdue()
     assert bench.recorder.told == []
+
+
+async def test_a_pause_whose_answer_is_lost_is_undone_for_the_agent_was_told_that_it_failed(bench):
+    bench.recorder.silent = True
+    with pytest.raises(PortError):
+        await bench.watch.pause(ANN, "c1", on=True)
+    bench.recorder.silent = False
+    await bench.watch.resume_overdue()
+    assert bench.recorder.told == [("mute", "c1", False)]
+
+
+async def test_a_refused_pause_leaves_what_was(bench):
+    bench.recorder.fails["c1"] = RefusedError("Permission denied")
+    with pytest.raises(RefusedError):
+        await bench.watch.pause(ANN, "c1", on=True)
+    bench.recorder.fails.clear()
+    await bench.watch.resume_overdue()
+    assert bench.recorder.told == []
+
+
+async def test_a_talk_that_could_not_go_on_at_once_is_let_go_on_each_second(bench):
+    await bench.watch.pause(ANN, "c1", on=True)
+    bench.recorder.silent = True
+    with pytest.raises(PortError):
+        await bench.watch.pause(ANN, "c1", on=False)
+    bench.recorder.silent = False
+    await bench.watch.resume_overdue()
+    assert bench.recorder.told[-1] == ("mute", "c1", False)
+
+
+async def test_a_silent_switch_in_the_second_a_pause_ends_does_not_leave_the_talk_muted(bench):
+    await bench.watch.pause(ANN, "c1", on=True)
+    bench.clock.time += 120_000
+    bench.recorder.silent = True
+    await bench.watch.resume_overdue()
+    await bench.watch.resume_overdue()
+    assert bench.watch.counters["pauses_overdue"] == 0
+    bench.recorder.silent = False
+    await bench.watch.resume_overdue()
+    assert bench.recorder.told[-1] == ("mute", "c1", False)
+    assert bench.watch.counters["pauses_overdue"] == 1
+
+
+async def test_a_pause_is_forgotten_only_with_its_call(bench):
+    await bench.watch.pause(ANN, "c1", on=True)
+    bench.clock.time += 120_000
+    bench.recorder.fails["c1"] = CallGoneError("gone")
+    await bench.watch.resume_overdue()
+    bench.recorder.fails.clear()
+    await bench.watch.resume_overdue()
+    assert bench.recorder.told[-1] == ("mute", "c1", False), "the channel was unknown for a moment only"
+    await bench.watch.pause(ANN, "c1", on=True)
+    bench.calls.clear()
+    bench.recorder.fails["c1"] = CallGoneError("gone")
+    await bench.watch.resume_overdue()
+    bench.recorder.fails.clear()
+    bench.recorder.told = []
+    await bench.watch.resume_overdue()
+    assert bench.recorder.told == []
+
+
+async def test_a_pause_ends_when_the_talk_goes_to_another_agent_without_a_gap(bench):
+    await bench.watch.pause(ANN, "c1", on=True)
+    bench.calls[0].agent = BOB
+    await bench.watch.resume_overdue()
+    assert bench.recorder.told[-1] == ("mute", "c1", False)
+
+
+async def test_a_new_pause_is_not_undone_by_the_end_of_the_one_before(bench):
+    await bench.watch.pause(ANN, "c1", on=True)
+    bench.clock.time += 120_000
+    asked, answer = asyncio.Event(), asyncio.Event()
+    plain = bench.recorder.mute
+
+    async def slow(call, *, on):
+        await plain(call, on=on)
+        if not on:
+            asked.set()
+            await answer.wait()
+
+    bench.recorder.mute = slow
+    ending = asyncio.create_task(bench.watch.resume_overdue())
+    await asked.wait()
+    await bench.watch.pause(ANN, "c1", on=True)
+    answer.set()
+    await ending
+    bench.clock.time += 120_000
+    await bench.watch.resume_overdue()
+    assert bench.recorder.told == [
+        ("mute", "c1", True),
+        ("mute", "c1", False),
+        ("mute", "c1", True),
+        ("mute", "c1", False),
+    ]
+
+
+async def test_no_calls_are_looked_through_while_nothing_is_paused(bench):
+    looked = []
+    bench.watch._calls = lambda: looked.append(1) or bench.calls
+    await bench.watch.resume_overdue()
+    assert looked == []
+
+
+@pytest.mark.parametrize("how", ["refuses", "hangs"])
+async def test_a_pause_stands_while_the_audit_log_cannot_be_written_and_is_noted_later(
+    bench, monkeypatch, how
+):
+    monkeypatch.setattr(recording, "NOTE_WAIT_S", 0.02, raising=False)
+    plain, free = bench.writer.do, asyncio.Event()
+
+    async def broken(job):
+        if how == "refuses" and not free.is_set():
+            raise PortError("the disk is full", retryable=True)
+        await free.wait()
+        return await plain(job)
+
+    monkeypatch.setattr(bench.writer, "do", broken)
+    async with asyncio.timeout(2):
+        assert await bench.watch.pause(ANN, "c1", on=True) == bench.clock.time + 120_000
+    bench.released.set()
+    free.set()
+    task = asyncio.create_task(bench.watch.run())
+    async with asyncio.timeout(3):
+        while not await bench.audited():
+            await asyncio.sleep(0.01)
+    task.cancel()
+    assert await bench.audited() == [(ANN, "recording paused", "call c1")]
+
+
+async def test_a_recording_that_could_not_be_ended_is_ended_at_the_next_look(bench):
+    bench.recorder.fails["c1"] = PortError("Asterisk does not answer", retryable=False)
+    with pytest.raises(PortError):
+        await bench.look(4)
+    bench.recorder.fails["c1"] = RefusedError("Permission denied")
+    assert await bench.look(4) == [("allow", False), ("end", "c2")]
+    bench.recorder.fails.clear()
+    assert await bench.look(4) == [("allow", False), ("end", "c1")]

@@ -389,7 +389,10 @@ class StandIn:
     def _do_mixmonitormute(self, session: Session, action: AmiAction) -> None:
         """Mute the recording of a caller's channel; without a recording Asterisk refuses."""
         channel = self.find_channel(action.get("Channel"))
-        if channel is None or self.globals.get("ACD_RECORD") != "1":
+        if channel is None:
+            session.reply(action, ok=False, message="No such channel")
+            return
+        if self.globals.get("ACD_RECORD") != "1":
             session.reply(action, ok=False, message="Cannot set mute flag")
             return
         self.muted[channel.variables.get("ACD_CALL", "")] = action.get("State") == "1"

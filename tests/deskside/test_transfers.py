@@ -32,6 +32,13 @@ def world(**transfers: object) -> tuple[TransferDesk, SimpleNamespace]:
             (),
         )
     )  # fmt: skip
+    state.looks = 0
+
+    def look() -> Snapshot:
+        state.looks += 1
+        return state.view
+
+    state.look = look
     queue = SimpleNamespace
     tree = SimpleNamespace(
         agents={name: SimpleNamespace(name=name.title()) for name in ("ann", "bob", "eve")},
@@ -49,7 +56,10 @@ def world(**transfers: object) -> tuple[TransferDesk, SimpleNamespace]:
     }
     project = Project("firm", "Firm", "law", "firm", people=people)
     desk = TransferDesk(
-        lambda: SimpleNamespace(tree=tree), lambda: state.view, lambda q: project if q == "law" else None
+        lambda: SimpleNamespace(tree=tree),
+        state.look,
+        lambda q: project if q == "law" else None,
+        SimpleNamespace(now=lambda: state.view.now),
     )
     return desk, state
 
@@ -114,12 +124,16 @@ def test_outside_calls_are_counted_by_the_hour():
 
 
 def test_what_the_core_refused_costs_no_quota():
-    desk, _ = world()
+    desk, state = world()
     for _ in range(5):
         to = desk.target(ANN, CALL, "person", "ivan")
         desk.observe(None, ())
+    looks = state.looks
     desk.observe(None, wish("agent_bob"))
     desk.observe(None, wish(to))
+    assert state.looks == looks, (
+        "every fact of every call comes by here: no view of the centre is made for it"
+    )
     assert desk.target(ANN, CALL, "person", "ivan")
 
 

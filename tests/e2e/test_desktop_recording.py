@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.e2e.desktop_help import desk
 from tests.e2e.rigs import FOREVER_S, Behaviour, Rig, StandInSwitch
@@ -51,3 +51,11 @@ async def test_the_button_says_what_is_recorded_and_a_talk_without_recording_say
         await button.click()
         await expect(button).to_have_attribute("aria-pressed", "false")
         assert list(world.muted.values()) == [False]
+
+        async def silent(route: Route) -> None:
+            await route.fulfill(status=503, json={"detail": "no answer", "reason": "switch_silent"})
+
+        await page.route("**/recording", silent)
+        await page.keyboard.press("Alt+r")
+        await expect(page.locator("#toasts")).to_contain_text("ЗАПИСЬ ИДЁТ")
+        await expect(button).to_have_attribute("aria-pressed", "false")

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from acd.ports import PortError
+from acd.ports import CallGoneError, NotRecordedError, RefusedError
 from agi_scripts import dialplan_vars as var
 
 if TYPE_CHECKING:
     from acd.adapters.asterisk.switch import Channels, Manager
     from acd.core.ids import CallId
+
+NO_CHANNEL = "No such channel"
+NO_RECORDING = ("Cannot set mute flag", "Could not stop monitoring channel")
+"""How Asterisk 22 refuses to mute or to stop what a channel has not (apps/app_mixmonitor.c). Only these words mean
+that a talk is not recorded; whatever else is refused, the recording may run on."""
 
 
 class AsteriskRecording:
@@ -39,14 +44,17 @@ class AsteriskRecording:
         await self._do("Setvar", {"Variable": var.ACD_NO_RECORD, "Value": value})
 
     async def end(self, call: CallId) -> None:
-        """End the recording of one call for good. Raises PortError: it has none, or Asterisk does not answer."""
+        """End the recording of one call for good. Raises as `mute`."""
         await self._do("StopMixMonitor", {"Channel": self._caller(call)})
 
     async def mute(self, call: CallId, *, on: bool) -> None:
         """Let the recording hear silence, or the talk again.
 
         Raises:
-            PortError: this talk is not recorded, or Asterisk does not answer.
+            NotRecordedError: this talk is not recorded.
+            CallGoneError: its channel is gone.
+            RefusedError: Asterisk refused for another reason.
+            PortError: Asterisk does not answer: it may have been done or not.
         """
         state = "1" if on else "0"
         headers = {"Channel": self._caller(call), "Direction": "both", "State": state}
@@ -55,10 +63,17 @@ class AsteriskRecording:
     def _caller(self, call: CallId) -> str:
         uniqueid = self._channels.uniqueid_of(call)
         if uniqueid is None:
-            raise PortError(f"the caller of {call} is gone", retryable=False)
+            raise CallGoneError(f"the caller of {call} is gone")
         return uniqueid
 
     async def _do(self, name: str, headers: dict[str, str]) -> None:
         answer = await self._manager.action(name, headers)
-        if answer.name != "Success":
-            raise PortError(f"{name}: {answer.get('Message')}", retryable=False)
+        if answer.name == "Success":
+            return
+        reason = answer.get("Message")
+        told = f"{name}: {reason}"
+        if reason.startswith(NO_CHANNEL):
+            raise CallGoneError(told)
+        if reason.startswith(NO_RECORDING):
+            raise NotRecordedError(told)
+        raise RefusedError(told)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from acd.adapters.store.connection import as_port_error, open_reader
 from acd.adapters.store.direct import as_connection, finish
+from acd.ports import PortError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -26,13 +27,18 @@ T = TypeVar("T")
 
 
 class Reader:
-    """Runs questions one after the other, each on one state of the database. Opened by the first of them."""
+    """Runs questions one after the other, each on one state of the database. Opened by the first of them at the latest."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: StoreConnection | None = None
         self._opening = asyncio.Lock()
         self._closed = False
+
+    async def open(self) -> None:
+        """Open now, so that its thread is there with the writer's. What refuses now the first question tries again."""
+        with contextlib.suppress(PortError):
+            await self._connected()
 
     async def do(self, job: Callable[[aiosqlite.Connection], Coroutine[Any, Any, T]]) -> T:
         """Return the answer of one job that only reads. Raises PortError; after trouble the next one starts afresh."""

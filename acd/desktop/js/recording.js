@@ -30,11 +30,15 @@ export class Recording {
     const call = this.call;
     const pause = !(this.until > this.on.now());
     try {
-      const answer = await this.on.api().pauseRecording(call, pause);
-      this.until = answer.until_ms ?? 0;
-      this.on.told(word(pause ? "record_paused" : "record_goes_on"), pause ? "warn" : "");
+      const until = (await this.on.api().pauseRecording(call, pause)).until_ms ?? 0;
+      if (this.call === call) this.until = until;
+      const seconds = Math.max(0, Math.round((until - this.on.now()) / 1000));
+      this.on.told(word(pause ? "record_paused" : "record_goes_on", { s: seconds }), pause ? "warn" : "");
     } catch (problem) {
-      this.on.told(word(problem.status === 409 ? "record_none" : "failed"), "warn");
+      // Only the router's own word means that nothing is recorded. After any other failure, silence too, it may be.
+      if (this.call === call) this.until = 0;
+      const none = problem.body?.reason === "not_recorded";
+      this.on.told(word(none ? "record_none" : pause ? "record_still" : "record_still_silent"), "warn");
     }
   }
 }

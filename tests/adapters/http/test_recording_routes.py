@@ -9,7 +9,7 @@ import pytest
 
 from acd.adapters.http.app import create_app
 from acd.adapters.http.services import HttpSettings
-from acd.ports import PortError
+from acd.ports import CallGoneError, NotRecordedError, PortError, RefusedError
 from tests.adapters.edges_help import CALL, users
 from tests.adapters.http.http_help import World, auth
 
@@ -44,23 +44,40 @@ async def test_a_pause_answers_when_it_ends_by_itself():
 
 
 @pytest.mark.parametrize(
-    ("who", "body", "refuses", "status"),
+    ("refuses", "status", "reason"),
     [
-        ("ann", {"paused": True}, ValueError("you are not in a talk"), 409),
-        ("ann", {"paused": True}, PortError("not recorded", retryable=False), 409),
-        ("boss", {"paused": True}, None, 403),
-        ("ann", {"paused": "maybe"}, None, 422),
-        ("ann", {"paused": True, "call": "x"}, None, 422),
+        (ValueError("you are not in a talk"), 409, "refused"),
+        (NotRecordedError("no recording"), 409, "not_recorded"),
+        (RefusedError("Permission denied"), 409, "refused"),
+        (CallGoneError("No such channel"), 409, "refused"),
+        (PortError("no answer", retryable=False), 503, "switch_silent"),
+        (PortError("not sent", retryable=True), 503, "switch_silent"),
     ],
 )
-async def test_what_cannot_be_done_says_why(who, body, refuses, status):
+async def test_what_cannot_be_done_says_why_and_only_a_talk_without_recording_says_so(
+    refuses, status, reason
+):
     desk = Desk()
     desk.refuses = refuses
     async with serving(desk) as http:
+        answer = await http.post(f"/calls/{CALL}/recording", json={"paused": True}, headers=auth("ann"))
+    assert answer.status_code == status
+    assert answer.json() == {"detail": str(refuses), "reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("who", "body", "status"),
+    [
+        ("boss", {"paused": True}, 403),
+        ("ann", {"paused": "maybe"}, 422),
+        ("ann", {"paused": True, "call": "x"}, 422),
+    ],
+)
+async def test_what_is_not_allowed_or_not_understood_is_not_asked(who, body, status):
+    desk = Desk()
+    async with serving(desk) as http:
         answer = await http.post(f"/calls/{CALL}/recording", json=body, headers=auth(who))
     assert answer.status_code == status
-    if refuses:
-        assert answer.json()["detail"] == str(refuses)
     assert desk.asked == []
 
 

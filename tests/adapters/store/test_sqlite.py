@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from dataclasses import replace
 
 import pytest
@@ -453,3 +454,11 @@ async def test_closing_ends_also_when_there_is_news_in_the_same_moment(tmp_path)
             store._wake.set()
             for _ in range(turn % 4):
                 await asyncio.sleep(0)
+
+
+async def test_the_thread_that_answers_the_door_is_there_when_the_store_is_open(tmp_path):
+    """One made later would have no real-time priority, and a caller waits for it (decision 0170)."""
+    async with opened(tmp_path / "acd.db") as store:
+        before = set(threading.enumerate())
+        assert await store.get(call="nobody") is None
+        assert set(threading.enumerate()) <= before
