@@ -30,28 +30,35 @@ STICKY_MS = 24 * 3_600_000
 
 def number_plan(config: Config) -> Numbers:
     """Return what each dialled number leads to, in the words of the door's question."""
-    plans: dict[Did, NumberPlan] = {}
-    for did, entry in config.numbers.items():
-        queue = config.queue(QueueId(entry.queue))
-        project = config.projects.of_queue(entry.queue)
-        spoken = config.tree.announcements.get(queue.announcements or "")
-        plans[did] = NumberPlan(
-            queue=QueueId(entry.queue),
-            subscriber=SubscriberId(queue.subscriber),
-            subscriber_name=queue.display_name,
-            greeting=queue.greeting or "",
-            music=queue.music,
-            ring_s=max(1, round(queue.ring_timeout_s)),
-            max_waiting=queue.max_waiting,
-            language=entry.language or queue.language or config.tree.centre.language,
-            needs=language_needs(config, entry.language, queue.language or config.tree.centre.language),
-            announce_every_s=spoken.every_s if spoken else 0.0,
-            after_hours={"message": "voicemail", "number": "capture"}.get(queue.after_hours, ""),
-            capture=queue.fallback == "capture",
-            survey=queue.survey or "",
-            ask_card=project.ask_card if project and config.tree.desk.case_numbers_keyed else "",
-        )
-    return plans
+    return {did: line(config, QueueId(entry.queue), entry.language) for did, entry in config.numbers.items()}
+
+
+def line(config: Config, name: QueueId, own_language: str | None) -> NumberPlan:
+    """Return what a number leads to whose calls wait in this queue. Raises KeyError for an unknown queue.
+
+    `own_language` of the number stands over its queue's and the centre's.
+    """
+    queue = config.queue(name)
+    project = config.projects.of_queue(name)
+    spoken = config.tree.announcements.get(queue.announcements or "")
+    of_queue = queue.language or config.tree.centre.language
+    return NumberPlan(
+        queue=name,
+        subscriber=SubscriberId(queue.subscriber),
+        subscriber_name=queue.display_name,
+        greeting=queue.greeting or "",
+        music=queue.music,
+        ring_s=max(1, round(queue.ring_timeout_s)),
+        max_waiting=queue.max_waiting,
+        language=own_language or of_queue,
+        own_language=own_language or "",
+        needs=language_needs(config, own_language, of_queue),
+        announce_every_s=spoken.every_s if spoken else 0.0,
+        after_hours={"message": "voicemail", "number": "capture"}.get(queue.after_hours, ""),
+        capture=queue.fallback == "capture",
+        survey=queue.survey or "",
+        ask_card=project.ask_card if project and config.tree.desk.case_numbers_keyed else "",
+    )
 
 
 def language_needs(config: Config, of_number: str | None, of_queue: str) -> tuple[tuple[SkillId, int], ...]:
@@ -108,6 +115,7 @@ class Door:
                 is_open=lambda queue: self._config().is_open(queue, utc(self._clock.now())),
                 waiting=self._waiting,
                 opens=self._opens,
+                department=self._department,
             ),
             "announce_wait": AnnounceQuestion(self._view),
         }
@@ -121,6 +129,11 @@ class Door:
         config = self._config()
         change = config.next_change(queue, utc(self._clock.now()))
         return None if change is None else change.astimezone(config.projects.zone(queue) or config.zone)
+
+    def _department(self, queue: QueueId, own_language: str) -> NumberPlan | None:
+        """Return what a call hears that waits in this queue instead of its number's own; None: no such queue."""
+        config = self._config()
+        return line(config, queue, own_language or None) if queue in config.tree.queues else None
 
     def numbers(self) -> Numbers:
         """Return the number plan of the present configuration."""

@@ -182,7 +182,7 @@ class House:
         self.door = self._make_door()
         talks = self.door.talks() | (self.desk.talks() if self.desk else {})
         self.agi = assembly.agi_server(config, self.door.routes(), talks, self._tell)
-        self.transfers = TransferDesk(lambda: self.config, self.snapshot, self._project)
+        self.transfers = TransferDesk(lambda: self.config, self.snapshot, self._project, clock)
         self.runner.observe(self.transfers.observe)
         self.http = HttpServer(self._services(), assembly.http_settings(config))
         self.runner.observe(self._count_cards)

@@ -120,6 +120,7 @@ CONTEXTS = (
     "acd-consulted",  # the target's side, once the agent hung up
     "acd-person-answer",  # U() of an outside person: card number, press 1
     "acd-callback",  # the callback offer spoken to a waiting caller
+    "acd-number",  # which number is to be called back? Returns it, or nothing; argument 1: how often one may be keyed in
     "acd-callback-out",  # extension <call id>; only the originate user sends calls here
     "acd-callback-allowed",
     "acd-out-allowed",  # the one wall before every outside number: argument 1 the number, 2 = 1: approved by a person

@@ -76,6 +76,8 @@ class EnterQuestion:
     waiting: Callable[[QueueId], int] = lambda _queue: 0
     opens: Callable[[QueueId], datetime | None] = lambda _queue: None
     """When a closed queue opens next, in its own time zone."""
+    department: Callable[[QueueId, str], NumberPlan | None] = lambda _queue, _own_language: None
+    """What a number of its own language (or none) leads to whose calls wait in this queue; None: unknown."""
 
     async def __call__(self, session: AgiSession) -> None:
         """Answer one session."""
@@ -87,12 +89,14 @@ class EnterQuestion:
         if route.verdict == "queue":
             quoted = await self._quoted(session, route.plan)
             identity = await identify_subscriber.ask(self.directory, ani, did, quoted=quoted)
-            pairs = decide(self._department(route.plan, identity), identity, self._card_number())
+            plan = self._department(route.plan, identity)
+            pairs = decide(plan, identity, self._card_number())
         else:
-            pairs = ((var.ACD_QUEUE, route.plan.queue), (var.ACD_SUBSCRIBER, route.plan.subscriber))
+            plan = route.plan
+            pairs = ((var.ACD_QUEUE, plan.queue), (var.ACD_SUBSCRIBER, plan.subscriber))
             if route.verdict == "closed":
-                pairs = (*pairs, *self._after_hours(route.plan))
-        language = argument(session, 4) or route.plan.language  # the PBX administrator's own choice stands
+                pairs = (*pairs, *self._after_hours(plan))
+        language = argument(session, 4) or plan.language  # the PBX administrator's own choice stands
         spoken = ((var.ACD_LANG, language),) if language else ()
         answer = [*pairs, *spoken, (var.ACD_VERDICT, route.verdict)]
         await session.set_all([(name, plain(value, 200)) for name, value in answer])
@@ -106,11 +110,24 @@ class EnterQuestion:
         return tuple(said)
 
     def _department(self, plan: NumberPlan, identity: Identity) -> NumberPlan:
-        """Return the plan with the department's queue, unless that one is closed or full."""
+        """Return the plan as the department's queue has it, unless that one is closed, full or unknown.
+
+        The caller has dialled the same firm: its name, its greeting and the number's own priority stay. What is
+        heard and left while he waits, and for how long a phone rings, are the new queue's.
+        """
         queue = identity.queue
-        if queue is None or queue == plan.queue or not self.is_open(queue):
+        there = None if queue in {None, plan.queue} else self.department(queue, plan.own_language)
+        if there is None or not self.is_open(there.queue):
             return plan
-        return plan if self.waiting(queue) >= plan.max_waiting else replace(plan, queue=queue)
+        if self.waiting(there.queue) >= there.max_waiting:
+            return plan
+        return replace(
+            there,
+            subscriber=plan.subscriber,
+            subscriber_name=plan.subscriber_name,
+            greeting=plan.greeting,
+            priority=plan.priority,
+        )
 
     @staticmethod
     async def _quoted(session: AgiSession, plan: NumberPlan) -> str:

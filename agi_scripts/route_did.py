@@ -30,6 +30,8 @@ class NumberPlan:
     blocked: frozenset[Ani] = frozenset()
     language: str = ""
     """Of the prompts, `ru` or `en`; empty leaves the channel's own."""
+    own_language: str = ""
+    """Of this very number, if it has one: it stands over that of whatever queue the call waits in."""
     announce_every_s: float = 0.0
     """Rhythm of the announcements; 0 leaves the dialplan's global."""
     capture: bool = False

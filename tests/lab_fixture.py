@@ -1,7 +1,7 @@
 """One real Asterisk for a whole test session. Import the fixture: `from tests.lab_fixture import lab`.
 
 Agents a1 to a6 have static contacts on one port, where a test starts `simulator.lab.sipp.Agents`; m1 is a
-mobile that must press 1, x1 an agent whose phone never registered.
+mobile that must press 1 and is asked in English (the lab speaks Russian), x1 an agent whose phone never registered.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def lab() -> Iterator[Lab]:
     port = free_port()
     agents = [Agent(f"a{n}", contact=f"sip:a{n}@127.0.0.1:{port}") for n in range(1, 7)]
     agents += [
-        Agent("m1", contact=f"sip:m1@127.0.0.1:{port}", press1=True),
+        Agent("m1", contact=f"sip:m1@127.0.0.1:{port}", press1=True, language="en"),
         Agent("x1"),
         Agent("r1", password="pw1"),
     ]

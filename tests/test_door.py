@@ -139,6 +139,20 @@ def test_a_number_of_another_language_asks_for_agents_who_speak_it():
     assert needs == [(("english", 1),), (), ()], "the queue's own language is the queue's own need"
 
 
+def test_a_call_sent_to_another_department_gets_that_queues_line_in_the_numbers_own_language():
+    """Directory's word `queue`: the rhythm, the end and the language of the queue in which the call waits."""
+    config = load(SAMPLE, overrides=["queues.vektor.fallback=capture", "queues.vektor.language=en"])
+    clock: Any = None
+    directory: Any = None
+    department = (
+        Door(lambda: config, {}.get, {}.get, clock, directory, str).routes()["enter_queue"].department
+    )
+    there, russian = department("vektor", ""), department("vektor", "ru")
+    assert there.capture
+    assert (there.queue, there.language, russian.language) == ("vektor", "en", "ru")
+    assert department("nowhere", "") is None
+
+
 def test_after_hours_a_message_is_the_default_and_the_opening_is_known_in_the_callers_zone():
     config = load(
         SAMPLE, overrides=["queues.vektor.after_hours=number", "queues.klinika.after_hours=goodbye"]

@@ -89,6 +89,7 @@ FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
                 "webhook",
                 "recording",
                 "retention",
+                "transfers",
             ),
             *("pops", "routing", "log", "projects", "desk", "callbacks"),
         ),

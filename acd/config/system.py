@@ -18,6 +18,9 @@ from pydantic import AfterValidator, Field, SecretStr, create_model, field_valid
 from acd.config.strict_yaml import Flag, Number, Section, Whole
 from acd.core.policy import RoutingWeights
 
+SERVICE_NUMBERS = frozenset({"101", "102", "103", "104", "112"})
+"""Emergency services of Russia and the EU; no subscriber's number begins with these."""
+
 Port: TypeAlias = Annotated[Whole, Field(ge=1, le=65535)]
 Seconds: TypeAlias = Annotated[Number, Field(gt=0, le=86_400)]
 Milliseconds: TypeAlias = Annotated[Whole, Field(ge=1, le=600_000)]
@@ -293,12 +296,25 @@ class Pops(Section):
     )
 
 
+def _no_service_number(prefix: str) -> str:
+    """Refuse what only a short number can be meant by: it is never dialled, and must not look as if it were."""
+    if prefix in SERVICE_NUMBERS:
+        raise ValueError(
+            f"{prefix} is a service number; numbers of fewer than five digits are never dialled, so that nobody"
+            " rings an emergency service by a slip: take this prefix out"
+        )
+    return prefix
+
+
 class Transfers(Section):
     """To whom outside the centre a call may be handed. Without prefixes: to nobody."""
 
-    outside_prefixes: tuple[Annotated[str, Field(pattern=r"^\+?[0-9]{1,15}$")], ...] = Field(
+    outside_prefixes: tuple[
+        Annotated[str, Field(pattern=r"^\+?[0-9]{1,15}$"), AfterValidator(_no_service_number)], ...
+    ] = Field(
         default=(),
-        description="What an allowed outside number begins with, as +7495; needs asterisk.pstn_trunk",
+        description="What an allowed outside number begins with, as +7495; needs asterisk.pstn_trunk."
+        " Numbers of fewer than five digits are never dialled",
     )
     outside_per_hour: Annotated[Whole, Field(ge=0, le=1_000)] = Field(
         default=30, description="Calls to outside numbers one agent may cause within an hour"

@@ -68,7 +68,18 @@ class DeskCards:
         self.early: dict[str, tuple[str, str]] = {}
         """Caller's and dialled number by call, of messages sent before their card: a person rung hears who called."""
         self.owes = False
-        """Some message is still to be printed (acd.deskside.press); set in the database's thread, unset by the press."""
+        """Some message is committed that is still to be printed; unset by the press (acd.deskside.press)."""
+        self._owes_inside = False  # the same, not committed yet: set in the database's thread
+
+    def attach(self, store: SqliteStore) -> None:
+        """Watch the cards of a store from now on."""
+        store.watchers.append(self.watch)
+        store.writer.committed.append(self._committed)
+
+    def _committed(self) -> None:
+        """Tell the press only now: what it was told inside the transaction, it would look for in vain."""
+        if self._owes_inside:
+            self._owes_inside, self.owes = False, True
 
     def project_of(self, card: CallCard) -> Project | None:
         """Return the project a card belongs to."""
@@ -137,13 +148,16 @@ class DeskCards:
             return
         if sheet.owed:  # a foreign template may take seconds or die: no transaction waits for it
             await desk_store.owe(db, card.call, now)
-            self.owes = True
+            self._owes_inside = True
             return
         await desk_store.paid(db, card.call)
         await self.put(db, owner, card, sheet.written(), now)
 
     async def send_now(self, store: SqliteStore, card: CallCard, now: Instant) -> bool:
-        """Send the urgent message of a card that is not stored yet; False: it has none. Raises PortError."""
+        """Send the urgent message of a card that is not stored yet; False: it has none.
+
+        Raises PortError, on a disk that stands still too: an agent's page waits for it.
+        """
         owner = self.project_of(card)
         sheet = None if owner is None else draft(owner, card)
         if owner is None or sheet is None or sheet.owed or sheet.urgency != "urgent":
@@ -151,7 +165,7 @@ class DeskCards:
         self.early[card.call] = (card.ani, card.did)
         while len(self.early) > EARLY_LIMIT:
             del self.early[next(iter(self.early))]
-        await store.writer.do(lambda db: self.put(db, owner, card, sheet.written(), now))
+        await store.write(lambda db: self.put(db, owner, card, sheet.written(), now))
         return True
 
     async def put(

@@ -183,7 +183,7 @@ class DeskHouse:
         self.mail_ways = mail_ways(now, self.inmails.take)
         self.public = DeskPublic(store, clock, self.links, self.projects, self.cases)
         self.firm = FirmPages(store, clock, self.links, self.projects, self.swaps)
-        store.watchers.append(self.cards.watch)
+        self.cards.attach(store)
         self._expire_at = 0
 
     def projects(self) -> Projects:

@@ -103,6 +103,7 @@ class OwedMessages:
 
     def __init__(self, store: SqliteStore, clock: Clock, press: Press, watcher: DeskCards) -> None:
         self._store, self._clock, self._press, self._watcher = store, clock, press, watcher
+        self._failed: dict[str, Instant] = {}
 
     async def run(self) -> None:
         """Work for ever; a refusing database pauses the work."""
@@ -120,11 +121,18 @@ class OwedMessages:
             await asyncio.sleep(POLL_S)
 
     async def turn(self) -> int:
-        """Make what is owed now; return how many there were. Raises PortError."""
-        owed = await self._store.read(desk_store.owed)
-        for call in owed:
-            await self._make(call)
-        return len(owed)
+        """Try each that is owed now once; return how many there were. Raises PortError.
+
+        What stays owed stands in nobody's way: it is passed over, and after a failure for REST_MS.
+        """
+        now = self._clock.now()
+        self._failed = {call: at for call, at in self._failed.items() if now < at + REST_MS}
+        tried: set[str] = set()
+        while owed := await self._store.read(partial(desk_store.owed, but=tried | self._failed.keys())):
+            for call in owed:
+                tried.add(call)
+                await self._make(call)
+        return len(tried)
 
     async def _make(self, call: str) -> None:
         stored = await self._store.get(call=call)
@@ -137,6 +145,7 @@ class OwedMessages:
             if error.retryable:
                 raise
             self._press.counters["defects"] += 1  # it stays owed; the others are not held up by it
+            self._failed[call] = self._clock.now()
             log.exception("desk_defect", call=call)
 
     async def _put(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from acd.core.call import CONSULT_STATES
 from acd.core.effects import TransferCall
 from acd.core.ids import AgentId, CallId
 from acd.core.instant import HOUR_MS
@@ -23,14 +24,16 @@ if TYPE_CHECKING:
     from acd.config.loading import Config
     from acd.core.snapshot import AgentView, CallView, Snapshot
     from acd.desk.project import Project
+    from acd.ports import Clock
 
 log = structlog.get_logger("acd.deskside.transfers")
 
-ASKING: Final = "consult"
-"""What the states of asking somebody first begin with (acd.core.call)."""
+_ASKING: Final = frozenset(state.value for state in CONSULT_STATES)
 KINDS: Final = ("agent", "queue", "person", "number")
+SHORTEST: Final = 5
 _NOT_DIALLED = re.compile(r"[^0-9+]")
-_NUMBER = re.compile(r"\+?[0-9]{3,20}\Z", re.ASCII)
+_NUMBER = re.compile(r"(?=.{5,20}\Z)\+?[0-9]+\Z", re.ASCII)
+"""As the dialplan: it refuses fewer than five characters (acd-out-allowed) and cuts after twenty (acd-transfer)."""
 
 
 class TransferError(ValueError):
@@ -57,8 +60,9 @@ class TransferDesk:
         config: Callable[[], Config],
         snapshot: Callable[[], Snapshot],
         project: Callable[[str], Project | None],
+        clock: Clock,
     ) -> None:
-        self._config, self._snapshot, self._project = config, snapshot, project
+        self._config, self._snapshot, self._project, self._clock = config, snapshot, project, clock
         self._outside: dict[AgentId, deque[int]] = {}
 
     def choices(self, agent: AgentId, call: CallId) -> list[Mapping[str, object]]:
@@ -83,14 +87,14 @@ class TransferDesk:
         """The agent wants to end his asking, one way or the other. Raises TransferError when he asks nobody."""
         view = self._snapshot()
         _own(view, agent, call)
-        if not _under_way(view, agent).startswith(ASKING):
-            raise TransferError("you are asking nobody just now")
+        if _under_way(view, agent) not in _ASKING:
+            raise TransferError("you are asking nobody just now: there is no consultation to end")
 
     def observe(self, _fact: object, wishes: tuple[object, ...]) -> None:
         """Count the calls to outside numbers that the core did wish for: a refused wish costs no one's quota."""
         for wish in wishes:
             if isinstance(wish, TransferCall) and wish.to.startswith("out_"):
-                self._outside.setdefault(wish.agent, deque()).append(self._snapshot().now)
+                self._outside.setdefault(wish.agent, deque()).append(self._clock.now())
 
     def _target(self, agent: AgentId, call: CallId, kind: str, name: str) -> str:
         view = self._snapshot()
@@ -98,7 +102,7 @@ class TransferDesk:
         if _under_way(view, agent):
             raise TransferError("this call is being handed on already: wait, or take the caller back")
         if kind not in {"agent", "queue"}:
-            return self._outside_target(agent, live, kind, name, view.now)
+            return self._outside_target(agent, live, kind, name, self._clock.now())
         colleagues = [self._colleague(a) for a in view.agents if a.agent != agent]
         known = colleagues if kind == "agent" else self._lines(live)
         choice = next((c for c in known if c.id == name), None)
@@ -149,6 +153,8 @@ class TransferDesk:
                 raise TransferError("this subscriber has no such person")
             name = person.phone
         number = _NOT_DIALLED.sub("", name)
+        if len(number) < SHORTEST:
+            raise TransferError(f"numbers of fewer than {SHORTEST} digits are never dialled, as 112")
         if not self._allowed(number):
             raise TransferError("calls to this number are not allowed: transfers.outside_prefixes")
         recent = self._outside.setdefault(agent, deque())

@@ -152,9 +152,62 @@ async def test_what_is_open_leads_to_another_department_unless_that_is_closed_or
         ("bad queue;", "sales", {}),
     ):
         session = FakeSession("call-1", "+7495", wanted)
-        await question(directory=Complaints(), **limits)(session)
+        await question(directory=Complaints(), department=department, **limits)(session)
         assert session.variables["ACD_QUEUE"] == taken
         assert session.variables["ACD_SUBSCRIBER"] == "romashka"
+
+
+def department(queue: str, own_language: str) -> NumberPlan | None:
+    """One other queue, in English, with its own rhythm, ring and fallback; room for five."""
+    if queue != "complaints":
+        return None
+    language = own_language or "en"
+    return NumberPlan(
+        queue, "other", "Other", greeting="other", music="sad", ring_s=7, max_waiting=5, language=language,
+        own_language=own_language, announce_every_s=60, capture=True,
+    )  # fmt: skip
+
+
+class ToComplaints:
+    async def find(self, ani, did):
+        return {"queue": "complaints"}
+
+
+@pytest.mark.parametrize(("own", "spoken"), [("", "en"), ("ru", "ru")])
+async def test_what_is_heard_in_another_department_is_that_queues(own, spoken):
+    """`every_s`, `fallback`, `music`, `ring_timeout_s` and `language` count for their own queue; the firm stays."""
+    session = FakeSession("call-1", "+7495", "+7912")
+    plan = replace(PLAN, language="ru", own_language=own, announce_every_s=30)
+    await question(numbers=lambda: {"+7495": plan}, directory=ToComplaints(), department=department)(session)
+    said = session.variables
+    assert (said["ACD_QUEUE"], said["ACD_AFTER"], said["ACD_ANNOUNCE_TURNS"]) == (
+        "complaints",
+        "capture",
+        "20",
+    )
+    assert (said["ACD_LANG"], said["ACD_RING_S"], said["ACD_MOH"]) == (spoken, "7", "sad")
+    assert (said["ACD_SUBSCRIBER"], said["ACD_NAME"], said["ACD_GREETING"]) == ("romashka", "Ромашка", "hi")
+
+
+@pytest.mark.parametrize(("depth", "taken"), [(4, "complaints"), (5, "sales")])
+async def test_a_department_is_full_by_its_own_measure(depth, taken):
+    session = FakeSession("call-1", "+7495", "+7912")
+    limits = {"waiting": lambda queue: depth if queue == "complaints" else 0}
+    await question(directory=ToComplaints(), department=department, **limits)(session)
+    assert session.variables["ACD_QUEUE"] == taken
+
+
+async def test_a_department_nobody_knows_leaves_the_call_where_it_was_dialled():
+    """What the firm's own list says is not checked there: an unknown queue must not cost the verdict."""
+
+    class Elsewhere:
+        async def find(self, ani, did):
+            return {"queue": "elsewhere"}
+
+    session = FakeSession("call-1", "+7495", "+7912")
+    known = {"sales": True}
+    await question(directory=Elsewhere(), department=department, is_open=known.__getitem__)(session)
+    assert (session.variables["ACD_QUEUE"], session.variables["ACD_VERDICT"]) == ("sales", "queue")
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,19 @@ from acd.config.system import (
     Mqtt,
     SecretReference,
     SecretUnavailableError,
+    Transfers,
     is_loopback,
 )
 from acd.core.policy import RoutingWeights
 from tests.config_help import refused
+
+
+@pytest.mark.parametrize("prefix", ["112", "101", "104"])
+def test_a_prefix_that_can_only_mean_an_emergency_service_is_refused(prefix):
+    """Security row 8: short numbers are never dialled, so the configuration must not look as if they were."""
+    with pytest.raises(ValidationError, match="take this prefix out"):
+        Transfers(outside_prefixes=("+7495", prefix))
+    assert Transfers(outside_prefixes=("+7495", "8", "911")).outside_prefixes == ("+7495", "8", "911")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost"])

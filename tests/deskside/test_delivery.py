@@ -60,7 +60,7 @@ class Rig:
         self.couriers.setdefault("email", SmtpCourier(settings, self.clock))
         self.cards = DeskCards(lambda: self, self.links)  # type: ignore[arg-type, return-value]
         self.worker = DeliveryWorker(lambda: self, self.store, self.clock, self.couriers, self.links)  # type: ignore[arg-type, return-value]
-        self.store.watchers.append(self.cards.watch)
+        self.cards.attach(self.store)
         self.use(self.project)
 
     def use(self, project: Project | None) -> None:
@@ -505,6 +505,26 @@ async def test_an_urgent_message_leaves_before_its_card_and_only_once(rig: Rig) 
     calm = card("c2", note="Later", message="Later", message_subject="Later")
     assert not await rig.cards.send_now(rig.store, calm, rig.clock.now())
     assert await rig.states("c2") == []
+
+
+async def test_a_disk_that_stands_still_keeps_no_agents_page_waiting(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fields are accepted: that the message cannot leave yet is said in time, and it leaves with its card."""
+    monkeypatch.setattr("acd.adapters.store.sqlite.CARD_LIMIT_S", 0.05)
+
+    async def stalled(*_: object, **__: object) -> None:
+        await asyncio.sleep(5)
+
+    shown = {"note": "Fire", "message": "Fire in the office", "message_subject": "Fire", "urgency": "urgent"}
+    with monkeypatch.context() as patched:
+        patched.setattr(rig.store.writer, "do", stalled)
+        async with asyncio.timeout(2):
+            with pytest.raises(PortError, match="did not answer"):
+                await rig.cards.send_now(rig.store, card("c1", **shown), rig.clock.now())
+    await rig.store.write_card(card("c1", **shown))
+    await rig.turn()
+    assert [m["Subject"] for m in rig.mail.mails] == ["Fire"]
 
 
 async def test_whom_the_call_was_handed_to_gets_the_message_in_writing_once(rig: Rig) -> None:

@@ -7,9 +7,11 @@ in tests/workroom.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -154,7 +156,55 @@ async def test_a_death_between_card_and_message_loses_nothing(rig: Rig) -> None:
     assert len(await messages(rig)) == 1
 
 
+<<<<<<< HEAD
 async def test_a_project_that_is_broken_for_the_moment_keeps_its_message_owed(rig: Rig) -> None:
+=======
+async def test_the_press_hears_of_it_when_it_is_committed_and_not_before(rig: Rig) -> None:  # noqa: F811
+    """Told inside the transaction it looked in vain, and the message waited for the next sweep, 30 s."""
+    rig.use(FORMED)
+    inside: list[bool] = []
+
+    async def look(*_: Any) -> None:
+        inside.append(rig.cards.owes)
+
+    rig.store.watchers.append(look)
+    await rig.write()
+    assert (inside, rig.cards.owes) == ([False], True)
+    assert await rig.store.read(desk_store.owed) == ["c1"]
+
+
+async def test_what_stays_owed_keeps_no_other_firms_message_back(
+    rig: Rig,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """000-06: more than one reading of the table may be stuck before the message that can be printed."""
+    rig.use(FORMED)
+    for n in range(101):
+        await rig.store.writer.do(partial(desk_store.owe, call=f"stuck{n:03}", now=n))
+    await rig.write()
+    paid = desk_store.paid
+
+    async def refuse(db: Any, call: str) -> None:
+        if call.startswith("stuck"):
+            raise sqlite3.IntegrityError("refused by the test")
+        await paid(db, call)
+
+    monkeypatch.setattr(desk_store, "paid", refuse)
+    hands = Hands()
+    worker = owed(rig, Press(rig.clock, hands))
+    assert await worker.turn() == 102
+    assert [m.call for m in await messages(rig)] == ["c1"]
+    assert await worker.turn() == 0  # they rest
+    rig.clock.time += REST_MS
+    assert await worker.turn() == 101
+    monkeypatch.undo()
+    rig.clock.time += REST_MS
+    assert await worker.turn() == 101
+    assert await rig.store.read(desk_store.owed) == []
+
+
+async def test_a_project_that_is_broken_for_the_moment_keeps_its_message_owed(rig: Rig) -> None:  # noqa: F811
+>>>>>>> main
     rig.use(FORMED)
     hands = Hands()
 

@@ -32,6 +32,13 @@ def world(**transfers: object) -> tuple[TransferDesk, SimpleNamespace]:
             (),
         )
     )  # fmt: skip
+    state.looks = 0
+
+    def look() -> Snapshot:
+        state.looks += 1
+        return state.view
+
+    state.look = look
     queue = SimpleNamespace
     tree = SimpleNamespace(
         agents={name: SimpleNamespace(name=name.title()) for name in ("ann", "bob", "eve")},
@@ -49,7 +56,10 @@ def world(**transfers: object) -> tuple[TransferDesk, SimpleNamespace]:
     }
     project = Project("firm", "Firm", "law", "firm", people=people)
     desk = TransferDesk(
-        lambda: SimpleNamespace(tree=tree), lambda: state.view, lambda q: project if q == "law" else None
+        lambda: SimpleNamespace(tree=tree),
+        state.look,
+        lambda q: project if q == "law" else None,
+        SimpleNamespace(now=lambda: state.view.now),
     )
     return desk, state
 
@@ -114,12 +124,16 @@ def test_outside_calls_are_counted_by_the_hour():
 
 
 def test_what_the_core_refused_costs_no_quota():
-    desk, _ = world()
+    desk, state = world()
     for _ in range(5):
         to = desk.target(ANN, CALL, "person", "ivan")
         desk.observe(None, ())
+    looks = state.looks
     desk.observe(None, wish("agent_bob"))
     desk.observe(None, wish(to))
+    assert state.looks == looks, (
+        "every fact of every call comes by here: no view of the centre is made for it"
+    )
     assert desk.target(ANN, CALL, "person", "ivan")
 
 
@@ -142,6 +156,22 @@ def test_one_thing_at_a_time(under_way: str, ends: bool):
             desk.ending(ANN, CALL)
     with pytest.raises(TransferError, match="not in a talk"):
         desk.ending(AgentId("bob"), CALL)
+
+
+@pytest.mark.parametrize("number", ["112", "8911", "8-911", "1", ""])
+def test_a_short_number_is_never_dialled_whatever_the_prefixes_allow(number: str):
+    """Nobody dials an emergency number by a slip; the dialplan refuses it too (acd-out-allowed)."""
+    desk, _ = world(outside_prefixes=("1", "8"))
+    with pytest.raises(TransferError, match="fewer than 5"):
+        desk.target(ANN, CALL, "number", number)
+
+
+def test_a_number_the_dialplan_would_cut_is_not_dialled():
+    """Of 21 characters the switch would take 20: another number."""
+    desk, _ = world(outside_prefixes=("8",))
+    assert desk.target(ANN, CALL, "number", "8" + "1" * 19) == "out_8" + "1" * 19
+    with pytest.raises(TransferError, match="not allowed"):
+        desk.target(ANN, CALL, "number", "8" + "1" * 20)
 
 
 def test_without_prefixes_nobody_outside_is_reached():

@@ -310,9 +310,15 @@ class Talk:
         return [note["UserEvent"] for note in self.acd.ami.notes(self.call)]
 
     def said_twice(self, lab: Lab) -> None:
-        """The journal has every note, in the same words."""
-        notes = [as_journal(note) for note in self.acd.ami.notes(self.call)]
-        assert sorted(notes) == sorted(journal(lab, self.call))
+        """The journal has every note, in the same words. Events of several channels keep no common order: wait."""
+        end = time.monotonic() + 3
+        while True:
+            notes = sorted(as_journal(note) for note in self.acd.ami.notes(self.call))
+            kept = sorted(journal(lab, self.call))
+            if notes == kept:
+                return
+            assert time.monotonic() < end, (notes, kept)
+            time.sleep(0.1)
 
 
 def wait_until_silent(lab: Lab) -> None:

@@ -26,6 +26,7 @@ from tests.dialplan.driver import (
     journal,
     wait_until_silent,
 )
+from tests.dialplan.spoken import Ears
 from tests.lab_fixture import agents_port, lab, numbers_port  # noqa: F401 - the fixture is used by name
 
 pytestmark = pytest.mark.e2e
@@ -250,6 +251,7 @@ def test_a_mobile_agent_who_pressed_1_and_hangs_up_first_has_finished(lab: Lab, 
     """He did press it, whatever half of the channel says so: the client is offered to nobody else."""
     lab.console("module load app_senddtmf.so")
     brief = OfferPlan(ring_ms=40, talk_ms=5_000)
+    ears = Ears(lab)
     with daemon(lab) as acd, originator(lab) as link, phones(lab, tmp_path, brief, LONG):
         queued, _ = begin(acd, link)
         acd.offer(queued, "m1")
@@ -262,6 +264,7 @@ def test_a_mobile_agent_who_pressed_1_and_hangs_up_first_has_finished(lab: Lab, 
             }:
                 acd.ami.action(Action="PlayDTMF", Channel=channel, Digit="1", Receive="true")
             time.sleep(0.5)
+        assert ears.wait_for("priv-callpending", on="PJSIP/m1-") == "en", "the agent's own language"
         acd.ami.wait_for("AcdNumberAnswer", Call=call)
         assert acd.ami.wait_for("AcdTalkEnd", Call=call, timeout=12)["By"] == "agent"
         acd.ami.wait_for("AcdEnd", Call=call)

@@ -53,6 +53,18 @@ def press(lab: Lab, link: Ami, queued: dict[str, str], digit: str = "1") -> None
     link.action(Action="PlayDTMF", Channel=queued["Channel"], Digit=digit, Receive="true")
 
 
+def offer(link: Ami, queued: dict[str, str]) -> None:
+    """What the daemon does for a rule: the next turn of the loop offers a call-back."""
+    link.action(Action="Setvar", Channel=queued["Channel"], Variable="ACD_OFFER_CALLBACK", Value="1")
+
+
+READ_OUT = [
+    (prompt, "en")
+    for prompt in ("vm-num-i-have", *(f"digits/{d}" for d in "70007"), "vm-tocallnum", "vm-calldiffnum")
+]
+"""What a caller from 70007 hears when his number is to be taken."""
+
+
 def test_the_greeting_hook_is_the_administrators_and_sees_every_documented_variable(lab: Lab, tmp_path: Path):
     """Greeting, recording notice and own music: `s` of the site's file wins over the default pattern."""
     own = (
@@ -136,13 +148,62 @@ def test_a_queue_that_captures_takes_the_callers_number_instead_of_a_message(lab
     with daemon(lab, ACD_AFTER="capture", ACD_LANG="en") as acd, caller(lab, tmp_path, ani="70007"):
         queued = acd.ami.wait_for("AcdQueued")
         acd.redirect(queued, "acd-fallback", "voicemail")
-        assert ears.wait_for("vm-press", timeout_s=15) == "en"
-        assert ears.heard()[-6:-1] == [(f"digits/{digit}", "en") for digit in "70007"]
+        assert ears.wait_for("vm-calldiffnum", timeout_s=15) == "en"
+        assert ears.heard() == READ_OUT
+        time.sleep(1.5)  # the sentence "press 2 ..." is over
         press(lab, acd.ami, queued)
         note = acd.ami.wait_for("AcdCallback", Call=queued["Call"], timeout=12)
         assert note["Number"] == queued["Ani"]
         acd.ami.wait_for("AcdEnd", Call=queued["Call"])
         assert not acd.ami.notes(queued["Call"], "AcdVoicemail")
+
+
+def test_who_leaves_a_number_after_hours_hears_one_goodbye(lab: Lab, tmp_path: Path):
+    ears = Ears(lab)
+    said = {"ACD_VERDICT": "closed", "ACD_AFTER": "capture", "ACD_LANG": "en"}
+    with daemon(lab, **said) as acd, caller(lab, tmp_path, ani="70007"):
+        enter = acd.ami.wait_for("AcdRefused")
+        ears.wait_for("vm-calldiffnum", timeout_s=15)
+        time.sleep(1.5)
+        press(lab, acd.ami, enter)
+        acd.ami.wait_for("AcdCallback", Call=enter["Call"])
+        acd.ami.wait_for("AcdEnd", Call=enter["Call"], timeout=12)
+        assert ears.heard() == [("vm-nobodyavail", "en"), *READ_OUT, ("vm-goodbye", "en")]
+
+
+def test_a_waiting_caller_takes_the_offered_callback_by_the_key_he_is_told(lab: Lab, tmp_path: Path):
+    """ "The number I have is ...; press 1 to call this number, 2 to enter a different number": both keys do that."""
+    with daemon(lab, ACD_LANG="en") as acd, caller(lab, tmp_path, ani="70007"):
+        queued = acd.ami.wait_for("AcdQueued")
+        ears = Ears(lab)
+        offer(acd.ami, queued)
+        ears.wait_for("vm-calldiffnum", timeout_s=15)
+        assert ears.heard() == READ_OUT
+        time.sleep(1.5)
+        press(lab, acd.ami, queued, "2")
+        ears.wait_for("vm-enter-num-to-call")
+        for digit in "79161#":
+            press(lab, acd.ami, queued, digit)
+            time.sleep(0.2)
+        assert acd.ami.wait_for("AcdCallback", Call=queued["Call"], timeout=15)["Number"] == "79161"
+        acd.ami.wait_for("AcdEnd", Call=queued["Call"])
+
+
+def test_who_calls_without_a_number_is_offered_to_enter_one(lab: Lab, tmp_path: Path):
+    """No key: the music again, and the place in line."""
+    with daemon(lab, ACD_LANG="en") as acd, caller(lab, tmp_path, ani="112"):
+        queued = acd.ami.wait_for("AcdQueued")
+        ears = Ears(lab)
+        offer(acd.ami, queued)
+        ears.wait_for("vm-toenternumber", timeout_s=15)
+        time.sleep(7)
+        assert ears.heard() == [("vm-toenternumber", "en")]
+        offer(acd.ami, queued)
+        ears = Ears(lab)
+        ears.wait_for("vm-toenternumber", timeout_s=15)
+        press(lab, acd.ami, queued)
+        ears.wait_for("vm-enter-num-to-call")
+        assert not acd.ami.notes(queued["Call"], "AcdEnd")
 
 
 def test_after_hours_the_caller_hears_when_we_open_and_leaves_a_message(lab: Lab, tmp_path: Path):

@@ -14,6 +14,7 @@ from acd.asterisk_files import outside_file
 from simulator.lab import Lab
 from simulator.lab.sipp import Agents, Answer, Callers, CallPlan, OfferPlan
 from tests.dialplan.driver import Talk, daemon, wait_until_silent
+from tests.dialplan.spoken import Ears
 from tests.lab_fixture import agents_port, lab  # noqa: F401 - the fixture is used by name
 
 pytestmark = pytest.mark.e2e
@@ -241,6 +242,20 @@ def test_consult_of_a_busy_colleague_returns_the_caller(lab: Lab, tmp_path: Path
         it.consult("agent_a2")
         assert it.wait("AcdConsultEnd")["Status"] == "BUSY"
         assert not it.acd.ami.notes(it.call, "AcdEnd")
+
+
+def test_a_colleague_who_must_press_1_is_asked_in_his_own_language(lab: Lab, tmp_path: Path):
+    """Also after a colleague without one of his own: what the last target left behind does not count."""
+    ears = Ears(lab)
+    with talk(lab, tmp_path, OfferPlan(20, 1_500), OfferPlan(20, 1_500)) as it:
+        it.consult("agent_m1")
+        assert ears.wait_for("priv-callpending", on="PJSIP/m1-") == "en"
+        it.wait("AcdConsultEnd")
+        time.sleep(0.6)
+        it.blind("agent_m1")
+        it.wait("AcdDial", Agent="m1")
+        ears = Ears(lab)
+        assert ears.wait_for("priv-callpending", on="PJSIP/m1-") == "en"
 
 
 def test_a_second_consult_after_a_return(lab: Lab, tmp_path: Path):

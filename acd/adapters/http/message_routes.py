@@ -81,7 +81,8 @@ async def save(request: Request, call: CallPath, body: MessageFields, who: Agent
         (PLAIN_FORM, message.plain),
     )
     durable = await fill(services, CallId(call), agent, kept)
-    sent = await services.desk.send_now(agent, CallId(call), kept)
+    # a store that could not keep the fields cannot keep the message either: it leaves with its card
+    sent = durable and await services.desk.send_now(agent, CallId(call), kept)
     return views.answer(views.message(message) | {"accepted": True, "kept": durable, "sent": sent}, 202)
 
 

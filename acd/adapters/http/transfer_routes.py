@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Literal
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -10,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from acd.adapters.http import views
 from acd.adapters.http.auth import OnlyAgent
 from acd.adapters.http.routes import CallPath, fill, services_of
-from acd.core.call import CONSULT_STATES
 from acd.core.ids import AgentId, CallId
 from acd.core.transfer_facts import TransferAsked, TransferHow
 from acd.desk.forms import HANDED_TO
@@ -18,9 +18,9 @@ from acd.desk.forms import HANDED_TO
 if TYPE_CHECKING:
     from acd.adapters.http.services import TransferAnswers
 
-router = APIRouter(prefix="/api/v1")
+log = logging.getLogger("acd.http")
 
-ASKING = frozenset(state.value for state in CONSULT_STATES)
+router = APIRouter(prefix="/api/v1")
 
 
 class Wish(BaseModel):
@@ -67,13 +67,12 @@ async def transfer(request: Request, call: CallPath, body: Wish, who: OnlyAgent)
             desk.ending(agent, CallId(call))
     except ValueError as refused:
         raise HTTPException(409, str(refused)) from None
-    state = next((a.transfer for a in services.snapshot().agents if a.agent == agent), "")
-    if begins and state:
-        raise HTTPException(409, "this call is being handed on already")
-    if not begins and state not in ASKING:
-        raise HTTPException(409, "you are asking nobody: there is no consultation to end")
     services.inbox(TransferAsked(CallId(call), agent, how, to, at=services.clock.now()))
     if begins and body.kind == "person":
         # the case goes along (002-08): what is written goes to this person too, also when nobody picks up
-        await fill(services, CallId(call), agent, ((HANDED_TO, body.id),))
+        try:
+            await fill(services, CallId(call), agent, ((HANDED_TO, body.id),))
+        except HTTPException as failed:
+            # the caller is on his way already: an error would make the agent hand him on a second time
+            log.warning("%s of call %s is not on its card: %s", HANDED_TO, call, failed.detail)
     return views.answer({"accepted": True}, 202)

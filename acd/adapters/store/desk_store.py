@@ -13,7 +13,7 @@ from acd.desk.delivery import Delivery, Event, State
 from acd.desk.operations import Clock, Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import aiosqlite
 
@@ -105,9 +105,12 @@ async def owe(db: aiosqlite.Connection, call: str, now: Instant) -> None:
     await db.execute("INSERT OR IGNORE INTO desk_owed (call, since) VALUES (?,?)", (call, now))
 
 
-async def owed(db: aiosqlite.Connection, limit: int = 100) -> list[str]:
-    """Return calls whose message is still to be printed, the oldest first."""
-    rows = await db.execute_fetchall("SELECT call FROM desk_owed ORDER BY since, call LIMIT ?", (limit,))
+async def owed(db: aiosqlite.Connection, but: Collection[str] = (), limit: int = 100) -> list[str]:
+    """Return calls whose message is still to be printed, the oldest first; none of `but`."""
+    rows = await db.execute_fetchall(
+        "SELECT call FROM desk_owed WHERE call NOT IN (SELECT value FROM json_each(?)) ORDER BY since, call LIMIT ?",
+        (json.dumps(sorted(but)), limit),
+    )
     return [str(row["call"]) for row in rows]
 
 

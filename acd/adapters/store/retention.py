@@ -98,18 +98,11 @@ async def expire(db: aiosqlite.Connection, rules: RetentionRules, now: Instant) 
             ),
             (before(rules.intents_days), 10 * BATCH),
         ),
-        (  # their cards have taken them in within the hour
-            (
-                "DELETE FROM card_drafts WHERE (call, name) IN"
-                " (SELECT call, name FROM card_drafts WHERE at < ? LIMIT ?)"
-            ),
-            (before(rules.intents_days), 10 * BATCH),
-        ),
     )
     removed = 0
     for sql, values in jobs:
         removed += (await db.execute(sql, values)).rowcount
-    return removed
+    return removed + await drafts.expire(db, before(rules.intents_days), before(rules.cards_days), 10 * BATCH)
 
 
 async def run_daily(

@@ -9,15 +9,13 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from acd.adapters.store import cards, drafts, journal_store, ledger_store, numbers, outbox, rebuild
+from acd.adapters.store import agents, cards, drafts, journal_store, ledger_store, numbers, outbox, rebuild
 from acd.adapters.store.connection import as_port_error, wal_reset_warning
 from acd.adapters.store.reader import Reader
 from acd.adapters.store.spill import SPILL_BYTES, Ballast, SpillFile, set_aside
 from acd.adapters.store.writer import Writer
 from acd.cards import card_json as cardjson
 from acd.cards import fold as cardfold
-from acd.core.events import LiveAgent
-from acd.core.ids import AgentId
 from acd.desk.ledger import LedgerRules, MissedCall
 from acd.ports import PortError
 
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
     from acd.core.card import CallCard
     from acd.core.effects import KeepAgentStatus, OfferCall
+    from acd.core.events import LiveAgent
     from acd.core.instant import Instant
     from acd.ports import Clock
     from acd.wire.queue_log import JournalRow
@@ -98,6 +97,7 @@ class SqliteStore:
         self._ballast = Ballast(path.with_name(path.name + ".ballast"), ballast_bytes)
         self._ballast_sought_at = 0.0
         self._disk_full_seen = self._all_carded_to = 0  # refusals; the row up to which every end has its card
+        self._words_taken_in = False  # of the life before; until then it is tried again
         self.ballast_given_up = False
         """The disk was full and the room of the ballast went to the cards; not yet reserved again."""
         self._spilled = 0
@@ -120,9 +120,7 @@ class SqliteStore:
             await self._reader.open()
             await self._inflate_ballast()
             await self._reserve_numbers()
-            with contextlib.suppress(PortError):  # a full disk: `_care` tries again, calls go on meanwhile
-                await self._replay()
-                await self.writer.do(lambda db: drafts.take_in(db, self._store))
+            await self._make_up()  # a full disk: `_care` tries again, calls are routed meanwhile
         except BaseException:
             await self.close()
             raise
@@ -178,45 +176,14 @@ class SqliteStore:
 
     async def keep_agent(self, wish: KeepAgentStatus) -> None:
         """Remember the agent's status over restarts. Raises PortError."""
-
-        async def job(db: aiosqlite.Connection) -> None:
-            await db.execute(
-                "INSERT INTO agents (agent, logged_in, paused_reason, device, since, wrap_up_until)"
-                " VALUES (?,?,?,?,?,?) ON CONFLICT (agent) DO UPDATE SET logged_in = excluded.logged_in,"
-                " paused_reason = excluded.paused_reason, device = excluded.device, since = excluded.since,"
-                " wrap_up_until = excluded.wrap_up_until",
-                (
-                    wish.agent,
-                    int(wish.logged_in),
-                    cards.clean(wish.paused_reason),
-                    cards.clean(wish.device),
-                    wish.since,
-                    wish.wrap_up_until,
-                ),
-            )
-
-        await self._do(job, CARD_LIMIT_S)
+        await self._do(lambda db: agents.keep(db, wish), CARD_LIMIT_S)
 
     async def load_agents(self) -> tuple[LiveAgent, ...]:
         """Return the status of every agent ever kept, phones unknown. Raises PortError.
 
         By the reader: on a full disk nothing can be written, and still nobody may be logged out by our restart.
         """
-
-        async def job(db: aiosqlite.Connection) -> tuple[LiveAgent, ...]:
-            rows = await db.execute_fetchall("SELECT * FROM agents ORDER BY agent")
-            return tuple(
-                LiveAgent(
-                    agent=AgentId(row["agent"]),
-                    logged_in=bool(row["logged_in"]),
-                    paused_reason=row["paused_reason"],
-                    device=row["device"],
-                    wrap_up_until=row["wrap_up_until"],
-                )
-                for row in rows
-            )
-
-        return await self.read(job)
+        return await self.read(agents.load)
 
     def next_card_number(self) -> str:
         """Return the next short number; empty when the reserve is used up (the card gets one when stored)."""
@@ -349,6 +316,10 @@ class SqliteStore:
         except TimeoutError as error:
             raise PortError(f"the database did not answer within {CARD_LIMIT_S} s", retryable=True) from error
 
+    async def write(self, job: Callable[[aiosqlite.Connection], Coroutine[Any, Any, T]]) -> T:
+        """Run a job in a transaction for somebody who waits. Raises PortError, at the latest after CARD_LIMIT_S."""
+        return await self._do(job, CARD_LIMIT_S)
+
     async def wipe_traces(self) -> bool:
         """After an erasure: empty the database's log and the spill file; return whether nothing is left there."""
         emptied = await self.writer.checkpoint()
@@ -428,6 +399,15 @@ class SqliteStore:
             self._memory.append(card)
             self._wake.set()
 
+    async def _make_up(self) -> None:
+        """Write what an earlier trouble or death left; what is refused stays for the next time."""
+        with contextlib.suppress(PortError):
+            await self._replay()
+        if not self._words_taken_in:  # also when the spill file alone makes trouble
+            with contextlib.suppress(PortError):
+                await drafts.take_in(self.writer, self._store)
+                self._words_taken_in = True
+
     async def _replay(self) -> None:
         """Write what waits, oldest first, then forget it. Raises PortError when the database or the disk refuses."""
         async with self._spill_lock:
@@ -494,6 +474,5 @@ class SqliteStore:
                 await self._inflate_ballast()
             if self._numbers.left <= REFILL_BELOW or self.writer.trouble:
                 await self._reserve_numbers()  # a real write, so it is the probe as well
-            if (self._spilled or self._memory) and not self.writer.trouble:
-                with contextlib.suppress(PortError):
-                    await self._replay()
+            if (self._spilled or self._memory or not self._words_taken_in) and not self.writer.trouble:
+                await self._make_up()

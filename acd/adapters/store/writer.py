@@ -124,6 +124,8 @@ class Writer:
         self.commits = 0
         self.jobs = 0
         self.refused = 0
+        self.committed: list[Callable[[], None]] = []
+        """Told in the event loop after each commit, before its jobs are answered; must not raise."""
         self.disk_full = 0
         """Batches that a full disk refused."""
 
@@ -246,6 +248,8 @@ class Writer:
         self.trouble = ""
         self.commits += 1
         self.jobs += len(batch)
+        for told in self.committed:
+            told()
         for item, answer, failure in answers:
             if item.done.done():
                 continue

@@ -29,6 +29,7 @@ class FakeDesk:
 
     amended: list[Any] = field(default_factory=list)
     drafts: list[Any] = field(default_factory=list)
+    tried: list[CallId] = field(default_factory=list)
     broken: bool = False
     stored: bool = True
 
@@ -49,6 +50,7 @@ class FakeDesk:
         return not self.broken
 
     async def send_now(self, agent: AgentId | None, call: CallId, fields: Any) -> bool:
+        self.tried.append(call)
         return ("urgency", "urgent") in fields
 
 
@@ -113,6 +115,22 @@ async def test_a_store_that_does_not_answer_is_told_as_such():
     world.desk.broken = True
     async with caller(world) as http:
         assert (await http.post(PREVIEW, json={"fields": FIELDS}, headers=auth("ann"))).status_code == 503
+
+
+async def test_an_urgent_message_that_nothing_can_keep_is_accepted_and_leaves_with_its_card():
+    """The page is told so at once: it does not wait for the stalled disk a second time."""
+    world = DeskWorld()
+
+    async def refuse(call: CallId, fields: Any) -> bool:
+        return False
+
+    world.desk.keep_draft = refuse  # type: ignore[method-assign]
+    body = {"fields": FIELDS | {"urgency": "urgent"}}
+    async with caller(world) as http:
+        answer = await http.put(SAVE, json=body, headers=auth("ann"))
+    told = answer.json()
+    assert (answer.status_code, told["accepted"], told["kept"], told["sent"]) == (202, True, False, False)
+    assert (len(world.facts), world.desk.tried) == (1, [])
 
 
 async def test_half_characters_are_no_fault():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from acd.adapters.http.app import create_app
 from acd.adapters.http.services import HttpSettings
 from acd.core.transfer_facts import TransferAsked, TransferHow
+from acd.deskside.transfers import TransferDesk
+from acd.ports import PortError
 from tests.adapters.edges_help import ANN, CALL, users
 from tests.adapters.http.http_help import World, auth, caller
 
@@ -39,7 +42,7 @@ class Transfers:
             raise ValueError("you are not in a talk with this caller")
 
 
-def serving(world: World, transfers: Transfers | None) -> httpx.AsyncClient:
+def serving(world: World, transfers: Transfers | TransferDesk | None) -> httpx.AsyncClient:
     services = replace(world.services(), transfers=transfers)
     app = create_app(services, HttpSettings(principals=users("ann", "bob")))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://acd/api/v1")
@@ -61,13 +64,46 @@ async def test_a_wish_that_fits_no_consultation_is_refused_with_the_reason(how: 
     """202 says that something will happen: nothing can be completed that was not begun, nor begun twice."""
     world = World()
     asking(world, state)
-    async with serving(world, Transfers()) as http:
+    desk = TransferDesk(
+        lambda: SimpleNamespace(tree=SimpleNamespace(agents={}, queues={})),  # type: ignore[arg-type, return-value]
+        lambda: world.view,
+        lambda _queue: None,
+        world.clock,
+    )
+    async with serving(world, desk) as http:
         body = {"how": how} | ({"kind": "agent", "id": "bob"} if how in {"blind", "consult"} else {})
         answer = await http.post(f"/calls/{CALL}/transfer", json=body, headers=auth("ann"))
     assert (answer.status_code, world.facts) == (409, [])
     assert answer.json()["detail"] in {
-        "this call is being handed on already", "you are asking nobody: there is no consultation to end",
-    }  # fmt: skip
+        "this call is being handed on already: wait, or take the caller back",
+        "you are asking nobody just now: there is no consultation to end",
+    }
+
+
+@pytest.mark.parametrize(
+    "refusal", [ValueError("a card holds at most 100 fields"), PortError("locked", retryable=True)]
+)
+async def test_a_call_that_is_on_its_way_is_no_error_because_the_card_has_no_room(refusal: Exception) -> None:
+    """An error would make the agent hand the caller on a second time."""
+    world = World()
+
+    async def refuse(*_: object) -> bool:
+        raise refusal
+
+    desk = SimpleNamespace(keep_draft=refuse, amend=refuse)
+    forgotten = isinstance(refusal, PortError)  # by the core: then the stored card is written
+    services = replace(
+        world.services(), transfers=Transfers(), desk=desk, explain=lambda _call: None if forgotten else []
+    )
+    app = create_app(services, HttpSettings(principals=users("ann", "bob")))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://acd") as http:
+        answer = await http.post(
+            f"/api/v1/calls/{CALL}/transfer",
+            json={"how": "blind", "kind": "person", "id": "ivan"},
+            headers=auth("ann"),
+        )
+    assert answer.status_code == 202
+    assert [type(fact) for fact in world.facts] == [TransferAsked]
 
 
 async def test_each_verb_becomes_one_fact():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 
-from acd.adapters.store import retention
+from acd.adapters.store import connection, retention
 from acd.adapters.store.sqlite import SqliteStore
+from acd.adapters.store.writer import Writer
 from acd.core.cards import FIELDS_LIMIT
-from tests.adapters.store.support import StandingClock, make_card, opened, rows
+from tests.adapters.store.support import StandingClock, make_card, opened, refusing, rows, until
 
 DAY_MS = 86_400_000
 
@@ -88,10 +90,79 @@ async def test_drafts_are_erased_with_the_person_and_leave_by_age(tmp_path):
     async with opened(path) as store:
         await store.keep_draft(card.call, (("callback_number", "89165554433"),))
         await store.keep_draft("never-ended", (("note", "call +79165554433"),))
-        await store.keep_draft("old", (("note", "x"),))
+        await store.keep_draft("stored", (("note", "x"),))
+        await store.write_card(make_card(call="stored", ani="+79160000002", fields=()))
+        await store.keep_draft("lost", (("note", "y"),))
         now = store._clock.now()
         await store.writer.do(lambda db: retention.erase(db, "+79165554433", now, "test"))
-        assert rows(path, "SELECT call FROM card_drafts") == [("old",)]
+        assert rows(path, "SELECT call FROM card_drafts") == [("lost",), ("stored",)]
         rules = retention.RetentionRules()
         await store.writer.do(lambda db: retention.expire(db, rules, now + 3 * DAY_MS))
+        # its card may still be made from the journal, as after a weekend without us
+        assert rows(path, "SELECT call FROM card_drafts") == [("lost",)]
+        await store.writer.do(lambda db: retention.expire(db, rules, now + (rules.cards_days + 1) * DAY_MS))
         assert rows(path, "SELECT call FROM card_drafts") == []
+
+
+async def _accepted_for_a_stored_card(path, clock, *calls: str):
+    async with opened(path, clock=clock) as store:
+        for call in calls:
+            await store.write_card(make_card(call=call, fields=(("note", "first"),)))
+        clock.at += 5
+        for call in calls:
+            await store.keep_draft(call, (("note", "last"),))
+
+
+async def test_what_a_full_disk_refused_at_the_start_is_taken_in_as_soon_as_it_has_room(
+    tmp_path, monkeypatch
+):
+    """000-06: tried once at the start and never again, the accepted word was deleted by age two days later."""
+    monkeypatch.setattr(connection, "BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr("acd.adapters.store.writer.REOPEN_AFTER_S", 0.02)
+    monkeypatch.setattr("acd.adapters.store.sqlite.PROBE_EVERY_S", 0.02)
+    path, clock = tmp_path / "acd.db", StandingClock()
+    await _accepted_for_a_stored_card(path, clock, "c1")
+    store = SqliteStore(path, clock)
+    try:
+        async with refusing(path):
+            await store.open()
+            assert not store.status.ok
+        await until(lambda: store.status.ok)
+        await until(lambda: rows(path, "SELECT value FROM card_fields") == [("last",)])
+    finally:
+        await store.close()
+
+
+async def test_one_card_that_cannot_be_written_keeps_nobody_elses_words_back(tmp_path):
+    path, clock = tmp_path / "acd.db", StandingClock()
+    await _accepted_for_a_stored_card(path, clock, "bad", "good")
+    store = SqliteStore(path, clock)
+
+    async def refuse(_db, changed, _now):
+        if changed.call == "bad":
+            raise sqlite3.IntegrityError("refused by the test")
+
+    store.watchers.append(refuse)
+    await store.open()
+    try:
+        found = rows(path, "SELECT call, value FROM card_fields ORDER BY call")
+        assert found == [("bad", "first"), ("good", "last")]
+    finally:
+        await store.close()
+
+
+async def test_no_word_leaves_by_age_before_its_card_has_it(tmp_path):
+    """000-06: the daemon stood still for a week, and the daily job was quicker than the start."""
+    path, clock = tmp_path / "acd.db", StandingClock()
+    await _accepted_for_a_stored_card(path, clock, "c1")
+    writer = Writer(path)
+    await writer.open()
+    try:
+        rules, later = retention.RetentionRules(), clock.at + 7 * DAY_MS
+        await writer.do(lambda db: retention.expire(db, rules, later))
+        assert rows(path, "SELECT value FROM card_drafts") == [("last",)]
+    finally:
+        await writer.close()
+    async with opened(path, clock=clock) as store:
+        await store.writer.do(lambda db: retention.expire(db, rules, later))
+    assert rows(path, "SELECT value FROM card_fields") == [("last",)]
