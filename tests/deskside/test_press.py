@@ -156,10 +156,7 @@ async def test_a_death_between_card_and_message_loses_nothing(rig: Rig) -> None:
     assert len(await messages(rig)) == 1
 
 
-<<<<<<< HEAD
-async def test_a_project_that_is_broken_for_the_moment_keeps_its_message_owed(rig: Rig) -> None:
-=======
-async def test_the_press_hears_of_it_when_it_is_committed_and_not_before(rig: Rig) -> None:  # noqa: F811
+async def test_the_press_hears_of_it_when_it_is_committed_and_not_before(rig: Rig) -> None:
     """Told inside the transaction it looked in vain, and the message waited for the next sweep, 30 s."""
     rig.use(FORMED)
     inside: list[bool] = []
@@ -174,7 +171,7 @@ async def test_the_press_hears_of_it_when_it_is_committed_and_not_before(rig: Ri
 
 
 async def test_what_stays_owed_keeps_no_other_firms_message_back(
-    rig: Rig,  # noqa: F811
+    rig: Rig,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """000-06: more than one reading of the table may be stuck before the message that can be printed."""
@@ -203,8 +200,7 @@ async def test_what_stays_owed_keeps_no_other_firms_message_back(
     assert await rig.store.read(desk_store.owed) == []
 
 
-async def test_a_project_that_is_broken_for_the_moment_keeps_its_message_owed(rig: Rig) -> None:  # noqa: F811
->>>>>>> main
+async def test_a_project_that_is_broken_for_the_moment_keeps_its_message_owed(rig: Rig) -> None:
     rig.use(FORMED)
     hands = Hands()
 

@@ -172,7 +172,7 @@ def test_who_leaves_a_number_after_hours_hears_one_goodbye(lab: Lab, tmp_path: P
 
 
 def test_a_waiting_caller_takes_the_offered_callback_by_the_key_he_is_told(lab: Lab, tmp_path: Path):
-    """ "The number I have is ...; press 1 to call this number, 2 to enter a different number": both keys do that."""
+    """The prompt: "The number I have is ...; press 1 to call this number, 2 to enter a different number": both keys do that."""
     with daemon(lab, ACD_LANG="en") as acd, caller(lab, tmp_path, ani="70007"):
         queued = acd.ami.wait_for("AcdQueued")
         ears = Ears(lab)
