@@ -23,6 +23,7 @@ MODES = {
     "recording": "recording gave way (tests/test_recording.py)",
     "desk_directory": "directory slow (tests/deskside/test_dossier.py)",
     "desk_helpdesk": "help desk slow (tests/deskside/test_cases.py)",
+    "desk_late": "promises about to be broken (tests/deskside/test_house.py)",
     "door": "FastAGI does not reach us (tests/test_watches.py)",
     "journal": "journal unreadable (tests/test_journalfeed.py)",
     "clock": "clock jump (tests/test_watches.py)",

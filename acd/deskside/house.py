@@ -62,6 +62,7 @@ TROUBLES = frozenset(
         "desk_helpdesk",
         "desk_directory",
         "desk_undelivered",
+        "desk_late",
         "desk_projects",
         "desk_inbox",
         "desk_templates",
@@ -139,6 +140,7 @@ class DeskHouse:
     ) -> None:
         """`caller`: rings people; None: messages by phone wait, and say so."""
         self._config, self._store, self._clock, self._fallback = config, store, clock, fallback
+        self._pressing: dict[str, tuple[int, int]] = {}
         now = config()
         http = now.tree.http
         base = http.public_url or f"http://{http.host}:{http.port}"
@@ -294,6 +296,8 @@ class DeskHouse:
                 log.info("project_in_force", project=one.name, version=version)
 
     async def _warn(self) -> None:
+        now = self._clock.now()
+        self._pressing = await self._store.read(lambda db: desk_store.pressing(db, now))
         for clock in await self._store.writer.do(lambda db: desk_store.take_warnings(db, self._clock.now())):
             log.warning(
                 "operation_late", project=clock.project, operation=clock.operation.value, object=clock.object,
@@ -339,6 +343,12 @@ class DeskHouse:
             found["desk_inbox"] = "; ".join(deaf)
         if self.worker.undelivered:
             found["desk_undelivered"] = f"{self.worker.undelivered} deliveries reached nobody"
+        if self._pressing:
+            told = (
+                f"{name} {near}" + f" ({late} overdue)" * bool(late)
+                for name, (near, late) in self._pressing.items()
+            )
+            found["desk_late"] = f"promises about to be broken: {', '.join(told)} (acd desk operations)"
         plain = [f"{name}: {why}" for name, why in sorted(self.press.troubles(self.projects()).items())]
         if plain:
             found["desk_templates"] = f"messages go out in the plain form: {'; '.join(plain)}"

@@ -400,7 +400,11 @@ async def test_clocks_of_answer_card_and_case_start_and_stop(rig: Rig) -> None:
     assert met[Operation.ANSWER] is True
     assert met[Operation.CARD_FILLED] is True
     assert met[Operation.TICKET_RESOLVED] is None
-    warned = await rig.store.writer.do(lambda db: desk_store.take_warnings(db, rig.clock.now() + 10**9))
+    later = rig.clock.now() + 10**9
+    near = await rig.store.read(lambda db: desk_store.pressing(db, later))
+    assert near["ticket_resolved"] == (1, 1)
+    assert "answer" not in near, "that clock has stopped"
+    warned = await rig.store.writer.do(lambda db: desk_store.take_warnings(db, later))
     assert {c.operation for c in warned} >= {Operation.TICKET_RESOLVED, Operation.FIRST_REPLY}
     assert not await rig.store.writer.do(lambda db: desk_store.take_warnings(db, rig.clock.now() + 10**9))
 

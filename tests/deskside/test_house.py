@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from acd.adapters.store import audit, directory_store
+from acd.adapters.store import audit, desk_store, directory_store
 from acd.adapters.store.sqlite import SqliteStore
 from acd.config.loading import Config, load
+from acd.desk.operations import Clock, Operation
 from acd.deskside.house import TROUBLES, DeskHouse
 from tests.config.test_project_files import CONFIG, MINIMAL
 from tests.fakes.ports import FakeClock
@@ -79,6 +80,24 @@ async def test_every_version_in_force_is_kept_and_audited_and_a_broken_one_repla
 async def test_numbers_without_a_project_are_asked_of_our_own_cards(rig: Rig) -> None:
     assert (await rig.house.find("+7916", "7001"))["name"] == "by our own cards"  # type: ignore[arg-type]
     assert (await rig.house.find("+7916", "7050", "12*"))["name"] == ""  # type: ignore[arg-type]
+
+
+async def test_promises_about_to_be_broken_are_told_in_words(rig: Rig) -> None:
+    """000-07: a warning before the breach, on wallboard and status, until the operation is done."""
+    clock = Clock("alfa", Operation.FIRST_REPLY, "100012", NOW - 7_000_000, NOW + 200_000, NOW - 1_000)
+    await rig.store.writer.do(lambda db: desk_store.start_clock(db, clock))
+    await rig.house._warn()
+    assert rig.house.troubles()["desk_late"].startswith(
+        "promises about to be broken: first_reply 1 (acd desk"
+    )
+    rig.clock.time = NOW + 300_000
+    await rig.house._warn()
+    assert "first_reply 1 (1 overdue)" in rig.house.troubles()["desk_late"]
+    await rig.store.writer.do(
+        lambda db: desk_store.stop_clock(db, "alfa", Operation.FIRST_REPLY, "100012", NOW)
+    )
+    await rig.house._warn()
+    assert "desk_late" not in rig.house.troubles()
 
 
 def test_three_hundred_subscribers_are_read_in_seconds(tmp_path: Path) -> None:

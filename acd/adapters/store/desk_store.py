@@ -438,6 +438,16 @@ def _clock(row: aiosqlite.Row) -> Clock:
     )
 
 
+async def pressing(db: aiosqlite.Connection, now: Instant) -> dict[str, tuple[int, int]]:
+    """Return by operation how many running clocks were or are to be warned of, and how many of them are overdue."""
+    rows = await db.execute_fetchall(
+        "SELECT operation, COUNT(*) AS near, SUM(due_at <= ?) AS late FROM operation_clocks"
+        " WHERE stopped_at IS NULL AND warn_at <= ? GROUP BY operation ORDER BY operation",
+        (now, now),
+    )
+    return {row["operation"]: (row["near"], row["late"]) for row in rows}
+
+
 async def take_warnings(db: aiosqlite.Connection, now: Instant) -> list[Clock]:
     """Return running clocks that are about to break and were not warned about; each is returned once."""
     rows = await db.execute_fetchall(
