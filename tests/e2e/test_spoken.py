@@ -68,7 +68,7 @@ async def test_the_prompts_speak_the_language_of_number_queue_or_centre(rig: Rig
 
 
 async def test_a_waiting_caller_is_told_his_place_and_the_expected_wait(rig: Rig) -> None:
-    """000-08: both from the core's own view, spoken by Asterisk: two are before him, so many minutes."""
+    """000-08: both from the core's own view, spoken by Asterisk: one is before the last, so many minutes."""
     extra = {
         "announcements": {"standard": {"every_s": 5}},
         "queues": {"romashka": {"expected_talk_s": 100, "callback_beyond_s": None}},
@@ -78,7 +78,8 @@ async def test_a_waiting_caller_is_told_his_place_and_the_expected_wait(rig: Rig
     for number in range(1, 4):
         rig.call(f"+7916000000{number}")
         await rig.noted("ACDQUEUED", f"+7916000000{number}")
-    await heard(rig, ear, "queue-thereare", "ru", timeout_s=15)
+    await heard(rig, ear, "queue-thereare", "ru", timeout_s=15)  # you are currently caller number
+    await heard(rig, ear, "digits/2", "ru")
     await heard(rig, ear, "queue-callswaiting", "ru")
     await heard(rig, ear, "queue-holdtime", "ru", timeout_s=15)
     await heard(rig, ear, "queue-minutes", "ru")
