@@ -19,6 +19,7 @@ from acd.core.call import CONSULT_STATES
 from acd.core.effects import TransferCall
 from acd.core.ids import AgentId, CallId
 from acd.core.instant import HOUR_MS
+from acd.desk.oncall import dialled
 
 if TYPE_CHECKING:
     from acd.config.loading import Config
@@ -31,7 +32,6 @@ log = structlog.get_logger("acd.deskside.transfers")
 _ASKING: Final = frozenset(state.value for state in CONSULT_STATES)
 KINDS: Final = ("agent", "queue", "person", "number")
 SHORTEST: Final = 5
-_NOT_DIALLED = re.compile(r"[^0-9+]")
 _NUMBER = re.compile(r"(?=.{5,20}\Z)\+?[0-9]+\Z", re.ASCII)
 """As the dialplan: it refuses fewer than five characters (acd-out-allowed) and cuts after twenty (acd-transfer)."""
 
@@ -138,7 +138,7 @@ class TransferDesk:
                 note="on_call" if person.id in on_call else "",
             )
             for person in project.people.values()
-            if self._allowed(_NOT_DIALLED.sub("", person.phone))
+            if self._allowed(dialled(person.phone))
         ]  # fmt: skip
 
     def _allowed(self, number: str) -> bool:
@@ -152,7 +152,7 @@ class TransferDesk:
             if person is None:
                 raise TransferError("this subscriber has no such person")
             name = person.phone
-        number = _NOT_DIALLED.sub("", name)
+        number = dialled(name)
         if len(number) < SHORTEST:
             raise TransferError(f"numbers of fewer than {SHORTEST} digits are never dialled, as 112")
         if not self._allowed(number):

@@ -73,6 +73,7 @@ async def transfer(request: Request, call: CallPath, body: Wish, who: OnlyAgent)
         try:
             await fill(services, CallId(call), agent, ((HANDED_TO, body.id),))
         except HTTPException as failed:
-            # the caller is on his way already: an error would make the agent hand him on a second time
+            # the caller is on his way already: an error would make the agent hand him on a second time. Who is rung
+            # gets the message all the same, by the switch's own notes (acd.deskside.cards)
             log.warning("%s of call %s is not on its card: %s", HANDED_TO, call, failed.detail)
     return views.answer({"accepted": True}, 202)
