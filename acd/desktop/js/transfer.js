@@ -4,6 +4,7 @@ import { byId, el, fill, said } from "./dom.js";
 import { word } from "./words.js";
 
 const LIST = 9;
+const able = (one) => Boolean(one) && one.able !== false; // false: the PBX does not dial this person
 
 /** `on`: {api(), call(), told(text, kind), askNow()} */
 export class Transfer {
@@ -82,7 +83,7 @@ export class Transfer {
     this.shown = this.#found();
     this.picked = Math.max(0, Math.min(this.picked, this.shown.length - 1));
     fill(byId("transfer-list"), this.shown.map((one, n) => {
-      const row = el("li", { role: "option", id: `target-${n}`, "aria-selected": String(n === this.picked) },
+      const row = el("li", { role: "option", id: `target-${n}`, "aria-selected": String(n === this.picked), "aria-disabled": String(!able(one)) },
         said(one.label), el("span", { class: "quiet" }, `${word(`kind_${one.kind}`)}${one.note ? ` · ${this.#note(one.note)}` : ""}`));
       row.addEventListener("click", () => { this.picked = n; this.#draw(); });
       row.addEventListener("dblclick", () => this.#choose("consult"));
@@ -91,12 +92,12 @@ export class Transfer {
     byId("transfer-search").setAttribute("aria-activedescendant", this.shown.length ? `target-${this.picked}` : "");
     byId("transfer-none").hidden = this.shown.length > 0;
     const one = this.shown[this.picked];
-    byId("transfer-ask").disabled = !one || one.kind === "queue";
-    byId("transfer-blind").disabled = !one;
+    byId("transfer-ask").disabled = !able(one) || one.kind === "queue";
+    byId("transfer-blind").disabled = !able(one);
   }
 
   #note(note) {
-    const known = { on_call: "note_on_call", paused: "status_paused" };
+    const known = { on_call: "note_on_call", paused: "status_paused", not_dialled: "note_not_dialled" };
     return word(known[note] ?? `state_${note}`);
   }
 
@@ -113,7 +114,7 @@ export class Transfer {
 
   #choose(how) {
     const one = this.shown[this.picked];
-    if (!one || (how === "consult" && one.kind === "queue")) return null;
+    if (!able(one) || (how === "consult" && one.kind === "queue")) return null;
     byId("transfer-box").close();
     this.chosen = one.label;
     return this.#send(how, one.kind, one.id);
