@@ -24,7 +24,7 @@ _REGEX = re.compile(r'REGEX\("(.*)" (.*)\)')
 def value_of(name: str, variables: Mapping[str, str]) -> str:
     """Return what Getvar without a channel answers: a global, or one of the questions about outside numbers."""
     if asked := _REGEX.fullmatch(name):
-        return str(int(bool(re.search(*asked.groups()))))
+        return str(int(bool(re.search(asked[1], asked[2]))))
     if name.startswith("DIALPLAN_EXISTS(acd-outside,"):
         return "0"  # no trunk for calls handed on (transfers.py)
     return variables.get(name, ALLOWED if name == "ACD_OUT_ALLOWED" else "")

@@ -6,7 +6,7 @@ import { word } from "./words.js";
 const LIST = 9;
 const able = (one) => Boolean(one) && one.able !== false; // false: the PBX does not dial this person
 
-/** `on`: {api(), call(), told(text, kind), askNow()} */
+/** `on`: {api(), call(), told(text, kind), askNow(), begins()} */
 export class Transfer {
   constructor(on) {
     this.on = on;
@@ -117,6 +117,7 @@ export class Transfer {
     if (!able(one) || (how === "consult" && one.kind === "queue")) return null;
     byId("transfer-box").close();
     this.chosen = one.label;
+    this.on.begins();
     return this.#send(how, one.kind, one.id);
   }
 
