@@ -110,8 +110,10 @@ def music(rig: Rig) -> list[tuple[str, str]]:
 
 
 @contextlib.asynccontextmanager
-async def in_talk(rig: Rig, colleague: Behaviour | None = None) -> AsyncIterator[Desk]:
-    """The agent talks in the page; hold is heard by a caller in an English room."""
+async def in_talk(
+    rig: Rig, colleague: Behaviour | None = None, hangs_up_s: float | None = None
+) -> AsyncIterator[Desk]:
+    """The agent talks in the page; `hangs_up_s`: so long after the phone rang the caller hangs up."""
     assert isinstance(rig.switch, LabSwitch)
     rig.switch.settings["verbose"] = "3"
     await rig.open({AGENT: Behaviour(web=True)} | ({"a102": colleague} if colleague else {}))
@@ -123,11 +125,16 @@ async def in_talk(rig: Rig, colleague: Behaviour | None = None) -> AsyncIterator
         await page.click("#phone")
         await page.wait_for_selector("#phone[data-state=ready]")
         await rig.until(lambda: reachable(rig))
-        rig.call(ANI, "7001", "Ivanov")
+        assert rig.api is not None
+        if colleague:
+            await rig.api.post("/agents/a102/pause")
+        rig.call(ANI, "7001", "Ivanov", ringing_s=hangs_up_s)
         await page.wait_for_selector("#phone-call[data-state=ringing]")
         await page.keyboard.press("F10")
         await mine.phase("talking")
         await page.wait_for_function(SENT)
+        if colleague:
+            await rig.api.post("/agents/a102/resume")
         yield mine
 
 
@@ -163,17 +170,13 @@ async def test_a_caller_on_hold_hears_music_and_the_talk_goes_on(rig: Rig) -> No
 @pytest.mark.parametrize("who", ["agent", "caller"])
 async def test_hanging_up_on_hold_is_the_end_of_the_talk(rig: Rig, who: str) -> None:
     """No caller is left alone with the music, no phone left off the hook."""
-    async with in_talk(rig) as mine:
+    async with in_talk(rig, hangs_up_s=12 if who == "caller" else None) as mine:
         page = mine.page
         await page.keyboard.press("Alt+h")
         await rig.until(lambda: held_since(rig))
         await page.wait_for_timeout(1_000)
         if who == "agent":
             await page.keyboard.press("F10")
-        else:
-            assert isinstance(rig.switch, LabSwitch)
-            for caller in rig.switch.callers:
-                caller.stop()
         await mine.phase("wrap_up")
         await page.wait_for_selector("#phone[data-state=ready]")
         await rig.noted("ACDEND", ANI)

@@ -48,17 +48,23 @@ export class Transfer {
   async key() {
     if (this.state === "consult_talk") return this.#send("complete");
     if (this.state || byId("transfer").hidden) return null;
+    const box = byId("transfer-box");
+    byId("transfer-search").value = "";
+    this.targets = [];
+    this.picked = 0;
+    this.loading = true;
+    this.#draw();
+    box.showModal(); // before the list is there: what is typed at once is a name, not a word of the message
+    byId("transfer-search").focus();
     try {
       this.targets = (await this.on.api().targets(this.on.call())).targets;
     } catch (problem) {
+      box.close();
       return this.#told(problem);
+    } finally {
+      this.loading = false;
     }
-    byId("transfer-search").value = "";
-    this.picked = 0;
-    this.#draw();
-    byId("transfer-box").showModal();
-    byId("transfer-search").focus();
-    return null;
+    return this.#draw();
   }
 
   /** F7: take the caller back. */
@@ -90,7 +96,7 @@ export class Transfer {
       return row;
     }));
     byId("transfer-search").setAttribute("aria-activedescendant", this.shown.length ? `target-${this.picked}` : "");
-    byId("transfer-none").hidden = this.shown.length > 0;
+    byId("transfer-none").hidden = this.loading || this.shown.length > 0;
     const one = this.shown[this.picked];
     byId("transfer-ask").disabled = !able(one) || one.kind === "queue";
     byId("transfer-blind").disabled = !able(one);
