@@ -8,6 +8,8 @@ calls between. A `Line` makes the calls and tells what the phones saw; a `Desks`
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
     from acd.core.ids import AgentId
     from simulator.agents import Person
+    from simulator.scenario import Scenario
     from simulator.world import World
 
 DEEDS: dict[type, str] = {
@@ -111,6 +114,20 @@ class Oddities:
     """Numbers of callers still on the line when time was up."""
 
 
+OUTCOMES = {
+    "refused": ("refused", "blocked"),
+    "busy": ("busy", "blocked"),
+    "cleared": ("fallback", "cleared"),
+}
+"""What the switch did to a caller: the oracle's word, the books' word. Everything else is overflow."""
+
+
+def without_doors(scenario: Scenario) -> Scenario:
+    """Return the scenario in which everybody gets in: who is let in is for the trunk and the router to say."""
+    queues = tuple(dataclasses.replace(queue, max_waiting=sys.maxsize) for queue in scenario.queues)
+    return dataclasses.replace(scenario, queues=queues, lines=None, closing=None)
+
+
 class LiveWorld:
     """One copy of the centre: one seed, on wall time. Implements what the virtual world's parts ask for."""
 
@@ -135,7 +152,7 @@ class LiveWorld:
         self.staffing = Staffing(me, scenario)
         self.people = self.staffing.people
         self.drawn = draw_day(scenario, self.streams, 0)
-        self.crowd = Crowd(me, scenario, lambda _day: self.drawn)
+        self.crowd = Crowd(me, without_doors(scenario), lambda _day: self.drawn)
         self.live = self.crowd.live
         self.switch = self
         self._names = centre.agents(copy)
@@ -352,8 +369,17 @@ class LiveWorld:
                 )
                 self.staffing.status_kept(wish)
 
+    def fallen(self, number: str, at_s: float, why: str) -> None:
+        """The dialplan took the caller out of the line: it was closing time, or he had waited too long."""
+        self.gone(number, at_s, "cleared" if why == "voicemail" and self.closed(at_s) else "overflowed")
+
+    def closed(self, at_s: float) -> bool:
+        """Whether closing time has come."""
+        closing = self.scenario.closing
+        return closing is not None and round((at_s - self._begun()) * 1000) >= closing.at_ms
+
     def gone(self, number: str, at_s: float, outcome: str) -> None:
-        """The caller's leg ended and it was not the caller's wish: refused, overflowed, failed."""
+        """The caller's leg ended and it was not the caller's wish: refused, busy, cleared, overflowed, failed."""
         caller = self._by_ani.get(number)
         if (
             caller is None
@@ -363,7 +389,10 @@ class LiveWorld:
             return
         if self._ani.pop(str(caller.id)) != number:
             return
-        self._ends(number, "fallback" if outcome == "overflowed" else outcome)
+        truth, books = OUTCOMES.get(
+            outcome, ("fallback" if outcome == "overflowed" else outcome, "overflowed")
+        )
+        self._ends(number, truth)
         with self.when(at_s):
             if caller.stage == TALKING:
                 self.odd.ended_by_switch += 1
@@ -373,4 +402,4 @@ class LiveWorld:
             if caller.stage == RINGING:
                 self.staffing.release(self.people[caller.agent])
             self.odd.failed += outcome == "failed"
-            self.crowd.left(caller, "blocked" if outcome == "refused" else "overflowed")
+            self.crowd.left(caller, books)
