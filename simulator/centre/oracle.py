@@ -176,7 +176,7 @@ def _one_card(verdict: Verdict, truth: Truth, call: JournalCall, card: Mapping[s
             verdict.say("distorted", f"{truth.ani}: card says {name} {card[name]!r}, driver {wanted!r}")
     reason = str(card["end_reason"])
     _handed(verdict, truth, call)
-    call = call.last_stay()
+    # who hangs up in the second line was handled all the same: he spoke to an agent (acd.core.cards)
     talked = call.count("ACDANSWER") > 0
     # a talk that broke off sends the caller back to the line; what comes then decides the card
     came_back = talked and call.last("ACDTALKEND").get("stays") == "1"
@@ -196,6 +196,15 @@ def _handed(verdict: Verdict, truth: Truth, call: JournalCall) -> None:
     talked = call.agents("ACDANSWER")
     if truth.answers and talked != truth.answers:
         verdict.say("distorted", f"{truth.ani}: driver talked with {truth.answers}, journal with {talked}")
+    served = call.last_stay().count("ACDANSWER") > 0
+    if (
+        truth.handed
+        and truth.outcome in ("answered", "abandoned")
+        and served != (truth.outcome == "answered")
+    ):
+        verdict.say(
+            "distorted", f"{truth.ani}: driver was {truth.outcome} in the last line, journal: {served}"
+        )
 
 
 def _overlaps(verdict: Verdict, journal: Mapping[str, JournalCall]) -> None:

@@ -114,6 +114,7 @@ def write_centre(spec: CentreSpec, centre: Centre, closes_s: float | None = None
                     "skills": dict(held),
                     "rna_limit": group.rna_limit,
                     "reserve": group.reserve,
+                    "password_hash": {"file": "secrets/agents-hash"},
                 }
     files: dict[str, dict[str, Any]] = {
         "queues.yaml": {"queue_defaults": {"announcements": None, "rules": []}, "queues": queues},
@@ -184,5 +185,14 @@ def _queue(centre: Centre, copy: int, number: int, queue: Queue) -> dict[str, An
 
 
 def _subscriber(scenario: Scenario, queue: Queue) -> int:
-    names = list(dict.fromkeys(one.subscriber for one in scenario.queues))
-    return names.index(queue.subscriber)
+    """Return the number of a queue's firm. Firms whose callers are handed on to each other are one to the router.
+
+    It never lets a caller end at another firm, and a scenario's `subscriber` is a word for reports.
+    """
+    firm = {one.subscriber: one.subscriber for one in scenario.queues}
+    of_queue = {one.name: one.subscriber for one in scenario.queues}
+    for one in scenario.queues:
+        for transfer in one.transfers:
+            mine, theirs = firm[one.subscriber], firm[of_queue[transfer.to]]
+            firm = {name: mine if head == theirs else head for name, head in firm.items()}
+    return list(firm).index(firm[queue.subscriber])

@@ -151,8 +151,6 @@ def _length_for(scenario: Scenario, day: int, start_ms: int | None, calls: int) 
 def compress(scenario: Scenario, part: Stretch) -> tuple[Scenario, list[str]]:
     """Return the stretch as a scenario of its own in real time, and what had to be left out or changed."""
     notes = []
-    if any(queue.transfers for queue in scenario.queues):
-        notes.append("transfers are left out: on real processes nobody hands calls on here")
     if any(queue.callback is not None for queue in scenario.queues):
         notes.append("callbacks are left out: callers wait on the line")
     closing = _closing(scenario.closing, part)
@@ -230,7 +228,6 @@ def _queue(queue: Queue, scenario: Scenario, part: Stretch) -> Queue:
         talk_by_period=(),
         patience_by_period=(),
         retry=retry,
-        transfers=(),
         callback=None,
         threshold_ms=max(1, round(queue.threshold_ms / by)),
         ring_timeout_ms=max(LEAST_RING_MS, math.ceil(queue.ring_timeout_ms / by / SECOND_MS) * SECOND_MS),

@@ -80,7 +80,7 @@ def run_virtual(
     for number, seed in enumerate(seeds):
         runs.append(stretch_back(World(scenario, policy, seed, keep_calls=True).run(), scale))
         told(number + 1, len(seeds))
-    made = sum(run.tally().arrivals for run in runs)
+    made = sum(run.tally().arrivals - run.tally().transferred_in for run in runs)
     return EngineRun("virtual", runs, "production core", made, seconds=time.monotonic() - started)
 
 
@@ -214,7 +214,7 @@ class Session:
         found.seconds = time.monotonic() - started
         found.cpu_share_of_a_core = shares(before, after)
         for world in worlds:
-            for name in ("raced", "ended_by_switch", "strangers", "failed"):
+            for name in ("raced", "ended_by_switch", "strangers", "failed", "not_handed_on"):
                 if count := getattr(world.odd, name):
                     found.oddities[name] = found.oddities.get(name, 0) + count
             found.lost += len(world.odd.forgotten)

@@ -104,6 +104,7 @@ class SippLine:
         self._notes: Notes | None = None
         self._ani_of: dict[str, str] = {}
         """By the router's name of a call: the caller's number."""
+        self._call_of: dict[str, str] = {}
         self.accepted: set[str] = set()
         """Callers the PBX has taken."""
 
@@ -228,6 +229,10 @@ class SippLine:
         if call_id is not None and self._phones is not None:
             self._command("INFO", self._phones, call_id)
 
+    def call_of(self, number: str) -> str:
+        """The router's name of this caller's call, as the journal told it."""
+        return self._call_of.get(number, "")
+
     def _command(self, method: str, puppets: Puppets, call_id: str) -> None:
         request = command(method, puppets, call_id, next(self._serial))
         self._wire.sendto(request, (puppets.host, puppets.port))
@@ -251,6 +256,7 @@ class SippLine:
         """What no phone tells: the caller met a closed door, or the dialplan took him out of the line."""
         if note.kind == "ACDENTER":
             self._ani_of[note.call] = note.fields.get("ani", "")
+            self._call_of[note.fields.get("ani", "")] = note.call
         number = self._ani_of.get(note.call, "")
         if not number or self._world_of is None:
             return
@@ -258,6 +264,9 @@ class SippLine:
         if note.kind == "ACDREFUSED":
             world.gone(number, note.at_s, "refused")
             self.hang_up(number)
+        elif note.kind == "ACDTRANSFER":
+            to = note.fields.get("to", "").removeprefix("queue_")
+            world.handed_on(number, note.agent, to, note.at_s)
         elif note.kind == "ACDFALLBACK" and note.fields.get("why") == "voicemail":
             # other ways to the fallback lead to a phone, which tells
             world.fallen(number, note.at_s, "voicemail")

@@ -97,6 +97,11 @@ class StandInLine:
         if task is not None:
             task.hang_up("agent")
 
+    def call_of(self, number: str) -> str:
+        """The router's name of this caller's call."""
+        task = self._tasks.get(number)
+        return task.call if task is not None else ""
+
     # --- what the switch did ------------------------------------------------------------------------
 
     def _heard(self, kind: str, fields: dict[str, str]) -> None:
@@ -114,6 +119,8 @@ class StandInLine:
         elif kind == "AcdDialEnd":
             unanswered = fields["status"] == "NOANSWER"
             world.offer_over(number, agent, at_s, unanswered=unanswered)
+        elif kind == "AcdTransfer":
+            world.handed_on(number, agent, fields["to"].removeprefix("queue_"), at_s)
         elif kind == "AcdRefused":
             world.gone(number, at_s, "refused")
             self.hang_up(number)

@@ -30,12 +30,20 @@ class FakeLine:
     def end_talk(self, number: str) -> None:
         self.talks_ended.append(number)
 
+    def call_of(self, number: str) -> str:
+        return f"call of {number}"
+
 
 class FakeDesks:
     pauses_unanswered = True
+    hands_on = True
 
     def __init__(self) -> None:
         self.said: list[tuple[str, str]] = []
+        self.handed: list[tuple[str, str, str]] = []
+
+    def hand_on(self, agent: str, call: str, queue: str) -> None:
+        self.handed.append((agent, call, queue))
 
     def say(self, agent: str, action: str, reason: str = "") -> None:
         self.said.append((agent, action))

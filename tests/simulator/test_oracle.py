@@ -79,10 +79,10 @@ def test_a_call_handed_on_is_followed_through_both_stretches() -> None:
 
 
 @pytest.mark.parametrize("outcome", ["abandoned", "answered"])
-def test_who_gives_up_after_being_handed_on_was_not_served_at_the_end(outcome: str) -> None:
+def test_who_gives_up_after_being_handed_on_was_handled_but_not_in_the_last_line(outcome: str) -> None:
     gone = [*HANDED[:6], "9|c1|r|NONE|ACDEND|ms=9001|cause=16|stage=wait|by=caller"]
     truth = dataclasses.replace(TO_R, outcome=outcome, answers=["a1"])
-    verdict = judge([truth], read_journal(gone), [{**CARD, "end_reason": "abandoned", "agent": None}])
+    verdict = judge([truth], read_journal(gone), [CARD])
     assert bool(verdict.problems) == (outcome == "answered")
 
 
