@@ -392,7 +392,9 @@ class LiveWorld:
         number = self._ani.get(str(caller.id), "")
         if caller.stage != TALKING or person.caller is not caller or to is None:
             return
-        if tries < HAND_ON_TRIES and number not in self._handing:  # he went on, and came back to the same agent
+        if (
+            tries < HAND_ON_TRIES and number not in self._handing
+        ):  # he went on, and came back to the same agent
             return
         if not tries:
             self._handing.pop(number, None)
