@@ -19,13 +19,14 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simulator.faults.pressing import Presser
 from simulator.lab.agents import Agent
 from simulator.lab.instance import TRUNK_HOST, Lab, Ports
 from simulator.lab.ports import free_port
 from simulator.lab.sipp import SippError, SippProcess
 from simulator.load.appqueue import write_app_queue
 from simulator.load.notes import Note, Notes
-from simulator.load.trunk import write_trunk
+from simulator.load.trunk import say_nothing, write_trunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -101,6 +102,12 @@ class SippLine:
         self._task: asyncio.Task[None] | None = None
         self.did_of: Callable[[str], str] = str
         """Turns our router's number into the one to dial (app_queue's)."""
+        self._numbers: Puppets | None = None
+        """The telephones that are called back."""
+        self._pressing: asyncio.Task[None] | None = None
+        self._back_calls: set[str] = set()
+        self._dial_ms: dict[str, int] = {}
+        """By number: how long it rings when called back."""
         self._notes: Notes | None = None
         self._ani_of: dict[str, str] = {}
         """By the router's name of a call: the caller's number."""
@@ -128,23 +135,32 @@ class SippLine:
     async def open(self, spec: CentreSpec, centre: Centre, strategy: str = BENCH_STRATEGY) -> None:
         """Start Asterisk and the phones; fill in ports, secrets and journal; give app_queue the same centre."""
         self._folder = spec.directory / "sipp"
-        port = free_port()
+        port, out_port = free_port(), free_port()
         ports = Ports.free(agi=spec.agi_port, rtp_count=RTP_PORTS)
         lab = Lab(
             f"load{uuid.uuid4().hex[:8]}",
             agents=[Agent(device, contact=f"sip:{device}@127.0.0.1:{port}") for device in centre.devices],
             ports=ports,
-            settings={"record": "0"},
+            settings={"record": "0", "out_port": str(out_port)},
             die_with_parent=True,
         )
         self.lab = lab
         await asyncio.to_thread(lab.up)
         await asyncio.to_thread(_let_silence_be, lab)
         spec.ami_port, spec.ami_user, spec.ami_secret = lab.ports.ami, lab.router_user, lab.router_secret
+        spec.callback_secret = lab.callback_secret
         spec.queue_log, spec.cel = lab.queue_log, lab.cel_csv
         self._phones = Puppets("phones.xml", "127.0.0.1", lab.ports.sip, self._folder / "phones", port=port)
         self._phones.start()
         await self._listening(self._phones)
+        if any(queue.callback for queue in centre.scenario.queues):
+            self._numbers = Puppets(
+                "phones.xml", "127.0.0.1", lab.ports.sip, self._folder / "numbers", port=out_port
+            )
+            self._numbers.start()
+            await self._listening(self._numbers)
+            await asyncio.to_thread(say_nothing, lab)
+            self._pressing = asyncio.create_task(Presser(lab, _Takers(self)).run())
         await asyncio.to_thread(write_app_queue, lab, centre, strategy)
         await asyncio.to_thread(write_trunk, lab, centre)
         self._notes = Notes(lab.queue_log)
@@ -183,6 +199,11 @@ class SippLine:
         )
         self._callers.append(puppets)
 
+    def check(self) -> None:
+        """Raise what stopped us from following the phones: a run that sees nothing would wait for nothing."""
+        if self._task is not None and self._task.done() and not self._task.cancelled():
+            self._task.result()
+
     async def end_run(self) -> None:
         """Stop this run's callers; phones and Asterisk stay for the next."""
         for puppets in self._callers:
@@ -200,8 +221,12 @@ class SippLine:
         for handle in self._due:
             handle.cancel()
         await self.end_run()
-        if self._phones is not None:
-            self._phones.stop()
+        if self._pressing is not None:
+            self._pressing.cancel()
+            await asyncio.gather(self._pressing, return_exceptions=True)
+        for puppets in (self._phones, self._numbers):
+            if puppets is not None:
+                puppets.stop()
         self._wire.close()
         if self.lab is not None:
             await asyncio.to_thread(self.lab.down)
@@ -233,6 +258,11 @@ class SippLine:
         """The router's name of this caller's call, as the journal told it."""
         return self._call_of.get(number, "")
 
+    def takes_callback(self, number: str) -> bool:
+        """Whether a caller presses 1 when he is offered a call-back."""
+        known = re.fullmatch(r"\+79\d{9}", number) is not None
+        return known and self._world_of is not None and self._world_of(number).takes_callback(number)
+
     def _command(self, method: str, puppets: Puppets, call_id: str) -> None:
         request = command(method, puppets, call_id, next(self._serial))
         self._wire.sendto(request, (puppets.host, puppets.port))
@@ -248,6 +278,9 @@ class SippLine:
             if self._phones is not None:
                 for event, fields, at_s in self._phones.news():
                     self._phone_event(event, fields, at_s)
+            if self._numbers is not None:
+                for event, fields, at_s in self._numbers.news():
+                    self._number_event(event, fields, at_s)
             for note in self._notes.news() if self._notes is not None else ():
                 self._noted(note)
             await asyncio.sleep(POLL_S)
@@ -264,6 +297,13 @@ class SippLine:
         if note.kind == "ACDREFUSED":
             world.gone(number, note.at_s, "refused")
             self.hang_up(number)
+        elif note.kind == "ACDCALLBACK":
+            self.hang_up(number)
+            self._dial_ms[number] = world.callback_chosen(number, note.at_s)
+        elif note.kind == "ACDCALLBACKBEGIN":
+            self._back_calls.add(note.call)
+        elif note.kind == "ACDEND" and note.call in self._back_calls:
+            world.gone(number, note.at_s, "overflowed")  # a call-back that no agent took
         elif note.kind == "ACDTRANSFER":
             to = note.fields.get("to", "").removeprefix("queue_")
             world.handed_on(number, note.agent, to, note.at_s)
@@ -287,7 +327,8 @@ class SippLine:
                 self.hang_up(number)
         elif event == "REFUSED":
             world.gone(number, at_s, "refused" if world.scenario.lines is None else "busy")
-        elif event == "ENDED":
+        elif event == "ENDED" and self._caller_at.get(number) == (puppets, fields["cid"]):
+            del self._caller_at[number]
             world.gone(number, at_s, "overflowed")
 
     def _phone_event(self, event: str, fields: dict[str, str], at_s: float) -> None:
@@ -310,12 +351,32 @@ class SippLine:
             planned = self._ringing.pop(call_id, ("", "", 0))[2]
             world.offer_over(number, agent, at_s, unanswered=event == "CANCELLED" and planned < 0)
 
-    def _later(self, delay: float, method: str, call_id: str) -> None:
-        assert self._phones is not None  # noqa: S101 - it told us of the ringing
-        loop = asyncio.get_running_loop()
-        handle = loop.call_later(max(0.0, delay), self._command, method, self._phones, call_id)
+    def _number_event(self, event: str, fields: dict[str, str], at_s: float) -> None:
+        """A telephone is called back: lifted after so long; then it can hang up like a caller's."""
+        assert self._numbers is not None  # noqa: S101 - it told us
+        number, call_id = fields["agent"], fields["cid"]
+        if event == "INVITE":
+            delay = at_s + self._dial_ms.get(number, 0) / 1000 - time.time()
+            self._later(delay, "MESSAGE", call_id, self._numbers)
+        elif event == "ANSWER":
+            self._caller_at[number] = self._numbers, call_id
+
+    def _later(self, delay: float, method: str, call_id: str, puppets: Puppets | None = None) -> None:
+        loop, puppets = asyncio.get_running_loop(), puppets or self._phones
+        assert puppets is not None  # noqa: S101 - it told us of the ringing
+        handle = loop.call_later(max(0.0, delay), self._command, method, puppets, call_id)
         self._due = [one for one in self._due if not one.cancelled() and one.when() > loop.time()]
         self._due.append(handle)
+
+
+class _Takers:
+    """The callers who press 1 when they are offered a call-back; whoever asks learns it from their own draws."""
+
+    def __init__(self, line: SippLine) -> None:
+        self._line = line
+
+    def __contains__(self, number: object) -> bool:
+        return self._line.takes_callback(str(number))
 
 
 def _let_silence_be(lab: Lab) -> None:

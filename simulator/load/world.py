@@ -137,8 +137,10 @@ OUTCOMES = {
 
 
 def without_doors(scenario: Scenario) -> Scenario:
-    """Return the scenario in which everybody gets in: who is let in is for the trunk and the router to say."""
-    queues = tuple(dataclasses.replace(queue, max_waiting=sys.maxsize) for queue in scenario.queues)
+    """Return the scenario in which everybody gets in and nobody is offered a call-back: trunk and router do both."""
+    queues = tuple(
+        dataclasses.replace(queue, max_waiting=sys.maxsize, callback=None) for queue in scenario.queues
+    )
     return dataclasses.replace(scenario, queues=queues, lines=None, closing=None)
 
 
@@ -180,6 +182,8 @@ class LiveWorld:
         """By number: asked to be handed on, and not yet gone on."""
         self.truths: dict[str, Truth] = {}
         """Every call made, by number, as its driver saw it: for the oracle."""
+        self.backs: dict[str, Truth] = {}
+        """The call-backs of those who chose one, by number; what happens to that number later belongs here."""
 
     # --- what the virtual world's parts ask for --------------------------------------------------
 
@@ -217,7 +221,7 @@ class LiveWorld:
         """Carry out what a person does: here nobody decides, so facts become deeds."""
         if isinstance(fact, CallQueued):
             if str(fact.call) not in self._ani:  # handed on, he is on the line already
-                self._place(fact.call)
+                self._stands(fact.call)
         elif isinstance(fact, TalkEnded):
             self._line.end_talk(self._ani.pop(str(fact.call), ""))
         elif isinstance(fact, CallEnded):
@@ -296,6 +300,14 @@ class LiveWorld:
         did = self._centre.did(self._copy, caller.queue)
         return Made(number, did, start_ms, first=caller.tries == 0)
 
+    def _stands(self, call: CallId) -> None:
+        """Somebody new waits: he calls, or the router will call him back at the number he had called from."""
+        number = next((n for n, caller in self._by_ani.items() if caller is self.live[call]), "")
+        if number in self.backs and self.live[call].dials_ms:
+            self._ani[str(call)] = number
+        else:
+            self._place(call)
+
     def _place(self, call: CallId) -> None:
         caller = self.live[call]
         caller.attempt = 0
@@ -305,8 +317,12 @@ class LiveWorld:
         self.truths[made.ani] = Truth(made.ani, made.did, time.time(), "")
         self._line.place(made)
 
+    def truth_of(self, number: str) -> Truth:
+        """Return what the driver knows of a number's present call: his own, or our call-back to him."""
+        return self.backs.get(number) or self.truths[number]
+
     def _ends(self, number: str, outcome: str) -> None:
-        truth = self.truths[number]
+        truth = self.truth_of(number)
         truth.outcome = truth.outcome or outcome
 
     # --- what the phones saw ---------------------------------------------------------------------
@@ -329,6 +345,10 @@ class LiveWorld:
 
     def rang(self, number: str, device: str, at_s: float) -> PhoneDoes:
         """An agent's phone rings: decide what the person does, from the same draws as in virtual time."""
+        if (
+            device not in self.agent_of
+        ):  # the PBX's fallback rings everybody's phones, those of other copies too
+            return PhoneDoes(0, refuses=True)
         with self.when(at_s):
             caller, person = self._by_ani.get(number), self.people[self.agent_of[device]]
             if caller is None or caller.stage != WAITING:
@@ -340,7 +360,7 @@ class LiveWorld:
                 person.wrapping = False
             caller.stage, caller.agent, caller.offered_at = RINGING, person.id, self.now
             caller.attempt += 1
-            self.truths[number].rings.append((device, at_s))
+            self.truth_of(number).rings.append((device, at_s))
             person.caller = caller
             person.crew.times.offers += 1
             ring_ms, outcome = self.draws.ring(caller, person, caller.attempt)
@@ -353,7 +373,7 @@ class LiveWorld:
         with self.when(at_s):
             caller, person = self._by_ani.get(number), self.people[self.agent_of[device]]
             if caller is not None:
-                truth = self.truths[number]
+                truth = self.truth_of(number)
                 truth.outcome, truth.answered_by, truth.answered_s = "answered", device, at_s
             if caller is None or caller.stage != RINGING or caller.agent != person.id:
                 self.odd.raced += 1
@@ -379,6 +399,31 @@ class LiveWorld:
             self._stays(caller)
         with self.when(self._begun() + over / 1000):
             self.crowd.end_talk((caller, person))
+
+    def takes_callback(self, number: str) -> bool:
+        """Whether this caller says yes when he is offered a call-back: by his own draw."""
+        caller = self._by_ani.get(number)
+        callback = self.scenario.queues[caller.queue].callback if caller is not None else None
+        return (
+            caller is not None
+            and callback is not None
+            and not caller.dials_ms
+            and caller.callback_u < callback.accept
+        )
+
+    def callback_chosen(self, number: str, at_s: float) -> int:
+        """The caller took the offer and is off the line. Return how long his telephone will ring, milliseconds."""
+        caller = self._by_ani.get(number)
+        callback = self.scenario.queues[caller.queue].callback if caller is not None else None
+        if caller is None or callback is None or caller.stage != WAITING:
+            self.odd.strangers += 1
+            return 0
+        self._ends(number, "callback")
+        self._ani.pop(str(caller.id), None)
+        self.backs[number] = Truth(number, self.truths[number].did, at_s, "")
+        with self.when(at_s):
+            self.crowd.choose_callback(caller, callback)
+        return caller.dials_ms
 
     def _stays(self, caller: Caller) -> None:
         """The caller will not go on to another line after all."""
@@ -414,7 +459,7 @@ class LiveWorld:
         if caller is None or person is None or caller.stage != TALKING or person.caller is not caller:
             self.odd.strangers += 1
             return
-        truth = self.truths[number]
+        truth = self.truth_of(number)
         truth.handed.append((device, queue))
         truth.outcome = ""
         with self.when(at_s):
@@ -422,6 +467,8 @@ class LiveWorld:
 
     def offer_over(self, number: str, device: str, at_s: float, *, unanswered: bool) -> None:
         """The phone stopped ringing without an answer."""
+        if device not in self.agent_of:
+            return
         caller, person = self._by_ani.get(number), self.people[self.agent_of[device]]
         if caller is None or caller.stage != RINGING or caller.agent != person.id:
             return
