@@ -23,10 +23,11 @@ from simulator.load.backs import judge_with_callbacks
 from simulator.load.centre import Centre, write_centre
 from simulator.load.compress import CannotRunError, stretch_back
 from simulator.load.desks import RouterDesks
+from simulator.load.parts import Made
 from simulator.load.sipp_line import BENCH_STRATEGY, LEAD_S, SippLine
 from simulator.load.standin_line import StandInLine
 from simulator.load.usage import sample, shares
-from simulator.load.world import LiveWorld, Made
+from simulator.load.world import LiveWorld
 from simulator.policies import GROUPS
 from simulator.world import World
 

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from simulator.centre.config import CentreSpec
     from simulator.load.centre import Centre
-    from simulator.load.world import LiveWorld, Made
+    from simulator.load.parts import Made
+    from simulator.load.world import LiveWorld
 
 HERE = Path(__file__).parent
 POLL_S = 0.008

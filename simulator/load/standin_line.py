@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from simulator.centre.config import CentreSpec
     from simulator.load.centre import Centre
-    from simulator.load.world import LiveWorld, Made
+    from simulator.load.parts import Made
+    from simulator.load.world import LiveWorld
     from simulator.standin.dialplan import CallTask
 
 FOR_EVER_S = 1e6

@@ -12,8 +12,7 @@ import dataclasses
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from acd.core.effects import KeepAgentStatus
 from acd.core.events import (
@@ -35,6 +34,7 @@ from simulator.crowd import Crowd
 from simulator.draws import Draws
 from simulator.ledger import Ledger
 from simulator.load.centre import Centre, ani
+from simulator.load.parts import Desks, Line, Made, Oddities, PhoneDoes
 from simulator.results import RunResult
 from simulator.staffing import Staffing
 from simulator.streams import Streams
@@ -59,73 +59,6 @@ HAND_ON_AGAIN_MS = 2_000
 HAND_ON_TRIES = 3
 LEAST_WRAP_MS = 60
 """A wrap-up of no length would be "done" before the daemon has heard of the talk's end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A call to be made. `start_ms` counts from the run's beginning; `first`: known before the run."""
-
-    ani: str
-    did: str
-    start_ms: int
-    first: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class PhoneDoes:
-    """What a ringing phone will do: answer, or refuse, after so long; None: ring on."""
-
-    after_ms: int | None
-    refuses: bool = False
-
-
-class Line(Protocol):
-    """Makes calls and moves phones on a switch."""
-
-    def place(self, call: Made) -> None:
-        """Make a call now; first calls were told at the start and come by themselves."""
-
-    def hang_up(self, number: str) -> None:
-        """The caller hangs up."""
-
-    def end_talk(self, number: str) -> None:
-        """The agent hangs up."""
-
-    def call_of(self, number: str) -> str:
-        """The router's name of this caller's call; empty: not known yet."""
-
-
-class Desks(Protocol):
-    """Tells the router what agents do. Every method returns at once."""
-
-    def say(self, agent: str, action: str, reason: str = "") -> None:
-        """`login`, `logout`, `pause`, `resume` or `done`."""
-
-    def hand_on(self, agent: str, call: str, queue: str) -> None:
-        """The agent hands a call on to another waiting line."""
-
-    pauses_unanswered: bool
-    """The router pauses an agent who let a call ring."""
-    hands_on: bool
-    """Agents can hand calls on."""
-
-
-@dataclass(slots=True)
-class Oddities:
-    """What does not happen in virtual time, counted."""
-
-    raced: int = 0
-    """The caller gave up in the very moment of the answer."""
-    ended_by_switch: int = 0
-    """Calls that the switch ended in talk."""
-    strangers: int = 0
-    """Events of calls nobody made."""
-    not_handed_on: int = 0
-    """Calls that should have gone on to another line, and ended with the talk."""
-    failed: int = 0
-    """Calls that met a SIP error or were never heard of."""
-    forgotten: list[str] = field(default_factory=list)
-    """Numbers of callers still on the line when time was up."""
 
 
 OUTCOMES = {

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from acd.core.instant import HOUR_MS
 from simulator.distributions import Distribution, Fixed, Never
 from simulator.load.centre import Centre
-from simulator.load.world import LiveWorld, Made, PhoneDoes
+from simulator.load.parts import Made, PhoneDoes
+from simulator.load.world import LiveWorld
 from simulator.scenario import Arrivals, Callback, Closing, Group, Queue, Scenario
 
 
