@@ -117,8 +117,3 @@ def render(source: str, values: Mapping[str, object]) -> str:
             raise TemplateRefusedError(f"the result is longer than {MAX_RESULT} characters")
         parts.append(piece)
     return "".join(parts)
-
-
-def one_line(text: str, most: int = 150) -> str:
-    """Return a text fit for a header: one line without control characters, cut."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:most]

@@ -14,7 +14,8 @@ from acd.adapters.store import audit, desk_store, directory_store
 from acd.adapters.store.sqlite import SqliteStore
 from acd.config.loading import Config, load
 from acd.desk.operations import Clock, Operation
-from acd.deskside.house import TROUBLES, DeskHouse
+from acd.deskside.house import DeskHouse
+from acd.deskside.troubles import NAMES as TROUBLES
 from tests.config.test_project_files import CONFIG, MINIMAL
 from tests.fakes.ports import FakeClock
 
