@@ -225,8 +225,10 @@ class DeskCards:
     ) -> None:
         """A warm patch takes the written message along; it may have left already when the call was handed on."""
         person = owner.people.get(dict(card.fields).get(HANDED_TO, ""))
+        if person is None:
+            return
         message = made or await desk_store.message(db, card.call)
-        if person is not None and message is not None:
+        if message is not None:
             await also_to(db, message, person, now, "the call was handed to him")
 
     @staticmethod
