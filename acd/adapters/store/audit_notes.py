@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from acd import durable
 from acd.adapters.store import audit
 from acd.ports import PortError
 
@@ -39,15 +39,10 @@ def leave(database: Path, at: Instant, who: str, what: str, obj: str) -> None:
 
     Raises PortError when it cannot be written: what nobody may know of is not shown either.
     """
-    folder, name = folder_of(database), f"{at:015d}-{uuid.uuid4().hex}"
-    aside = folder / f".{name}.new"
+    folder = folder_of(database)
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        with aside.open("x", encoding="utf-8") as file:
-            json.dump([at, who, what, obj], file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.rename(folder / f"{name}.json")
+        durable.appear(folder / f"{at:015d}-{uuid.uuid4().hex}.json", json.dumps([at, who, what, obj]))
     except OSError as error:
         raise PortError(
             f"what is opened is noted in {folder}, which refuses: {error.strerror or error}", retryable=True
