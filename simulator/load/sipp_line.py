@@ -47,9 +47,7 @@ class Puppets(SippProcess):
     """One SIPp process that is moved from here, and what is new in its log."""
 
     def __init__(self, scenario: str, host: str, sip_port: int, folder: Path, *, port: int = 0) -> None:
-        super().__init__(
-            HERE / scenario, host=host, port=port or _free_udp(host), sip_port=sip_port, folder=folder
-        )
+        super().__init__(HERE / scenario, host=host, port=port, sip_port=sip_port, folder=folder)
         self._read = 0
         self._rest = b""
 
@@ -144,7 +142,7 @@ class SippLine:
     async def _listening(self, puppets: Puppets) -> None:
         end = time.monotonic() + 5
         while time.monotonic() < end and puppets.running:
-            if not _bindable(puppets.host, puppets.port):
+            if puppets.listening:
                 return
             await asyncio.sleep(0.02)
         raise SippError(f"SIPp does not listen on {puppets.port}:\n{puppets.screen()}")
@@ -300,18 +298,3 @@ def command(method: str, puppets: Puppets, call_id: str, serial: int) -> bytes:
         f"From: <sip:load@127.0.0.1>;tag=load{serial}\r\nTo: <sip:puppet@{puppets.host}>\r\n"
         f"Call-ID: {call_id}\r\nCSeq: {serial} {method}\r\nMax-Forwards: 1\r\nContent-Length: 0\r\n\r\n"
     ).encode("ascii")
-
-
-def _free_udp(host: str) -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-
-
-def _bindable(host: str, port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-        return True

@@ -100,3 +100,14 @@ def test_the_command_shows_them_as_rows(tmp_path, capsys):
     assert "clairvoyant" in shown.out
     assert main(["bank", "--policies", CLAIRVOYANT]) == 2
     assert "name a policy too" in capsys.readouterr().err
+
+
+def test_a_scenario_that_names_nothing_but_the_bound_is_told_so(tmp_path, capsys):
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "name: x\npolicies: [clairvoyant]\nqueues:\n  - {name: a, arrivals: {per_hour: 10}, talk: 60}\n"
+        "agents:\n  - {name: home, count: 2}\n",
+        encoding="utf-8",
+    )
+    assert main([str(path), "--seeds", "2"]) == 2
+    assert "name a policy too" in capsys.readouterr().err
