@@ -131,6 +131,7 @@ async def test_a_correction_is_a_new_version_and_the_old_one_does_not_leave_any_
     assert [m.get_content().count("tomorrow") for m in rig.mail.mails] == [1]
 
 
+@pytest.mark.slow
 async def test_a_mail_server_down_for_ten_minutes_loses_nothing_and_doubles_nothing(rig: Rig) -> None:
     """SMTP down for 10 minutes, also over our restart."""
     await rig.mail.stop()
@@ -409,6 +410,7 @@ async def test_clocks_of_answer_card_and_case_start_and_stop(rig: Rig) -> None:
     assert not await rig.store.writer.do(lambda db: desk_store.take_warnings(db, rig.clock.now() + 10**9))
 
 
+@pytest.mark.slow
 async def test_a_hanging_courier_holds_up_neither_others_nor_the_end(rig: Rig) -> None:
     class Hanging:
         async def send(self, parcel: Parcel) -> None:

@@ -37,6 +37,7 @@ def narrow(agents: int = 2) -> Scenario:
     return Scenario("narrow", queues, groups)
 
 
+@pytest.mark.slow
 def test_no_policy_passes_the_bounds_and_the_bounds_are_not_trivial():
     found = run_experiment(
         narrow(1), ("recommended", "fifo", "leastrecent", POOLED, CLAIRVOYANT), range(1, 5)
@@ -88,6 +89,7 @@ def test_what_the_bounds_do_not_cover_is_said():
         run_experiment(scenario, (CLAIRVOYANT,), (1, 2))
 
 
+@pytest.mark.slow
 def test_the_command_shows_them_as_rows(tmp_path, capsys):
     target = tmp_path / "out.json"
     words = ["secretarial-pool", "--days", "1", "--seeds", "2", "--json", str(target)]
