@@ -24,6 +24,8 @@ from simulator.lab.instance import TRUNK_HOST, Lab, Ports
 from simulator.lab.ports import free_port
 from simulator.lab.sipp import SippError, SippProcess
 from simulator.load.appqueue import write_app_queue
+from simulator.load.notes import Note, Notes
+from simulator.load.trunk import write_trunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -97,6 +99,10 @@ class SippLine:
         self._task: asyncio.Task[None] | None = None
         self.did_of: Callable[[str], str] = str
         """Turns our router's number into the one to dial (app_queue's)."""
+        self._notes: Notes | None = None
+        self._ani_of: dict[str, str] = {}
+        """By the router's name of a call: the caller's number."""
+        self._call_of: dict[str, str] = {}
         self.accepted: set[str] = set()
         """Callers the PBX has taken."""
 
@@ -138,6 +144,8 @@ class SippLine:
         self._phones.start()
         await self._listening(self._phones)
         await asyncio.to_thread(write_app_queue, lab, centre, strategy)
+        await asyncio.to_thread(write_trunk, lab, centre)
+        self._notes = Notes(lab.queue_log)
 
     async def _listening(self, puppets: Puppets) -> None:
         end = time.monotonic() + 5
@@ -219,6 +227,10 @@ class SippLine:
         if call_id is not None and self._phones is not None:
             self._command("INFO", self._phones, call_id)
 
+    def call_of(self, number: str) -> str:
+        """The router's name of this caller's call, as the journal told it."""
+        return self._call_of.get(number, "")
+
     def _command(self, method: str, puppets: Puppets, call_id: str) -> None:
         request = command(method, puppets, call_id, next(self._serial))
         self._wire.sendto(request, (puppets.host, puppets.port))
@@ -234,7 +246,29 @@ class SippLine:
             if self._phones is not None:
                 for event, fields, at_s in self._phones.news():
                     self._phone_event(event, fields, at_s)
+            for note in self._notes.news() if self._notes is not None else ():
+                self._noted(note)
             await asyncio.sleep(POLL_S)
+
+    def _noted(self, note: Note) -> None:
+        """What no phone tells: the caller met a closed door, or the dialplan took him out of the line."""
+        if note.kind == "ACDENTER":
+            self._ani_of[note.call] = note.fields.get("ani", "")
+            self._call_of[note.fields.get("ani", "")] = note.call
+        number = self._ani_of.get(note.call, "")
+        if not number or self._world_of is None:
+            return
+        world = self._world_of(number)
+        if note.kind == "ACDREFUSED":
+            world.gone(number, note.at_s, "refused")
+            self.hang_up(number)
+        elif note.kind == "ACDTRANSFER":
+            to = note.fields.get("to", "").removeprefix("queue_")
+            world.handed_on(number, note.agent, to, note.at_s)
+        elif note.kind == "ACDFALLBACK" and note.fields.get("why") == "voicemail":
+            # other ways to the fallback lead to a phone, which tells
+            world.fallen(number, note.at_s, "voicemail")
+            self.hang_up(number)
 
     def _caller_event(self, puppets: Puppets, event: str, fields: dict[str, str], at_s: float) -> None:
         number = fields["ani"]
@@ -250,7 +284,7 @@ class SippLine:
                 self._leaving.discard(number)
                 self.hang_up(number)
         elif event == "REFUSED":
-            world.gone(number, at_s, "refused")
+            world.gone(number, at_s, "refused" if world.scenario.lines is None else "busy")
         elif event == "ENDED":
             world.gone(number, at_s, "overflowed")
 
