@@ -20,6 +20,7 @@ from acd.adapters.asterisk.recording import AsteriskRecording
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
 from acd.adapters.asterisk.twin import TwinWatch
+from acd.adapters.asterisk.wall import AsteriskWall
 from acd.adapters.clock import SystemClock
 from acd.adapters.http.services import HttpServices
 from acd.adapters.mqtt import MqttScreenPop
@@ -175,7 +176,8 @@ class House:
         self.door = self._make_door()
         talks = self.door.talks() | (self.desk.talks() if self.desk else {})
         self.agi = assembly.agi_server(config, self.door.routes(), talks, self._tell)
-        self.transfers = TransferDesk(lambda: self.config, self.snapshot, self._project, clock)
+        wall = AsteriskWall(self.ami)
+        self.transfers = TransferDesk(lambda: self.config, self.snapshot, self._project, clock, wall.refused)
         self.runner.observe(self.transfers.observe)
         self.runner.observe(self._count_cards)
         if self.work is not None:

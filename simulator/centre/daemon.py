@@ -144,10 +144,15 @@ class Api:
         answer.raise_for_status()
         return answer.json()
 
-    async def post(self, path: str, body: dict[str, object] | None = None) -> Any:
-        """POST and decode; raises on an error status."""
+    async def post(
+        self, path: str, body: dict[str, object] | None = None, who: tuple[str, str] | None = None
+    ) -> Any:
+        """POST and decode; raises on an error status. `who`: an agent's name and password instead of the token."""
         answer = await self._client.post(
-            path, content=json.dumps(body or {}), headers={"Content-Type": "application/json"}
+            path,
+            content=json.dumps(body or {}),
+            headers={"Content-Type": "application/json"},
+            auth=who or httpx.USE_CLIENT_DEFAULT,
         )
         answer.raise_for_status()
         return answer.json() if answer.content else None

@@ -101,6 +101,7 @@ async def test_promises_about_to_be_broken_are_told_in_words(rig: Rig) -> None:
     assert "desk_late" not in rig.house.troubles()
 
 
+@pytest.mark.slow
 def test_three_hundred_subscribers_are_read_in_seconds(tmp_path: Path) -> None:
     shutil.copytree(CONFIG, tmp_path / "config")
     for n in range(300):

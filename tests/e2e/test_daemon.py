@@ -27,11 +27,8 @@ ANI = "+79160000001"
 
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    rig = Rig(StandInSwitch(), tmp_path)
-    try:
+    async with Rig(StandInSwitch(), tmp_path) as rig:
         yield rig
-    finally:
-        await rig.close()
 
 
 async def test_sigterm_ends_the_daemon_cleanly_and_the_waiting_caller_does_not_notice(rig: Rig) -> None:
