@@ -15,6 +15,7 @@ from acd.core.ids import AgentId
 from acd.core.instant import SECOND_MS
 from simulator.agents import agent_ids
 from simulator.centre.config import CentreSpec, write
+from simulator.load.lines import TRUNK, lines_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,6 +86,7 @@ def write_centre(spec: CentreSpec, centre: Centre) -> Path:
     numbers: dict[str, Any] = {}
     agents: dict[str, Any] = {}
     skills: set[str] = set()
+    lines = lines_of(centre)
     for copy in copies:
         for number, queue in enumerate(scenario.queues):
             queues[centre.queue_id(copy, number)] = _queue(centre, copy, number, queue)
@@ -97,7 +99,7 @@ def write_centre(spec: CentreSpec, centre: Centre) -> Path:
             for own in agent_ids(group):
                 agents[names[own]] = {
                     "name": f"{own} of copy {copy + 1}",
-                    "device": names[own],
+                    **lines[names[own]].settings(names[own]),
                     "skills": dict(held),
                     "rna_limit": group.rna_limit,
                     "reserve": group.reserve,
@@ -108,6 +110,7 @@ def write_centre(spec: CentreSpec, centre: Centre) -> Path:
         "agents.yaml": {"agents": agents},
         "numbers.yaml": {"numbers": numbers},
         "conf.d/99-extra.yaml": {
+            "asterisk": {"pstn_trunk": TRUNK},
             "routing": {"weights": {"policy": centre.policy, **dict(scenario.weights)}},
             **spec.extra,
         },
