@@ -203,7 +203,7 @@ def clean(text: str) -> str:
 
 AGENT_STATE = (
     "agent", "status", "pause_reason", "state", "state_since", "reachable", "call", "handled", "rna", "wrap_up_until",
-    "transfer", "transfer_to",
+    "transfer", "transfer_to", "held_since",
 )  # fmt: skip
 
 

@@ -109,8 +109,9 @@ class Crowd:
             return
         self._world.tell(CallEntered(caller.id, NO_DID, NO_ANI))
         queue = scenario.queues[caller.queue]
-        if self.waiting[caller.queue] >= queue.max_waiting:
-            self._world.tell(CallRefused(caller.id, "full"))
+        closed = scenario.closing is not None and scenario.closing.turned_away(self._world.now)
+        if closed or self.waiting[caller.queue] >= queue.max_waiting:
+            self._world.tell(CallRefused(caller.id, "closed" if closed else "full"))
             self._world.tell(CallEnded(caller.id, by=EndedBy.SYSTEM))
             self._world.ledger.count(caller, "blocked", 0)
             caller.stage = GONE
@@ -236,7 +237,7 @@ class Crowd:
         # a queue has wrap-up or it has none: the engine waits for its end, be it after a millisecond
         wrap = max(1, caller.wrap_ms) if self._wraps_up[caller.queue] else 0
         self._world.staffing.finish_call(person, wrap)
-        goes_on = self._transfer_of(caller)
+        goes_on = self.goes_on_to(caller)
         if goes_on is None:
             self._world.tell(TalkEnded(caller.id, person.id, caller.attempt, CALLER))
             if caller.id in self.live:
@@ -247,7 +248,8 @@ class Crowd:
             self._world.tell(CallTransferred(caller.id, person.id, goes_on))
             self._hand_on(caller, goes_on)
 
-    def _transfer_of(self, caller: Caller) -> str | None:
+    def goes_on_to(self, caller: Caller) -> str | None:
+        """Return the queue to which a caller in talk will be handed on, by his own draw; None: the talk is the end."""
         chance = caller.transfer_u
         for transfer in self._scenario.queues[caller.queue].transfers:
             if chance < transfer.probability:

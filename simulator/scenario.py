@@ -206,6 +206,12 @@ class Closing:
     """A time of day at which those still waiting are cleared."""
 
     at_ms: int
+    turns_away: bool = False
+    """Who calls later that day is told that it is closed, and counted as blocked; else he waits until he gives up."""
+
+    def turned_away(self, now: int) -> bool:
+        """Whether a call of this instant of the run meets a closed door."""
+        return self.turns_away and now % DAY_MS >= self.at_ms
 
 
 PHONE_GONE = "phone_gone"

@@ -150,9 +150,10 @@ class DayFactorSection(Section):
 
 
 class ClosingSection(Section):
-    """Callers still waiting at this time of day are disconnected."""
+    """Callers still waiting at this time of day are disconnected; who comes later waits, or is turned away."""
 
     clears_at: TimeOfDay
+    turns_away: Flag = False
 
 
 class FaultSection(Section):
@@ -235,7 +236,7 @@ class ScenarioFile(Section):
             weights=tuple(self.weights.items()),
             pick=self.pick,
             level_talk_factor=tuple((int(level), factor) for level, factor in self.level_talk_factor.items()),
-            closing=sc.Closing(self.closing.clears_at) if self.closing else None,
+            closing=sc.Closing(self.closing.clears_at, self.closing.turns_away) if self.closing else None,
             service_level=self.service_level,
             expected_calls=self.expected_calls,
             faults=tuple(sc.Fault(f.kind, f.at_s, f.target, f.for_s) for f in self.faults),

@@ -18,6 +18,10 @@ else:
     from acd.core.record import dataclass
 
 
+TARGETS = ("agent_", "queue_", "out_")
+"""How a target of a transfer begins."""
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """One agent offer, answered or not, inside a call."""
@@ -63,8 +67,18 @@ class CallCard:
     history: tuple[tuple[Instant, str, str], ...] = ()
     """(when, state, detail): every transition, for 001-21."""
     explanation: tuple[str | Candidates, ...] = ()
-    """Lines of reason; what the matcher kept in numbers becomes text where the card is stored (`str`)."""
-    """Why this agent, why it waited: one line per decision."""
+    """Why this agent, why it waited: one line per decision; what the matcher kept in numbers becomes text where the
+    card is stored (`str`)."""
+
+
+def handed_to(card: CallCard) -> tuple[str, ...]:
+    """Return whom the call was handed to or who was asked first, as the dialplan names them, each once, in order.
+
+    `agent_<id>`, `queue_<id>` or `out_<number>`. Read from the history, which says it in the same words whether the
+    core saw the steps or the journal alone did: nobody had to write it down a second time.
+    """
+    words = (word for _, _, detail in card.history for word in detail.split())
+    return tuple(dict.fromkeys(word.rstrip(":") for word in words if word.startswith(TARGETS)))
 
 
 def told(call: Call) -> tuple[str, ...]:

@@ -67,6 +67,8 @@ class AgentView:
     """How far handing on the call in talk is: asked, consulting, consult_talk; empty: not at all."""
     transfer_to: str = ""
     """agent_<id>, queue_<id> or out_<number>."""
+    held_since: Instant | None = None
+    """In talk, and the caller hears music since then: held by the agent's phone, or while somebody is asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,7 @@ def _agent_view(floor: Floor, agent: Agent, now: Instant) -> AgentView:
         busy_ms=busy_ms,
         transfer="" if talk is None else talk.transfer.value,
         transfer_to="" if talk is None else _without_number(talk.transfer_to),
+        held_since=None if talk is None or talk.leg is None else talk.leg.hold_since,
         reserve=agent.policy.reserve,
         written=len(agent.written),
         called=agent.policy.reserve > 0 and floor.matcher.demand(agent.id).called_by is not None,

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from acd.core.instant import Instant
 from acd.desk.hours import Intervals, instant, local
+
+_NOT_DIALLED = re.compile(r"[^0-9+]")
+
+
+def dialled(phone: str) -> str:
+    """Return a phone number as it is dialled: digits and plus, none of the spaces and brackets people write."""
+    return _NOT_DIALLED.sub("", phone)
 
 
 @dataclass(frozen=True, slots=True)

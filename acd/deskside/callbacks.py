@@ -138,9 +138,9 @@ class CallbackDialler:
         busy = sum(one.task.state is TaskState.DIALLING for one in under_way)
         room = self._has_room()  # once a tick: it looks at the whole centre
         for task in await self._do(lambda db: ledger_store.due(db, now, BATCH)):
-            if not task.asked and not (room and busy < settings.at_once):
-                continue
-            busy += await self._consider(task, busy, rules, settings, room=room)
+            free = room and busy < settings.at_once
+            if task.asked or free:
+                busy += await self._consider(task, busy, rules, settings, free=free)
 
     def _rules(self) -> tuple[LedgerRules, Callbacks | None]:
         tree = self._config().tree
@@ -172,9 +172,12 @@ class CallbackDialler:
     # --- what is due -----------------------------------------------------------------------------
 
     async def _consider(
-        self, task: MissedTask, busy: int, rules: LedgerRules, settings: Callbacks, *, room: bool
+        self, task: MissedTask, busy: int, rules: LedgerRules, settings: Callbacks, *, free: bool
     ) -> bool:
-        """Dial one task, or say why not; return whether it is under way now."""
+        """Dial one task, or say why not; return whether it is under way now.
+
+        `free`: a missed call may be answered now; who keeps his place does not need it.
+        """
         now = self._clock.now()
         origin = await self._do(lambda db: ledger_store.origin(db, task.id))
         queue = self._queue_of(origin)
@@ -192,7 +195,7 @@ class CallbackDialler:
             await self._refuse(task, verdict.why, rules)
         elif verdict.dial is Dial.LATER:
             await self._change(replace(task, next_try_at=now + LOOK_MS, why=verdict.why))
-        elif (busy < PLACES_AT_ONCE) if keeps else (room and busy < settings.at_once):
+        elif (busy < PLACES_AT_ONCE) if keeps else free:
             return await self._dial(task, origin, queue, settings, rules, keeps=keeps)
         return False
 

@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING
 import structlog
 
 from acd.adapters.store import cards, case_store, desk_store
+from acd.core.card import handed_to
 from acd.core.instant import HOUR_MS, Duration, Instant
 from acd.desk import operations, project
 from acd.desk.case import Case as DeskCase
 from acd.desk.case import CaseError, Entry, Event, happen
 from acd.desk.delivery import Delivery
 from acd.desk.forms import HANDED_TO
+from acd.desk.message import one_line
+from acd.desk.oncall import dialled
 from acd.desk.operations import Operation
 from acd.deskside.messages import Written, draft
 from acd.deskside.notices import tell_client
-from acd.deskside.templates import one_line
 
 if TYPE_CHECKING:
     import aiosqlite
@@ -224,10 +226,11 @@ class DeskCards:
         now: Instant,
     ) -> None:
         """A warm patch takes the written message along; it may have left already when the call was handed on."""
-        person = owner.people.get(dict(card.fields).get(HANDED_TO, ""))
-        message = made or await desk_store.message(db, card.call)
-        if person is not None and message is not None:
-            await also_to(db, message, person, now, "the call was handed to him")
+        people = _handed_to(owner, card)
+        message = made or await desk_store.message(db, card.call) if people else None
+        if message is not None:
+            for person in people:
+                await also_to(db, message, person, now, "the call was handed to him")
 
     @staticmethod
     async def _start(
@@ -289,6 +292,21 @@ class DeskCards:
         except CaseError:
             return
         await case_store.save_case(db, changed, len(held.history))
+
+
+def _handed_to(owner: Project, card: CallCard) -> list[Person]:
+    """Return the firm's people to whom the agent handed this call or whom he asked, whether or not they picked up.
+
+    The agent's page notes his wish on the card (HANDED_TO). That note can be lost: a full card, a store that refuses,
+    our death just after the caller was sent on. So the switch's own steps count as well: who was rung gets it.
+    """
+    rung = {target.removeprefix("out_") for target in handed_to(card) if target.startswith("out_")}
+    noted = dict(card.fields).get(HANDED_TO, "")
+    return [
+        person
+        for person in owner.people.values()
+        if person.id == noted or (rung and dialled(person.phone) in rung)
+    ]
 
 
 def _is_database_trouble(defect: Exception) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +19,7 @@ from acd.core.call import CONSULT_STATES
 from acd.core.effects import TransferCall
 from acd.core.ids import AgentId, CallId
 from acd.core.instant import HOUR_MS
+from acd.desk.oncall import dialled
 
 if TYPE_CHECKING:
     from acd.config.loading import Config
@@ -31,7 +32,6 @@ log = structlog.get_logger("acd.deskside.transfers")
 _ASKING: Final = frozenset(state.value for state in CONSULT_STATES)
 KINDS: Final = ("agent", "queue", "person", "number")
 SHORTEST: Final = 5
-_NOT_DIALLED = re.compile(r"[^0-9+]")
 _NUMBER = re.compile(r"(?=.{5,20}\Z)\+?[0-9]+\Z", re.ASCII)
 """As the dialplan: it refuses fewer than five characters (acd-out-allowed) and cuts after twenty (acd-transfer)."""
 
@@ -50,6 +50,8 @@ class Choice:
     free: bool
     """Worth trying now: a colleague is available and idle, a person is on call or has no rotation."""
     note: str = ""
+    able: bool = True
+    """False: the PBX does not dial this person, `note` says so; shown all the same, or the agent looks for him."""
 
 
 class TransferDesk:
@@ -61,23 +63,28 @@ class TransferDesk:
         snapshot: Callable[[], Snapshot],
         project: Callable[[str], Project | None],
         clock: Clock,
+        refused: Callable[[Collection[str]], Awaitable[frozenset[str]]],
     ) -> None:
+        """`refused`: which of these numbers the PBX surely does not dial (acd.adapters.asterisk.wall)."""
         self._config, self._snapshot, self._project, self._clock = config, snapshot, project, clock
+        self._refused = refused
         self._outside: dict[AgentId, deque[int]] = {}
 
-    def choices(self, agent: AgentId, call: CallId) -> list[Mapping[str, object]]:
+    async def choices(self, agent: AgentId, call: CallId) -> list[Mapping[str, object]]:
         """Return the targets for this agent's call, those worth trying first. Raises TransferError."""
         view = self._snapshot()
         live = _own(view, agent, call)
         found = [self._colleague(a) for a in view.agents if a.agent != agent and a.status != "logged_out"]
         found += self._lines(live)
-        found += self._people(live, view.now)
+        found += await self._people(live, view.now)
         found.sort(key=lambda c: (not c.free, KINDS.index(c.kind), c.label))
         return [asdict(choice) for choice in found]
 
-    def target(self, agent: AgentId, call: CallId, kind: str, name: str) -> str:
+    async def target(self, agent: AgentId, call: CallId, kind: str, name: str) -> str:
         """Return agent_<id>, queue_<id> or out_<number>. Raises TransferError, and logs who tried what."""
         try:
+            if kind not in {"agent", "queue"}:
+                return await self._dialled_target(agent, call, kind, name)
             return self._target(agent, call, kind, name)
         except TransferError as refused:
             log.warning("transfer_refused", agent=agent, call=call, kind=kind, why=str(refused))
@@ -98,17 +105,29 @@ class TransferDesk:
 
     def _target(self, agent: AgentId, call: CallId, kind: str, name: str) -> str:
         view = self._snapshot()
-        live = _own(view, agent, call)
-        if _under_way(view, agent):
-            raise TransferError("this call is being handed on already: wait, or take the caller back")
-        if kind not in {"agent", "queue"}:
-            return self._outside_target(agent, live, kind, name, self._clock.now())
+        live = self._free_to_begin(view, agent, call)
         colleagues = [self._colleague(a) for a in view.agents if a.agent != agent]
         known = colleagues if kind == "agent" else self._lines(live)
         choice = next((c for c in known if c.id == name), None)
         if choice is None or not choice.free:
             raise TransferError("this colleague is not free" if choice else "there is no such target")
         return f"{kind}_{name}"
+
+    async def _dialled_target(self, agent: AgentId, call: CallId, kind: str, name: str) -> str:
+        live = self._free_to_begin(self._snapshot(), agent, call)
+        target = self._outside_target(agent, live, kind, name, self._clock.now())
+        if await self._refused([target.removeprefix("out_")]):
+            raise TransferError(
+                "the PBX does not dial this number: ACD_OUT_ALLOWED, or acd-outside.conf is old"
+            )
+        return target
+
+    @staticmethod
+    def _free_to_begin(view: Snapshot, agent: AgentId, call: CallId) -> CallView:
+        live = _own(view, agent, call)
+        if _under_way(view, agent):
+            raise TransferError("this call is being handed on already: wait, or take the caller back")
+        return live
 
     # --- inside ----------------------------------------------------------------------------------
 
@@ -127,18 +146,26 @@ class TransferDesk:
             if name != live.queue and entry.subscriber == live.subscriber
         ]
 
-    def _people(self, live: CallView, now: int) -> list[Choice]:
+    async def _people(self, live: CallView, now: int) -> list[Choice]:
         project = self._project(live.queue)
         if project is None:
             return []
         on_call = {r.order(now, project.hours.zone)[0] for r in project.rotations.values() if r.people}
+        people = [(p, number) for p in project.people.values() if self._allowed(number := dialled(p.phone))]
+        refused = await self._refused(sorted({number for _, number in people}))
+        if refused:
+            names = [person.id for person, number in people if number in refused]
+            log.warning(
+                "people_not_dialled", project=project.id, people=names, why="ACD_OUT_ALLOWED or acd-outside"
+            )
         return [
-            Choice(
+            Choice("person", person.id, person.name, free=False, note="not_dialled", able=False)
+            if number in refused
+            else Choice(
                 "person", person.id, person.name, free=not on_call or person.id in on_call,
                 note="on_call" if person.id in on_call else "",
             )
-            for person in project.people.values()
-            if self._allowed(_NOT_DIALLED.sub("", person.phone))
+            for person, number in people
         ]  # fmt: skip
 
     def _allowed(self, number: str) -> bool:
@@ -152,7 +179,7 @@ class TransferDesk:
             if person is None:
                 raise TransferError("this subscriber has no such person")
             name = person.phone
-        number = _NOT_DIALLED.sub("", name)
+        number = dialled(name)
         if len(number) < SHORTEST:
             raise TransferError(f"numbers of fewer than {SHORTEST} digits are never dialled, as 112")
         if not self._allowed(number):

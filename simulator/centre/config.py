@@ -22,6 +22,10 @@ FIRMS = (
 """(id, display name, promised share, within seconds): unlike small firms sharing one pool of agents."""
 
 
+ZONE = "Europe/Moscow"
+"""The centre's clock: opening hours go by it."""
+
+
 @dataclass(slots=True)
 class CentreSpec:
     """What differs between centres. Everything listens on 127.0.0.1."""
@@ -129,7 +133,7 @@ def _system(spec: CentreSpec) -> dict[str, Any]:
         asterisk["spool"] = str(spec.spool)
     system: dict[str, Any] = {
         "state_dir": str(spec.state_dir),
-        "centre": {"name": "Demo centre", "time_zone": "Europe/Moscow", "language": "ru", "region": "RU"},
+        "centre": {"name": "Demo centre", "time_zone": ZONE, "language": "ru", "region": "RU"},
         "asterisk": asterisk,
         "mqtt": {"port": spec.mqtt_port, "password": {"file": "secrets/mqtt"}},
         "store": {"ballast_mib": spec.ballast_mib},

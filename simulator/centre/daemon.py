@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import compileall
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ class DaemonProcess:
 
     def start(self) -> None:
         """Start it; returns at once."""
+        _bytecode()
         path = os.pathsep.join(filter(None, (self.environment.get("PYTHONPATH"), str(ROOT))))
         environment = {**os.environ, **self.environment, "PYTHONPATH": path}
         with self.log.open("ab") as log:
@@ -117,6 +120,13 @@ class DaemonProcess:
         }
 
 
+@cache
+def _bytecode() -> None:
+    """Compile the daemon's modules once, as installing them does: else each start would, where Python may not keep it."""
+    for package in ("acd", "agi_scripts"):
+        compileall.compile_dir(ROOT / package, quiet=2)
+
+
 class Api:
     """The daemon's HTTP interface with the supervisor's token."""
 
@@ -134,10 +144,15 @@ class Api:
         answer.raise_for_status()
         return answer.json()
 
-    async def post(self, path: str, body: dict[str, object] | None = None) -> Any:
-        """POST and decode; raises on an error status."""
+    async def post(
+        self, path: str, body: dict[str, object] | None = None, who: tuple[str, str] | None = None
+    ) -> Any:
+        """POST and decode; raises on an error status. `who`: an agent's name and password instead of the token."""
         answer = await self._client.post(
-            path, content=json.dumps(body or {}), headers={"Content-Type": "application/json"}
+            path,
+            content=json.dumps(body or {}),
+            headers={"Content-Type": "application/json"},
+            auth=who or httpx.USE_CLIENT_DEFAULT,
         )
         answer.raise_for_status()
         return answer.json() if answer.content else None

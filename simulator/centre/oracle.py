@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 CLOCK_SLACK_MS = 1_500
@@ -24,13 +24,17 @@ class Truth:
     did: str
     entered_s: float
     outcome: str
-    """answered, abandoned, refused, fallback, contested (hang-up and answer crossed) or failed (a SIP error:
-    never acceptable)"""
+    """answered, abandoned, refused, busy (no line was free: the router must not know the call), fallback, contested
+    (hang-up and answer crossed) or failed (a SIP error: never acceptable)"""
     answered_by: str = ""
     answered_s: float | None = None
     ended_s: float | None = None
     rings: list[tuple[str, float]] = field(default_factory=list)
     """(agent, when the INVITE came to the phone)"""
+    answers: list[str] = field(default_factory=list)
+    """Everybody who talked with the caller, in order; empty: only the last is known."""
+    handed: list[tuple[str, str]] = field(default_factory=list)
+    """(agent, queue): handed on to another line; the outcome is that of the last stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,11 @@ class JournalCall:
     notes: tuple[tuple[str, Mapping[str, str]], ...]
     """(kind, fields with `agent` and `ms`) in order."""
 
+    @property
+    def is_callback(self) -> bool:
+        """Whether we made this call ourselves."""
+        return self.count("ACDCALLBACKBEGIN") > 0
+
     def count(self, kind: str) -> int:
         """Return how often a note stands in the journal."""
         return sum(1 for name, _ in self.notes if name == kind)
@@ -54,6 +63,20 @@ class JournalCall:
     def agents(self, kind: str) -> list[str]:
         """Return the agents of the notes of one kind."""
         return [fields.get("agent", "") for name, fields in self.notes if name == kind]
+
+    def handed(self) -> list[tuple[str, str]]:
+        """Return (agent, queue) of every time the caller was handed on to a waiting line."""
+        told = ((f.get("agent", ""), f.get("to", "")) for name, f in self.notes if name == "ACDTRANSFER")
+        return [(agent, to.removeprefix("queue_")) for agent, to in told if to.startswith("queue_")]
+
+    def last_stay(self) -> JournalCall:
+        """Return the call from its last waiting line on: the whole of it if nobody handed it on to another."""
+        places = [
+            place
+            for place, (name, fields) in enumerate(self.notes)
+            if name == "ACDTRANSFER" and fields.get("to", "").startswith("queue_")
+        ]
+        return replace(self, notes=self.notes[places[-1] + 1 :]) if places else self
 
 
 def read_journal(lines: Iterable[str]) -> dict[str, JournalCall]:
@@ -127,6 +150,11 @@ def judge(
 def _one_call(
     verdict: Verdict, truth: Truth, call: JournalCall | None, card_of: Mapping[str, Mapping[str, object]]
 ) -> None:
+    if truth.outcome == "busy":
+        verdict.refused += 1
+        if call is not None:
+            verdict.say("distorted", f"{truth.ani} heard a busy line, and the journal knows the call")
+        return
     # who was served by the PBX alone looks answered to the driver; the journal knows better
     outcome = "fallback" if call is not None and call.count("ACDFALLBACK") else truth.outcome
     if call is not None and call.count("ACDCALLBACK") and outcome == "failed":
@@ -152,6 +180,8 @@ def _one_card(verdict: Verdict, truth: Truth, call: JournalCall, card: Mapping[s
         if str(card[name]) != wanted:
             verdict.say("distorted", f"{truth.ani}: card says {name} {card[name]!r}, driver {wanted!r}")
     reason = str(card["end_reason"])
+    _handed(verdict, truth, call)
+    # who hangs up in the second line was handled all the same: he spoke to an agent (acd.core.cards)
     talked = call.count("ACDANSWER") > 0
     # a talk that broke off sends the caller back to the line; what comes then decides the card
     came_back = talked and call.last("ACDTALKEND").get("stays") == "1"
@@ -162,6 +192,24 @@ def _one_card(verdict: Verdict, truth: Truth, call: JournalCall, card: Mapping[s
     last = (call.agents("ACDANSWER") or [""])[-1]
     if talked and str(card["agent"] or "") != last:
         verdict.say("distorted", f"{truth.ani}: journal answered by {last}, card says {card['agent']}")
+
+
+def _handed(verdict: Verdict, truth: Truth, call: JournalCall) -> None:
+    """Every stretch of a call that was handed on: by whom, to which line, and who talked."""
+    if call.handed() != truth.handed:
+        verdict.say("distorted", f"{truth.ani}: driver handed on {truth.handed}, journal {call.handed()}")
+    talked = call.agents("ACDANSWER")
+    if truth.answers and talked != truth.answers:
+        verdict.say("distorted", f"{truth.ani}: driver talked with {truth.answers}, journal with {talked}")
+    served = call.last_stay().count("ACDANSWER") > 0
+    if (
+        truth.handed
+        and truth.outcome in ("answered", "abandoned")
+        and served != (truth.outcome == "answered")
+    ):
+        verdict.say(
+            "distorted", f"{truth.ani}: driver was {truth.outcome} in the last line, journal: {served}"
+        )
 
 
 def _overlaps(verdict: Verdict, journal: Mapping[str, JournalCall]) -> None:
@@ -177,7 +225,7 @@ def _overlaps(verdict: Verdict, journal: Mapping[str, JournalCall]) -> None:
                         "double_booked", f"{call.ani}: {agent} answered while {list(open_since)} talked"
                     )
                 open_since[agent] = ms
-            elif kind in ("ACDTALKEND", "ACDEND"):
+            elif kind in ("ACDTALKEND", "ACDTRANSFER", "ACDEND"):
                 for who, since in list(open_since.items()):
                     talks[who].append((since, ms, call.ani))
                 open_since.clear()

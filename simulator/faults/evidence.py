@@ -124,11 +124,9 @@ def read_all(queue_log: Path, database: Path) -> tuple[dict[str, JournalCall], l
 def judge_all(evidence: Evidence) -> Judgement:
     """Compare all stories."""
     cut = {call for call in evidence.journal if _interrupted(evidence.journal[call], evidence.pbx_deaths)}
-    cut_callers = {
-        evidence.journal[call].ani for call in cut if not callbacks.is_ours(evidence.journal[call])
-    }
-    ours = {id_: call for id_, call in evidence.journal.items() if callbacks.is_ours(call)}
+    ours = {id_: call for id_, call in evidence.journal.items() if call.is_callback}
     inbound = {id_: call for id_, call in evidence.journal.items() if id_ not in ours}
+    cut_callers = {inbound[call].ani for call in cut - ours.keys()}
     known = {call.ani for call in inbound.values()}
     outside = {
         truth.ani
@@ -215,7 +213,7 @@ def _ledger(judgement: Judgement, evidence: Evidence) -> None:
     answered = {str(card["call"]): _was_served(card, evidence.journal) for card in evidence.cards}
     for card in evidence.cards:
         call, reason = str(card["call"]), str(card["end_reason"])
-        if call in evidence.journal and callbacks.is_ours(evidence.journal[call]):
+        if call in evidence.journal and evidence.journal[call].is_callback:
             continue  # judged by callbacks.judge: what came of it is on the task it answers
         missed = reason in MISSED_REASONS and not (reason == "fallback" and answered[call])
         if missed and call not in evidence.missed:

@@ -72,6 +72,7 @@ class AppQueueDesks:
     """Implements simulator.load.world.Desks: off duty is paused."""
 
     pauses_unanswered = False
+    hands_on = False
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
@@ -84,6 +85,9 @@ class AppQueueDesks:
         verb = {"login": "unpause", "resume": "unpause", "logout": "pause", "pause": "pause"}.get(action)
         if verb is not None:
             self._orders.put_nowait(f"queue {verb} member PJSIP/{agent}")
+
+    def hand_on(self, agent: str, call: str, queue: str) -> None:
+        """Never asked: `hands_on` is False."""
 
     async def settle(self) -> None:
         """Wait until everything said is done."""

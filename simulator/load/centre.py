@@ -6,15 +6,17 @@ agents of its own, so no copy can take another's calls. Eight days are then meas
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import yaml
 
 from acd.core.ids import AgentId
 from acd.core.instant import SECOND_MS
 from simulator.agents import agent_ids
-from simulator.centre.config import CentreSpec, write
+from simulator.centre.config import ZONE, CentreSpec, write
 from simulator.load.lines import TRUNK, lines_of
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ FIRST_DID = 7001
 FIRST_BENCH_DID = 88001
 """Numbers that lead to app_queue instead."""
 MOST_COPIES = 60
+SHUT_H = 6
+"""Hours from closing time to the next opening: longer than any run."""
 MOST_TRIES = 90
 
 
@@ -78,8 +82,15 @@ def ani(copy: int, tries: int, serial: int) -> str:
     return f"+79{copy:02d}{tries:02d}{serial:05d}"
 
 
-def write_centre(spec: CentreSpec, centre: Centre) -> Path:
-    """Write the daemon's configuration; return its folder."""
+def write_centre(spec: CentreSpec, centre: Centre, closes_s: float | None = None) -> Path:
+    """Write the daemon's configuration; return its folder.
+
+    Args:
+        spec: ports, secrets and folder.
+        centre: what is to be written.
+        closes_s: epoch seconds of closing time, a whole minute: the lines are shut for some hours from then on, and
+            a rule sends away who still waits.
+    """
     folder = write(spec)
     scenario, copies = centre.scenario, range(len(centre.seeds))
     queues: dict[str, Any] = {}
@@ -90,6 +101,8 @@ def write_centre(spec: CentreSpec, centre: Centre) -> Path:
     for copy in copies:
         for number, queue in enumerate(scenario.queues):
             queues[centre.queue_id(copy, number)] = _queue(centre, copy, number, queue)
+            if closes_s is not None:
+                queues[centre.queue_id(copy, number)] |= _hours(closes_s)
             numbers[centre.did(copy, number)] = centre.queue_id(copy, number)
             skills |= {need for need, _ in needs_of(scenario, copy, number)}
         names = centre.agents(copy)
@@ -103,9 +116,10 @@ def write_centre(spec: CentreSpec, centre: Centre) -> Path:
                     "skills": dict(held),
                     "rna_limit": group.rna_limit,
                     "reserve": group.reserve,
+                    "password_hash": {"file": "secrets/agents-hash"},
                 }
     files: dict[str, dict[str, Any]] = {
-        "queues.yaml": {"queue_defaults": {"announcements": None}, "queues": queues},
+        "queues.yaml": {"queue_defaults": {"announcements": None, "rules": []}, "queues": queues},
         "skills.yaml": {"skills": {skill: {"display_name": skill} for skill in sorted(skills)}},
         "agents.yaml": {"agents": agents},
         "numbers.yaml": {"numbers": numbers},
@@ -119,6 +133,17 @@ def write_centre(spec: CentreSpec, centre: Centre) -> Path:
         text = yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
         (folder / name).write_text(text, encoding="utf-8")
     return folder
+
+
+def _hours(closes_s: float) -> dict[str, Any]:
+    """Open until closing time and again some hours later, which no run lives to see."""
+    closes = dt.datetime.fromtimestamp(closes_s, ZoneInfo(ZONE))
+    opens = closes + dt.timedelta(hours=SHUT_H)
+    return {
+        "opening": {"week": {"daily": f"{opens:%H:%M}-{closes:%H:%M}"}},
+        "after_hours": "goodbye",
+        "rules": [{"name": "closing time", "when": "closed", "do": "voicemail"}],
+    }
 
 
 def _skill(copy: int, name: str) -> str:
@@ -163,5 +188,14 @@ def _queue(centre: Centre, copy: int, number: int, queue: Queue) -> dict[str, An
 
 
 def _subscriber(scenario: Scenario, queue: Queue) -> int:
-    names = list(dict.fromkeys(one.subscriber for one in scenario.queues))
-    return names.index(queue.subscriber)
+    """Return the number of a queue's firm. Firms whose callers are handed on to each other are one to the router.
+
+    It never lets a caller end at another firm, and a scenario's `subscriber` is a word for reports.
+    """
+    firm = {one.subscriber: one.subscriber for one in scenario.queues}
+    of_queue = {one.name: one.subscriber for one in scenario.queues}
+    for one in scenario.queues:
+        for transfer in one.transfers:
+            mine, theirs = firm[one.subscriber], firm[of_queue[transfer.to]]
+            firm = {name: mine if head == theirs else head for name, head in firm.items()}
+    return list(firm).index(firm[queue.subscriber])

@@ -17,7 +17,7 @@ from acd.core.instant import HOUR_MS, SECOND_MS
 from acd.core.policy import RoutingWeights
 from simulator.distributions import Distribution, Fixed, Never, later
 from simulator.results import CallRecord, GroupTimes, RunResult
-from simulator.scenario import DAY_MS, PSTN, Arrivals, Group, Periods, Queue, Scenario, Shift, Staff
+from simulator.scenario import DAY_MS, PSTN, Arrivals, Closing, Group, Periods, Queue, Scenario, Shift, Staff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,14 +153,11 @@ def _length_for(scenario: Scenario, day: int, start_ms: int | None, calls: int) 
 def compress(scenario: Scenario, part: Stretch) -> tuple[Scenario, list[str]]:
     """Return the stretch as a scenario of its own in real time, and what had to be left out or changed."""
     notes = []
-    if any(queue.transfers for queue in scenario.queues):
-        notes.append("transfers are left out: on real processes nobody hands calls on here")
     if any(queue.callback is not None for queue in scenario.queues):
         notes.append("callbacks are left out: callers wait on the line")
-    if scenario.lines is not None:
-        notes.append("the limit of lines is left out")
-    if scenario.closing is not None:
-        notes.append("closing time is left out: the stretch ends when its last caller does")
+    closing = _closing(scenario.closing, part)
+    if closing is not None and not (scenario.closing and scenario.closing.turns_away):
+        notes.append("who calls after closing time is turned away, in every engine: so the router does it")
     if scenario.faults:
         notes.append("faults are left out: this runs a healthy centre")
     shortest = min(queue.ring_timeout_ms for queue in scenario.queues) / part.scale
@@ -178,8 +175,7 @@ def compress(scenario: Scenario, part: Stretch) -> tuple[Scenario, list[str]]:
         periods=Periods(0, DAY_MS, 1),
         weights=_weights(scenario, part),
         warm_up_ms=0,
-        lines=None,
-        closing=None,
+        closing=closing,
         expected_calls=None,
         expect=(),
         faults=(),
@@ -198,6 +194,19 @@ def _line_notes(scenario: Scenario, part: Stretch) -> list[str]:
         f" {group.press_ms / part.scale / SECOND_MS:.2g} s: the least there is"
         for group in quick
     ]
+
+
+def _closing(closing: Closing | None, part: Stretch) -> Closing | None:
+    """Return closing time in the stretch's own time; it always turns away, for a closed line of the router does.
+
+    Raises:
+        CannotRunError: the line is closed before the stretch begins.
+    """
+    if closing is None:
+        return None
+    if closing.at_ms <= part.start_ms:
+        raise CannotRunError("the stretch begins after closing time: nobody would be served")
+    return Closing(round((closing.at_ms - part.start_ms) / part.scale), turns_away=True)
 
 
 def _weights(scenario: Scenario, part: Stretch) -> tuple[tuple[str, float], ...]:
@@ -235,7 +244,6 @@ def _queue(queue: Queue, scenario: Scenario, part: Stretch) -> Queue:
         talk_by_period=(),
         patience_by_period=(),
         retry=retry,
-        transfers=(),
         callback=None,
         threshold_ms=max(1, round(queue.threshold_ms / by)),
         ring_timeout_ms=max(LEAST_RING_MS, math.ceil(queue.ring_timeout_ms / by / SECOND_MS) * SECOND_MS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import httpx
@@ -12,6 +13,16 @@ from simulator.centre.daemon import Api
 if TYPE_CHECKING:
     from simulator.centre.config import CentreSpec
 
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One request. `agent`: in whose name; empty: the supervisor's."""
+
+    path: str
+    body: dict[str, object]
+    agent: str = ""
+
+
 MOST_WAITING = 10_000
 WORKERS = 4
 
@@ -20,12 +31,12 @@ class RouterDesks:
     """Implements simulator.load.world.Desks. What one agent says is heard in order."""
 
     pauses_unanswered = True
+    hands_on = True
 
     def __init__(self, spec: CentreSpec) -> None:
         self._api = Api(spec)
-        self._orders: list[asyncio.Queue[tuple[str, str, str]]] = [
-            asyncio.Queue(MOST_WAITING) for _ in range(WORKERS)
-        ]
+        self._agents_token = spec.agents_token
+        self._orders: list[asyncio.Queue[Order]] = [asyncio.Queue(MOST_WAITING) for _ in range(WORKERS)]
         self._tasks = [asyncio.create_task(self._work(orders)) for orders in self._orders]
         self.refused = 0
         """Orders the daemon did not take."""
@@ -33,13 +44,23 @@ class RouterDesks:
     def say(self, agent: str, action: str, reason: str = "") -> None:
         """Send one order; returns at once."""
         # the same agent always has the same worker, so a pause never overtakes a login
-        self._orders[sum(agent.encode()) % WORKERS].put_nowait((agent, action, reason))
+        self._put(agent, Order(f"/agents/{agent}/{action}", {"reason": reason} if reason else {}))
 
-    async def _work(self, orders: asyncio.Queue[tuple[str, str, str]]) -> None:
+    def hand_on(self, agent: str, call: str, queue: str) -> None:
+        """Send what the agent's page sends for a blind transfer to a waiting line, as the agent."""
+        body: dict[str, object] = {"how": "blind", "kind": "queue", "id": queue}
+        self._put(agent, Order(f"/calls/{call}/transfer", body, agent))
+
+    def _put(self, agent: str, order: Order) -> None:
+        self._orders[sum(agent.encode()) % WORKERS].put_nowait(order)
+
+    async def _work(self, orders: asyncio.Queue[Order]) -> None:
         while True:
-            agent, action, reason = await orders.get()
+            order = await orders.get()
             try:
-                await self._api.post(f"/agents/{agent}/{action}", {"reason": reason} if reason else None)
+                await self._api.post(
+                    order.path, order.body, (order.agent, self._agents_token) if order.agent else None
+                )
             except httpx.HTTPError:
                 self.refused += 1
             finally:

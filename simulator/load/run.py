@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import shutil
 import signal
 import tempfile
@@ -37,6 +38,8 @@ Progress: TypeAlias = Callable[[int, int], None]
 """Told (calls over, calls drawn)."""
 READY_S = 60.0
 SETTLE_S = 15.0
+RELOAD_S = 10.0
+"""The longest the daemon may take to read its opening hours."""
 TAIL_S = 600.0
 """After the last first call: the longest until everybody is served, else they are counted as lost."""
 MOST_AGENTS = 400
@@ -85,7 +88,7 @@ def run_virtual(
     for number, seed in enumerate(seeds):
         runs.append(stretch_back(World(scenario, policy, seed, keep_calls=True).run(), scale))
         told(number + 1, len(seeds))
-    made = sum(run.tally().arrivals for run in runs)
+    made = sum(run.tally().arrivals - run.tally().transferred_in for run in runs)
     return EngineRun("virtual", runs, "production core", made, seconds=time.monotonic() - started)
 
 
@@ -140,7 +143,7 @@ class Session:
             await daemon.ready(READY_S)
             desks = RouterDesks(self.spec)
             pid = daemon.process.pid if daemon.process else 0
-            found, worlds = await self._day(desks, {"daemon": pid})
+            found, worlds = await self._day(desks, {"daemon": pid}, daemon)
             found.engine, found.version = self.line.engine, self.line.version
             await self._oracle(found, worlds)
             if desks.refused:
@@ -173,13 +176,18 @@ class Session:
         found.engine, found.version = APP_QUEUE, line.version
         truths = [truth for world in worlds for truth in world.truths.values()]
         for truth in truths:
+            if truth.outcome == "busy":
+                continue
             if truth.ani not in accepted or truth.outcome not in ("answered", "abandoned"):
                 found.lost += 1
                 found.problems.append(f"{truth.ani}: {truth.outcome or 'never ended'}, not a good call")
         return found
 
     async def _day(
-        self, desks: RouterDesks | AppQueueDesks, processes: dict[str, int]
+        self,
+        desks: RouterDesks | AppQueueDesks,
+        processes: dict[str, int],
+        daemon: DaemonProcess | None = None,
     ) -> tuple[EngineRun, list[LiveWorld]]:
         """Let every copy's day happen; return the books."""
         line, started = self.line, time.monotonic()
@@ -196,7 +204,7 @@ class Session:
         for world in worlds:
             world.staff()
         await desks.settle()
-        self._begun_s = time.time() + LEAD_S
+        self._begun_s = await self._begins(daemon)
         line.start(calls, lambda number: worlds[int(number[3:5])], self._begun_s)
         for world in worlds:
             world.open()
@@ -215,12 +223,31 @@ class Session:
         found.seconds = time.monotonic() - started
         found.cpu_share_of_a_core = shares(before, after)
         for world in worlds:
-            for name in ("raced", "ended_by_switch", "strangers", "failed"):
+            for name in ("raced", "ended_by_switch", "strangers", "failed", "not_handed_on"):
                 if count := getattr(world.odd, name):
                     found.oddities[name] = found.oddities.get(name, 0) + count
             found.lost += len(world.odd.forgotten)
             found.problems += [f"{number}: still on the line at the end" for number in world.odd.forgotten]
         return found, worlds
+
+    async def _begins(self, daemon: DaemonProcess | None) -> float:
+        """Return when the run begins. The router closes by the clock, in whole minutes: the run waits for that."""
+        closing = self.centre.scenario.closing
+        if closing is None or daemon is None:
+            return time.time() + LEAD_S
+        offset_s = closing.at_ms / 1000
+        closes_s = math.ceil((time.time() + LEAD_S + RELOAD_S + offset_s) / 60) * 60
+        write_centre(self.spec, self.centre, closes_s)
+        said = daemon.log.stat().st_size
+        daemon.signal(signal.SIGHUP)
+        end = time.monotonic() + RELOAD_S
+        while time.monotonic() < end:
+            await asyncio.sleep(0.1)
+            with daemon.log.open("rb") as log:
+                log.seek(said)
+                if b'"reloaded"' in log.read():
+                    return closes_s - offset_s
+        raise CannotRunError(f"the daemon did not take over its closing time:\n{daemon.tail()}")
 
     async def _until_over(self, worlds: list[LiveWorld], drawn: int, limit_s: float) -> None:
         while time.time() < limit_s:
@@ -236,11 +263,12 @@ class Session:
     async def _oracle(self, found: EngineRun, worlds: list[LiveWorld]) -> None:
         """Wait for the cards, then compare what the phones saw with the journal and the cards."""
         truths: list[Truth] = [truth for world in worlds for truth in world.truths.values()]
+        entered = sum(truth.outcome != "busy" for truth in truths)
         database, cards = self.spec.state_dir / "acd.db", []
         end = time.monotonic() + SETTLE_S
         while time.monotonic() < end:
             cards = await asyncio.to_thread(read_cards, database)
-            if len(cards) >= len(truths):
+            if len(cards) >= entered:
                 break
             await asyncio.sleep(0.25)
         journal = read_journal(self.spec.queue_log.read_text(encoding="utf-8").splitlines())

@@ -24,7 +24,9 @@ from simulator.lab.ports import free_port
 from simulator.lab.sipp import SippError, SippProcess, register
 from simulator.load.appqueue import write_app_queue
 from simulator.load.lines import AgentLine, lines_of
+from simulator.load.notes import Note, Notes
 from simulator.load.speech import Speech
+from simulator.load.trunk import write_trunk
 from simulator.load.voice import PRESS_MS
 from simulator.scenario import HOME
 
@@ -50,9 +52,7 @@ class Puppets(SippProcess):
     """One SIPp process that is moved from here, and what is new in its log."""
 
     def __init__(self, scenario: str, host: str, sip_port: int, folder: Path, *, port: int = 0) -> None:
-        super().__init__(
-            HERE / scenario, host=host, port=port or _free_udp(host), sip_port=sip_port, folder=folder
-        )
+        super().__init__(HERE / scenario, host=host, port=port, sip_port=sip_port, folder=folder)
         self._read = 0
         self._rest = b""
         self.talk_at = host, self.media_port
@@ -114,6 +114,10 @@ class SippLine:
         self._task: asyncio.Task[None] | None = None
         self.did_of: Callable[[str], str] = str
         """Turns our router's number into the one to dial (app_queue's)."""
+        self._notes: Notes | None = None
+        self._ani_of: dict[str, str] = {}
+        """By the router's name of a call: the caller's number."""
+        self._call_of: dict[str, str] = {}
         self.accepted: set[str] = set()
         """Callers the PBX has taken."""
 
@@ -165,11 +169,13 @@ class SippLine:
         if at_home:
             await asyncio.to_thread(register, lab.ports.sip, at_home, port, self._folder / "register")
         await asyncio.to_thread(write_app_queue, lab, centre, strategy)
+        await asyncio.to_thread(write_trunk, lab, centre)
+        self._notes = Notes(lab.queue_log)
 
     async def _listening(self, puppets: Puppets) -> None:
         end = time.monotonic() + 5
         while time.monotonic() < end and puppets.running:
-            if not _bindable(puppets.host, puppets.port):
+            if puppets.listening:
                 return
             await asyncio.sleep(0.02)
         raise SippError(f"SIPp does not listen on {puppets.port}:\n{puppets.screen()}")
@@ -250,6 +256,10 @@ class SippLine:
         if call_id is not None and self._phones is not None:
             self._command("INFO", self._phones, call_id)
 
+    def call_of(self, number: str) -> str:
+        """The router's name of this caller's call, as the journal told it."""
+        return self._call_of.get(number, "")
+
     def _command(self, method: str, puppets: Puppets, call_id: str) -> None:
         request = command(method, puppets, call_id, next(self._serial))
         self._wire.sendto(request, (puppets.host, puppets.port))
@@ -265,7 +275,29 @@ class SippLine:
             if self._phones is not None:
                 for event, fields, at_s in self._phones.news():
                     self._phone_event(event, fields, at_s)
+            for note in self._notes.news() if self._notes is not None else ():
+                self._noted(note)
             await asyncio.sleep(POLL_S)
+
+    def _noted(self, note: Note) -> None:
+        """What no phone tells: the caller met a closed door, or the dialplan took him out of the line."""
+        if note.kind == "ACDENTER":
+            self._ani_of[note.call] = note.fields.get("ani", "")
+            self._call_of[note.fields.get("ani", "")] = note.call
+        number = self._ani_of.get(note.call, "")
+        if not number or self._world_of is None:
+            return
+        world = self._world_of(number)
+        if note.kind == "ACDREFUSED":
+            world.gone(number, note.at_s, "refused")
+            self.hang_up(number)
+        elif note.kind == "ACDTRANSFER":
+            to = note.fields.get("to", "").removeprefix("queue_")
+            world.handed_on(number, note.agent, to, note.at_s)
+        elif note.kind == "ACDFALLBACK" and note.fields.get("why") == "voicemail":
+            # other ways to the fallback lead to a phone, which tells
+            world.fallen(number, note.at_s, "voicemail")
+            self.hang_up(number)
 
     def _caller_event(self, puppets: Puppets, event: str, fields: dict[str, str], at_s: float) -> None:
         number = fields["ani"]
@@ -282,7 +314,7 @@ class SippLine:
                 self._leaving.discard(number)
                 self.hang_up(number)
         elif event == "REFUSED":
-            world.gone(number, at_s, "refused")
+            world.gone(number, at_s, "refused" if world.scenario.lines is None else "busy")
         elif event == "ENDED":
             self.speech.end(fields["cid"], at_s)
             world.gone(number, at_s, "overflowed")
@@ -370,18 +402,3 @@ def command(method: str, puppets: Puppets, call_id: str, serial: int) -> bytes:
         f"From: <sip:load@127.0.0.1>;tag=load{serial}\r\nTo: <sip:puppet@{puppets.host}>\r\n"
         f"Call-ID: {call_id}\r\nCSeq: {serial} {method}\r\nMax-Forwards: 1\r\nContent-Length: 0\r\n\r\n"
     ).encode("ascii")
-
-
-def _free_udp(host: str) -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-
-
-def _bindable(host: str, port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-        return True

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simulator.load.trunk import Lines
 from simulator.standin import Phone, StandIn
 from simulator.standin.dialplan import Caller
 
@@ -29,6 +32,7 @@ class StandInLine:
         self._world_of: Callable[[str], LiveWorld] | None = None
         self._tasks: dict[str, CallTask] = {}
         self._ani_of: dict[str, str] = {}
+        self._lines = Lines(None)
 
     @property
     def version(self) -> str:
@@ -42,6 +46,7 @@ class StandInLine:
 
     async def open(self, spec: CentreSpec, centre: Centre) -> None:
         """Start the stand-in; fill in the spec's ports and secrets."""
+        self._lines = Lines(centre.scenario.lines)
         self.switch = StandIn(
             spec.directory / "asterisk",
             agi=("127.0.0.1", spec.agi_port),
@@ -67,11 +72,18 @@ class StandInLine:
     # --- deeds ------------------------------------------------------------------------------------
 
     def place(self, call: Made) -> None:
-        """A call arrives from the trunk."""
+        """A call arrives from the trunk, if a line is free."""
         assert self.switch is not None  # noqa: S101 - open() comes first
+        if not self._lines.take(call.ani):
+            asyncio.get_running_loop().call_soon(self._busy, call.ani, time.time())
+            return
         task = self.switch.place_call(Caller(call.did, call.ani, "Client", patience_s=None, talk_s=None))
         self._tasks[call.ani] = task
         self._ani_of[task.call] = call.ani
+
+    def _busy(self, number: str, at_s: float) -> None:
+        if self._world_of is not None:
+            self._world_of(number).gone(number, at_s, "busy")
 
     def hang_up(self, number: str) -> None:
         """The caller hangs up."""
@@ -84,6 +96,11 @@ class StandInLine:
         task = self._tasks.pop(number, None)
         if task is not None:
             task.hang_up("agent")
+
+    def call_of(self, number: str) -> str:
+        """The router's name of this caller's call."""
+        task = self._tasks.get(number)
+        return task.call if task is not None else ""
 
     # --- what the switch did ------------------------------------------------------------------------
 
@@ -102,14 +119,15 @@ class StandInLine:
         elif kind == "AcdDialEnd":
             unanswered = fields["status"] == "NOANSWER"
             world.offer_over(number, agent, at_s, unanswered=unanswered)
-        elif kind in ("AcdFallback", "AcdRefused"):
-            outcome = "refused" if kind == "AcdRefused" else "overflowed"
-            self.switch_ends(world, number, at_s, outcome)
+        elif kind == "AcdTransfer":
+            world.handed_on(number, agent, fields["to"].removeprefix("queue_"), at_s)
+        elif kind == "AcdRefused":
+            world.gone(number, at_s, "refused")
+            self.hang_up(number)
+        elif kind == "AcdFallback":
+            world.fallen(number, at_s, fields["why"])
+            self.hang_up(number)
         elif kind == "AcdEnd":
+            self._lines.free(number)
             world.gone(number, at_s, "failed")
             self._tasks.pop(number, None)
-
-    def switch_ends(self, world: LiveWorld, number: str, at_s: float, outcome: str) -> None:
-        """The dialplan took the caller out of the line: the books close here, and the caller hangs up."""
-        world.gone(number, at_s, outcome)
-        self.hang_up(number)

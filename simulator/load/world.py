@@ -8,6 +8,8 @@ calls between. A `Line` makes the calls and tells what the phones saw; a `Desks`
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
     from acd.core.ids import AgentId
     from simulator.agents import Person
+    from simulator.scenario import Scenario
     from simulator.world import World
 
 DEEDS: dict[type, str] = {
@@ -50,6 +53,10 @@ DEEDS: dict[type, str] = {
     AgentResumed: "resume",
     WrapUpDone: "done",
 }
+LEAST_TALK_MS = 700
+"""Nobody hands a call on sooner: the router refuses it while the legs are just being joined."""
+HAND_ON_AGAIN_MS = 2_000
+HAND_ON_TRIES = 3
 LEAST_WRAP_MS = 60
 """A wrap-up of no length would be "done" before the daemon has heard of the talk's end."""
 
@@ -84,6 +91,9 @@ class Line(Protocol):
     def end_talk(self, number: str) -> None:
         """The agent hangs up."""
 
+    def call_of(self, number: str) -> str:
+        """The router's name of this caller's call; empty: not known yet."""
+
 
 class Desks(Protocol):
     """Tells the router what agents do. Every method returns at once."""
@@ -91,8 +101,13 @@ class Desks(Protocol):
     def say(self, agent: str, action: str, reason: str = "") -> None:
         """`login`, `logout`, `pause`, `resume` or `done`."""
 
+    def hand_on(self, agent: str, call: str, queue: str) -> None:
+        """The agent hands a call on to another waiting line."""
+
     pauses_unanswered: bool
     """The router pauses an agent who let a call ring."""
+    hands_on: bool
+    """Agents can hand calls on."""
 
 
 @dataclass(slots=True)
@@ -105,10 +120,26 @@ class Oddities:
     """Calls that the switch ended in talk."""
     strangers: int = 0
     """Events of calls nobody made."""
+    not_handed_on: int = 0
+    """Calls that should have gone on to another line, and ended with the talk."""
     failed: int = 0
     """Calls that met a SIP error or were never heard of."""
     forgotten: list[str] = field(default_factory=list)
     """Numbers of callers still on the line when time was up."""
+
+
+OUTCOMES = {
+    "refused": ("refused", "blocked"),
+    "busy": ("busy", "blocked"),
+    "cleared": ("fallback", "cleared"),
+}
+"""What the switch did to a caller: the oracle's word, the books' word. Everything else is overflow."""
+
+
+def without_doors(scenario: Scenario) -> Scenario:
+    """Return the scenario in which everybody gets in: who is let in is for the trunk and the router to say."""
+    queues = tuple(dataclasses.replace(queue, max_waiting=sys.maxsize) for queue in scenario.queues)
+    return dataclasses.replace(scenario, queues=queues, lines=None, closing=None)
 
 
 class LiveWorld:
@@ -135,7 +166,7 @@ class LiveWorld:
         self.staffing = Staffing(me, scenario)
         self.people = self.staffing.people
         self.drawn = draw_day(scenario, self.streams, 0)
-        self.crowd = Crowd(me, scenario, lambda _day: self.drawn)
+        self.crowd = Crowd(me, without_doors(scenario), lambda _day: self.drawn)
         self.live = self.crowd.live
         self.switch = self
         self._names = centre.agents(copy)
@@ -145,6 +176,8 @@ class LiveWorld:
         self._ani: dict[str, str] = {}
         self._unanswered: dict[AgentId, int] = {}
         self._handles: set[asyncio.TimerHandle] = set()
+        self._handing: dict[str, tuple[Caller, Person]] = {}
+        """By number: asked to be handed on, and not yet gone on."""
         self.truths: dict[str, Truth] = {}
         """Every call made, by number, as its driver saw it: for the oracle."""
 
@@ -183,7 +216,8 @@ class LiveWorld:
     def tell(self, fact: Fact) -> None:
         """Carry out what a person does: here nobody decides, so facts become deeds."""
         if isinstance(fact, CallQueued):
-            self._place(fact.call)
+            if str(fact.call) not in self._ani:  # handed on, he is on the line already
+                self._place(fact.call)
         elif isinstance(fact, TalkEnded):
             self._line.end_talk(self._ani.pop(str(fact.call), ""))
         elif isinstance(fact, CallEnded):
@@ -237,7 +271,12 @@ class LiveWorld:
             handle.cancel()
         self.odd.forgotten = [self._ani.get(str(call), str(call)) for call in self.live]
         odd = self.odd
-        counters = {"raced": odd.raced, "ended_by_switch": odd.ended_by_switch, "failed": odd.failed}
+        counters = {
+            "raced": odd.raced,
+            "ended_by_switch": odd.ended_by_switch,
+            "failed": odd.failed,
+            "not_handed_on": odd.not_handed_on,
+        }
         self.result = RunResult(
             seed=self.seed,
             policy=self._centre.policy,
@@ -320,8 +359,11 @@ class LiveWorld:
                 self.odd.raced += 1
                 return
             self._unanswered[person.id] = 0
+            truth.answers.append(device)
             self.crowd.answered(caller)
             over = self.now + self.draws.talk(caller, person)
+            if self.crowd.goes_on_to(caller) is not None:
+                over = max(over, self.now + LEAST_TALK_MS)
         self.at(over, self._end_talk, (caller, person, over))
 
     def _end_talk(self, what: tuple[Caller, Person, int]) -> None:
@@ -330,7 +372,52 @@ class LiveWorld:
             return
         if caller.wrap_ms:
             caller.wrap_ms = max(caller.wrap_ms, LEAST_WRAP_MS)
+        if self.crowd.goes_on_to(caller) is not None:
+            if self._desks.hands_on:
+                self._hand_on((caller, person, HAND_ON_TRIES))
+                return
+            self._stays(caller)
         with self.when(self._begun() + over / 1000):
+            self.crowd.end_talk((caller, person))
+
+    def _stays(self, caller: Caller) -> None:
+        """The caller will not go on to another line after all."""
+        self.odd.not_handed_on += 1
+        caller.transfer_u = 1.0
+
+    def _hand_on(self, what: tuple[Caller, Person, int]) -> None:
+        """Ask the router to let the caller go on; again while nothing comes of it; in the end just hang up."""
+        caller, person, tries = what
+        to = self.crowd.goes_on_to(caller)
+        number = self._ani.get(str(caller.id), "")
+        if caller.stage != TALKING or person.caller is not caller or to is None:
+            return
+        if (
+            tries < HAND_ON_TRIES and number not in self._handing
+        ):  # he went on, and came back to the same agent
+            return
+        if not tries:
+            self._handing.pop(number, None)
+            self._stays(caller)
+            self.crowd.end_talk((caller, person))
+            return
+        self._handing[number] = caller, person
+        queue = next(place for place, one in enumerate(self.scenario.queues) if one.name == to)
+        self._desks.hand_on(
+            self._names[person.id], self._line.call_of(number), self._centre.queue_id(self._copy, queue)
+        )
+        self.at(self.now + HAND_ON_AGAIN_MS, self._hand_on, (caller, person, tries - 1))
+
+    def handed_on(self, number: str, device: str, queue: str, at_s: float) -> None:
+        """The caller has left the talk for another waiting line."""
+        caller, person = self._handing.pop(number, (None, None))
+        if caller is None or person is None or caller.stage != TALKING or person.caller is not caller:
+            self.odd.strangers += 1
+            return
+        truth = self.truths[number]
+        truth.handed.append((device, queue))
+        truth.outcome = ""
+        with self.when(at_s):
             self.crowd.end_talk((caller, person))
 
     def offer_over(self, number: str, device: str, at_s: float, *, unanswered: bool) -> None:
@@ -352,8 +439,17 @@ class LiveWorld:
                 )
                 self.staffing.status_kept(wish)
 
+    def fallen(self, number: str, at_s: float, why: str) -> None:
+        """The dialplan took the caller out of the line: it was closing time, or he had waited too long."""
+        self.gone(number, at_s, "cleared" if why == "voicemail" and self.closed(at_s) else "overflowed")
+
+    def closed(self, at_s: float) -> bool:
+        """Whether closing time has come."""
+        closing = self.scenario.closing
+        return closing is not None and round((at_s - self._begun()) * 1000) >= closing.at_ms
+
     def gone(self, number: str, at_s: float, outcome: str) -> None:
-        """The caller's leg ended and it was not the caller's wish: refused, overflowed, failed."""
+        """The caller's leg ended and it was not the caller's wish: refused, busy, cleared, overflowed, failed."""
         caller = self._by_ani.get(number)
         if (
             caller is None
@@ -363,14 +459,18 @@ class LiveWorld:
             return
         if self._ani.pop(str(caller.id)) != number:
             return
-        self._ends(number, "fallback" if outcome == "overflowed" else outcome)
+        truth, books = OUTCOMES.get(
+            outcome, ("fallback" if outcome == "overflowed" else outcome, "overflowed")
+        )
+        self._ends(number, truth)
         with self.when(at_s):
             if caller.stage == TALKING:
                 self.odd.ended_by_switch += 1
                 self._ani[str(caller.id)] = number
+                caller.transfer_u = 1.0
                 self.crowd.end_talk((caller, self.people[caller.agent]))
                 return
             if caller.stage == RINGING:
                 self.staffing.release(self.people[caller.agent])
             self.odd.failed += outcome == "failed"
-            self.crowd.left(caller, "blocked" if outcome == "refused" else "overflowed")
+            self.crowd.left(caller, books)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from acd.wire.ami import AmiAction, AmiServerParser, encode_banner, encode_event, encode_response
 from acd.wire.errors import LocalProtocolError
-from simulator.standin.callback import CallbackTask, Number
+from simulator.standin.callback import CallbackTask, Number, value_of
 from simulator.standin.channels import Channel
 from simulator.standin.dialplan import Caller, CallTask
 from simulator.standin.journal import QueueLog
@@ -345,7 +345,8 @@ class StandIn:
         name = action.get("Variable")
         channel = self.find_channel(action.get("Channel"))
         scope = channel.variables if channel else self.globals
-        session.reply(action, ok=True, extra=[("Variable", name), ("Value", scope.get(name, ""))])
+        value = scope.get(name, "") if channel else value_of(name, scope)
+        session.reply(action, ok=True, extra=[("Variable", name), ("Value", value)])
 
     def _do_originate(self, session: Session, action: AmiAction) -> None:
         call, context = action.get("ChannelId"), action.get("Context")

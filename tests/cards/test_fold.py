@@ -8,10 +8,13 @@ import pytest
 
 from acd.adapters.asterisk.translate import OFFER_OUTCOMES
 from acd.cards import fold as cardfold
-from acd.core.card import Segment
+from acd.core import events as ev
+from acd.core import transfer_facts
+from acd.core.card import Segment, handed_to
 from acd.core.events import EndedBy, EndReason, OfferOutcome
 from acd.core.ids import AgentId
 from acd.wire.queue_log import JournalRow
+from tests.core.telling import Telling
 
 T0 = 1_700_000_000_000
 
@@ -131,6 +134,25 @@ def test_a_handled_call_with_one_unanswered_offer():
 def test_how_a_call_ends_decides_reason_side_and_wait(rest, reason, by, wait_s):
     card = cardfold.fold(told(DOOR + rest))
     assert (card.end_reason, card.ended_by, card.wait_ms) == (reason, by, round(wait_s * 1000))
+
+
+def test_whom_it_was_handed_to_reads_the_same_from_the_journal_as_from_the_core():
+    """The written message follows the call (000-06): it needs no note of ours that could be lost."""
+    steps = (
+        "1 DIAL anna attempt=1\n2 ANSWER anna attempt=1\n5 CONSULT anna to=out_+74951234567\n"
+        "7 CONSULTEND anna to=out_+74951234567 status=BUSY\n9 TRANSFER anna to=agent_boris\n"
+        "10 TRANSFEREND anna to=agent_boris status=BUSY\n99 END - cause=16 by=caller"
+    )
+    card = cardfold.fold(told(DOOR + steps))
+    assert handed_to(card) == ("out_+74951234567", "agent_boris")
+    t = Telling("anna", "boris")
+    t.talking(0)
+    t.tell(5_000, transfer_facts.ConsultStarted("c1", "anna", "out_+74951234567"))
+    t.tell(7_000, transfer_facts.ConsultEnded("c1", "anna", "out_+74951234567", "BUSY"))
+    t.tell(9_000, ev.CallTransferred("c1", "anna", "agent_boris"))
+    t.tell(10_000, transfer_facts.TransferEnded("c1", "agent_boris", "BUSY"))
+    t.tell(12_000, ev.CallEnded("c1"), ev.WrapUpDone("anna"))
+    assert handed_to(t.cards()[-1]) == handed_to(card)
 
 
 def test_what_the_dialplan_tells_of_the_fallback_stands_on_the_card():

@@ -244,3 +244,15 @@ def test_who_came_back_to_the_line_before_his_entry_was_heard_is_counted_once():
     assert (t.state(), t.call().queued_at) == ("waiting", 15)
     t.queued(60, entered_at=10, why=ev.QueuedWhy.RETURNED, at=41)
     assert t.queue(now=60).offered == 1
+
+
+def test_who_leaves_a_number_after_hours_is_called_back_and_not_just_refused():
+    """Refused as closed, then his number taken: the card ends as a call-back, as the journal's fold says too."""
+    t = Telling()
+    t.tell(
+        0, ev.CallEntered("c1", "100", "200"), ev.CallRefused("c1", "closed", queue="desk", subscriber="firm")
+    )
+    t.tell(10, ev.CallbackChosen("c1", "200"))
+    t.tell(20, ev.CallEnded("c1"))
+    assert t.cards()[-1].end_reason is ev.EndReason.CALLBACK
+    assert t.counter("illegal_transitions") == 0

@@ -104,6 +104,26 @@ def test_a_consultation_is_hold_and_the_talk_goes_on_after_it():
     assert (card.talk_ms, card.hold_ms) == (6_000, 3_000)
 
 
+def test_a_held_caller_is_shown_with_the_time_since_when_and_is_not_after_the_talk():
+    t = Telling("anna")
+    t.talking(0)
+
+    def held(now: int) -> int | None:
+        return next(a for a in t.engine.snapshot(now).agents if a.agent == "anna").held_since
+
+    assert held(0) is None
+    t.tell(1_000, ev.HoldStarted("c1", "anna", at=900))
+    t.tell(1_500, ev.HoldStarted("c1", "anna", at=1_400))
+    assert held(2_000) == 900
+    t.tell(3_000, ev.HoldEnded("c1", "anna", at=2_900))
+    assert held(3_000) is None
+    t.tell(4_000, ev.HoldStarted("c1", "anna", at=4_000))
+    t.tell(6_000, ev.TalkEnded("c1", "anna", 1, AGENT), ev.CallEnded("c1"))
+    assert held(6_000) is None, "in wrap-up nobody is held"
+    t.tell(7_000, ev.WrapUpDone("anna"))
+    assert t.cards()[-1].hold_ms == 4_000
+
+
 def test_a_completed_consultation_makes_the_colleague_the_responsible_one():
     t = Telling("anna", "boris")
     t.talking(0)

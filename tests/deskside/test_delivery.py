@@ -131,6 +131,7 @@ async def test_a_correction_is_a_new_version_and_the_old_one_does_not_leave_any_
     assert [m.get_content().count("tomorrow") for m in rig.mail.mails] == [1]
 
 
+@pytest.mark.slow
 async def test_a_mail_server_down_for_ten_minutes_loses_nothing_and_doubles_nothing(rig: Rig) -> None:
     """SMTP down for 10 minutes, also over our restart."""
     await rig.mail.stop()
@@ -409,6 +410,7 @@ async def test_clocks_of_answer_card_and_case_start_and_stop(rig: Rig) -> None:
     assert not await rig.store.writer.do(lambda db: desk_store.take_warnings(db, rig.clock.now() + 10**9))
 
 
+@pytest.mark.slow
 async def test_a_hanging_courier_holds_up_neither_others_nor_the_end(rig: Rig) -> None:
     class Hanging:
         async def send(self, parcel: Parcel) -> None:
@@ -540,3 +542,30 @@ async def test_whom_the_call_was_handed_to_gets_the_message_in_writing_once(rig:
     await rig.turn()
     assert sorted(rig.mail.recipients) == ["bob@law.example", "office@law.example", "office@law.example"]
     assert await rig.states() == ["sent", "sent"]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "a101 asks out_+79160000002",
+        "transferred to out_+79160000002",
+        "out_+79160000002: BUSY",
+    ],
+)
+async def test_a_lost_note_costs_whom_the_call_was_handed_to_no_message(rig: Rig, step: str) -> None:
+    """000-06: the page's note is lost (a full card, a store that refuses, our death); the switch's own steps are not.
+
+    Asked only, handed on, or rung in vain: he gets it in writing, once; who has another number gets nothing.
+    """
+    bob = replace(FIRM.people["bob"], phone="+7 (916) 000-00-02")
+    rig.use(replace(FIRM, people={"bob": bob, "ann": replace(FIRM.people["ann"], phone="+7 916 000-00-03")}))
+    shown = card("c1", note="Please call back", subject="Help")
+    rung = replace(shown, history=((NOON + 9_000, "talking", step),))
+    await rig.store.write_card(rung)
+    await rig.store.write_card(replace(rung, fields=(*rung.fields, ("handed_to", "bob"))))
+    elsewhere = replace(
+        card("c2", note="Later"), history=((NOON, "done", "transferred to out_+79990000000"),)
+    )
+    await rig.store.write_card(elsewhere)
+    await rig.turn()
+    assert sorted(rig.mail.recipients) == ["bob@law.example", "office@law.example", "office@law.example"]

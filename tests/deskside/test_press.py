@@ -170,6 +170,7 @@ async def test_the_press_hears_of_it_when_it_is_committed_and_not_before(rig: Ri
     assert await rig.store.read(desk_store.owed) == ["c1"]
 
 
+@pytest.mark.slow
 async def test_what_stays_owed_keeps_no_other_firms_message_back(
     rig: Rig,
     monkeypatch: pytest.MonkeyPatch,

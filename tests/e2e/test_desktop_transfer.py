@@ -1,7 +1,8 @@
-"""Handing a call on from the page, by keyboard alone, in real Chromium against the real daemon (002-08, 004-08)."""
+"""Handing a call on from the page, by keyboard alone and by mouse alone, in real Chromium against the real daemon (002-08, 004-08)."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +16,19 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 ANI = "+79160000001"
 AGENT, COLLEAGUE = "a101", "a102"
+TYPES = Path(__file__).parents[2] / "config" / "projects" / "types"
+PROJECT = """
+extends: answering-basic
+name: Romashka
+numbers: ['7001']
+greeting: Romashka, good day
+needs: [{skill: general}]
+opening: always
+people:
+  ivan: {name: Ivan Petrov, phone: +7 916 000-00-09, email: ivan@romashka.example}
+deliver:
+  - {to: 'person:ivan', by: email}
+"""
 TALKS_ON = Behaviour(rings_s=0.5, talks_s=FOREVER_S)
 
 
@@ -23,10 +37,8 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     made = Rig(StandInSwitch(), tmp_path)
     made.spec.wrap_up_s = 60.0
     made.spec.ring_timeout_s = 12.0
-    try:
+    async with made:
         yield made
-    finally:
-        await made.close()
 
 
 async def in_talk(rig: Rig, page: Page) -> None:
@@ -103,3 +115,76 @@ async def test_at_once_to_a_colleague_who_does_not_answer_comes_back(rig: Rig) -
         await mine.phase("talking")
         assert await mine.value("caller_name") == "Ivanov"
         assert len([kind for kind, _ in rig.notes(ANI) if kind == "ACDANSWER"]) == 2
+
+
+@pytest.mark.parametrize(("button", "asked"), [("#transfer-blind", False), ("#transfer-ask", True)])
+async def test_by_mouse_alone_at_once_and_after_asking(rig: Rig, button: str, asked: bool) -> None:
+    """Who holds a mouse needs no key: the button, the name in the list, what is to be done with him."""
+    await rig.open({AGENT: TALKS_ON, COLLEAGUE: TALKS_ON})
+    async with desk(rig.spec.http_port, locale="ru-RU") as mine:
+        page = mine.page
+        await mine.log_in(AGENT, rig.spec.agents_token)
+        await in_talk(rig, page)
+        await page.click("#transfer")
+        name = page.locator("#transfer-list li", has_text=COLLEAGUE)
+        await name.click()
+        await expect(name).to_have_attribute("aria-selected", "true")
+        await page.click(button)
+        await expect(page.locator("#transfer-box")).not_to_be_visible()
+        if asked:
+            await page.wait_for_selector("#consult[data-state=consult_talk]")
+            await page.wait_for_timeout(700)
+            await page.click("#consult-done")
+        await mine.phase("wrap_up")
+        await rig.until(lambda: talking(rig, COLLEAGUE))
+        assert [kind for kind, _ in rig.notes(ANI)].count("ACDCONSULT") == int(asked)
+
+
+async def test_a_double_click_asks_and_a_line_can_only_be_handed_to(rig: Rig) -> None:
+    """A waiting line cannot be asked: the button says so by being off, and a double click there hands nobody on."""
+    extra = {"queues": {"second": {"subscriber": "romashka", "display_name": "Second line"}}}
+    await rig.open({AGENT: TALKS_ON, COLLEAGUE: TALKS_ON}, **extra)
+    async with desk(rig.spec.http_port, locale="en-GB") as mine:
+        page = mine.page
+        await mine.log_in(AGENT, rig.spec.agents_token)
+        await in_talk(rig, page)
+        await page.click("#transfer")
+        line = page.locator("#transfer-list li", has_text="Second line")
+        await line.dblclick()
+        await expect(page.locator("#transfer-ask")).to_be_disabled()
+        await expect(page.locator("#transfer-blind")).to_be_enabled()
+        await page.locator("#transfer-list li", has_text=COLLEAGUE).dblclick()
+        await page.wait_for_selector("#consult[data-state=consult_talk]")
+        await page.click("#consult-back")
+        await expect(page.locator("#consult")).not_to_be_visible()
+        await page.wait_for_timeout(700)
+        await page.click("#transfer")
+        await line.click()
+        await page.click("#transfer-blind")
+        await mine.phase("wrap_up")
+        await rig.noted("ACDTRANSFER")
+
+
+async def test_whom_the_pbx_does_not_dial_is_grey_and_says_so(rig: Rig) -> None:
+    """The stand-in's wall lets nobody through: a person is listed, with the reason, and no key hands him the call."""
+    projects = rig.spec.directory / "config" / "projects"
+    shutil.copytree(TYPES, projects / "types")
+    (projects / "romashka.yaml").write_text(PROJECT, encoding="utf-8")
+    phones = {AGENT: TALKS_ON, COLLEAGUE: TALKS_ON}
+    await rig.open(phones, projects="projects", transfers={"outside_prefixes": ["+7"]})
+    async with desk(rig.spec.http_port, locale="en-GB") as mine:
+        page = mine.page
+        await mine.log_in(AGENT, rig.spec.agents_token)
+        await in_talk(rig, page)
+        await page.keyboard.press("F6")
+        await page.keyboard.type("petrov")
+        row = page.locator("#transfer-list li")
+        await expect(row).to_have_count(1)
+        await expect(row).to_have_attribute("aria-disabled", "true")
+        await expect(row).to_contain_text("the PBX does not dial this number")
+        await expect(page.locator("#transfer-blind")).to_be_disabled()
+        await expect(page.locator("#transfer-ask")).to_be_disabled()
+        for key in ("Enter", "Shift+Enter"):
+            await page.keyboard.press(key)
+        await expect(page.locator("#transfer-box")).to_be_visible()
+        assert "ACDTRANSFER" not in [kind for kind, _ in rig.notes(ANI)]

@@ -19,7 +19,18 @@ from simulator.load.compress import (
     expected_in,
     stretch_back,
 )
-from simulator.scenario import DAY_MS, Arrivals, Callback, Group, Queue, Scenario, Shift, Staff, Transfer
+from simulator.scenario import (
+    DAY_MS,
+    Arrivals,
+    Callback,
+    Closing,
+    Group,
+    Queue,
+    Scenario,
+    Shift,
+    Staff,
+    Transfer,
+)
 from simulator.scenario_file import load
 from simulator.streams import Streams
 from simulator.world import World
@@ -117,11 +128,24 @@ def test_what_cannot_be_run_is_left_out_and_said():
     queue = dataclasses.replace(
         line().queues[0], transfers=(Transfer("one", 0.1),), callback=Callback(1000, 0.5, Fixed(1000))
     )
-    fast, notes = compress(line(queues=(queue,), lines=9), Stretch(0, 8 * HOUR_MS, HOUR_MS))
-    assert not fast.queues[0].transfers
+    fast, notes = compress(line(queues=(queue,)), Stretch(0, 8 * HOUR_MS, HOUR_MS))
+    assert fast.queues[0].transfers
     assert fast.queues[0].callback is None
-    assert fast.lines is None
-    assert {note.split()[0] for note in notes} >= {"transfers", "callbacks", "the"}
+    assert {note.split()[0] for note in notes} >= {"callbacks"}
+
+
+def test_lines_and_closing_time_are_those_of_the_stretch():
+    scenario = line(lines=9, closing=Closing(10 * HOUR_MS))
+    fast, notes = compress(scenario, Stretch(0, 8 * HOUR_MS, HOUR_MS, 20.0))
+    assert fast.lines == 9
+    assert fast.closing == Closing(2 * HOUR_MS // 20, turns_away=True)
+    assert [note for note in notes if "turned away" in note], (
+        "the file lets them wait on; no engine here does"
+    )
+    said = line(closing=Closing(10 * HOUR_MS, turns_away=True))
+    assert not [note for note in compress(said, Stretch(0, 8 * HOUR_MS, HOUR_MS))[1] if "closing" in note]
+    with pytest.raises(CannotRunError, match="after closing time"):
+        compress(scenario, Stretch(0, 10 * HOUR_MS, HOUR_MS))
 
 
 def test_staff_and_shifts_are_those_of_the_stretch():

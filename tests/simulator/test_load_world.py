@@ -10,7 +10,7 @@ from acd.core.instant import HOUR_MS
 from simulator.distributions import Distribution, Fixed, Never
 from simulator.load.centre import Centre
 from simulator.load.world import LiveWorld, Made, PhoneDoes
-from simulator.scenario import Arrivals, Group, Queue, Scenario
+from simulator.scenario import Arrivals, Closing, Group, Queue, Scenario
 
 
 class FakeLine:
@@ -30,12 +30,20 @@ class FakeLine:
     def end_talk(self, number: str) -> None:
         self.talks_ended.append(number)
 
+    def call_of(self, number: str) -> str:
+        return f"call of {number}"
+
 
 class FakeDesks:
     pauses_unanswered = True
+    hands_on = True
 
     def __init__(self) -> None:
         self.said: list[tuple[str, str]] = []
+        self.handed: list[tuple[str, str, str]] = []
+
+    def hand_on(self, agent: str, call: str, queue: str) -> None:
+        self.handed.append((agent, call, queue))
 
     def say(self, agent: str, action: str, reason: str = "") -> None:
         self.said.append((agent, action))
@@ -44,7 +52,13 @@ class FakeDesks:
 class Scene:
     """One caller who comes within 50 ms, one agent, real time."""
 
-    def __init__(self, *, patience: Distribution | None = None, no_answer: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        patience: Distribution | None = None,
+        no_answer: float = 0.0,
+        closing: Closing | None = None,
+    ) -> None:
         queue = Queue(
             name="one",
             subscriber="one",
@@ -54,7 +68,7 @@ class Scene:
             wrap_up=Fixed(70),
         )
         crew = Group("crew", 1, ring=Fixed(30), no_answer=no_answer, refuse=0.0, back_after_ms=60)
-        scenario = Scenario(name="scene", queues=(queue,), groups=(crew,))
+        scenario = Scenario(name="scene", queues=(queue,), groups=(crew,), closing=closing)
         self.line, self.desks = FakeLine(), FakeDesks()
         self.begun = time.time()
         self.world = LiveWorld(Centre(scenario, (3,)), 0, self.line, self.desks, lambda: self.begun)
@@ -128,3 +142,20 @@ async def test_a_ring_for_nobody_changes_nothing():
     assert scene.world.rang("+79990000000", "c0g0n0", time.time()) == PhoneDoes(None)
     assert scene.world.odd.strangers == 1
     scene.world.close()
+
+
+async def test_busy_closed_and_sent_away_at_closing_time_are_told_apart():
+    for outcome, counter, truth in (("busy", "blocked", "busy"), ("cleared", "cleared", "fallback")):
+        scene = Scene()
+        number = await scene.caller()
+        scene.world.gone(number, time.time(), outcome)
+        assert getattr(scene.world.close().tally(), counter) == 1
+        assert scene.world.truths[number].outcome == truth
+
+
+async def test_the_message_is_closing_time_only_after_closing_time():
+    for closes_ms, counter in ((0, "cleared"), (60_000, "overflowed")):
+        scene = Scene(closing=Closing(closes_ms, turns_away=True))
+        number = await scene.caller()
+        scene.world.fallen(number, time.time(), "voicemail")
+        assert getattr(scene.world.close().tally(), counter) == 1

@@ -61,6 +61,45 @@ def test_every_difference_is_seen(
     assert verdict.problems
 
 
+HANDED = [
+    *GOOD[:4],
+    "5|c1|q|a1|ACDTRANSFER|ms=5000|to=queue_r",
+    "5|c1|r|a1|ACDQUEUED|ms=5001|why=returned",
+    "6|c1|r|a2|ACDDIAL|ms=6000|attempt=2",
+    "7|c1|r|a2|ACDANSWER|ms=7000|attempt=2",
+    "9|c1|r|a2|ACDTALKEND|ms=9000|attempt=2|by=agent|stays=0",
+    "9|c1|r|a2|ACDEND|ms=9001|cause=16|stage=talk|by=agent",
+]
+TO_R = dataclasses.replace(TRUTH, answered_by="a2", answers=["a1", "a2"], handed=[("a1", "r")])
+CARD_R = {**CARD, "agent": "a2"}
+
+
+def test_a_call_handed_on_is_followed_through_both_stretches() -> None:
+    assert judge([TO_R], read_journal(HANDED), [CARD_R]).problems == []
+
+
+@pytest.mark.parametrize("outcome", ["abandoned", "answered"])
+def test_who_gives_up_after_being_handed_on_was_handled_but_not_in_the_last_line(outcome: str) -> None:
+    gone = [*HANDED[:6], "9|c1|r|NONE|ACDEND|ms=9001|cause=16|stage=wait|by=caller"]
+    truth = dataclasses.replace(TO_R, outcome=outcome, answers=["a1"])
+    verdict = judge([truth], read_journal(gone), [CARD])
+    assert bool(verdict.problems) == (outcome == "answered")
+
+
+@pytest.mark.parametrize(
+    ("rows", "card", "truth"),
+    [
+        (GOOD, CARD, TO_R),
+        (HANDED, CARD_R, dataclasses.replace(TO_R, handed=[])),
+        (HANDED, CARD_R, dataclasses.replace(TO_R, handed=[("a1", "s")])),
+        (HANDED, CARD_R, dataclasses.replace(TO_R, answers=["a2"])),
+        (HANDED, CARD, TO_R),
+    ],
+)
+def test_a_stretch_told_otherwise_is_seen(rows: list[str], card: dict[str, object], truth: Truth) -> None:
+    assert judge([truth], read_journal(rows), [card]).distorted >= 1
+
+
 def test_percentiles_are_nearest_rank() -> None:
     assert percentile([], 0.5) is None
     assert percentile([5, 1, 3], 0.5) == 3

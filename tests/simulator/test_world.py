@@ -187,6 +187,19 @@ def test_closing_disconnects_those_who_wait_but_not_those_who_talk() -> None:
     assert result.tally().cleared == 1
 
 
+def test_who_calls_after_closing_time_is_turned_away_if_the_file_says_so() -> None:
+    closing = Closing(50_000, turns_away=True)
+    next_day = DAY_MS // SECOND_MS + 10
+    calls, result = run(
+        dataclasses.replace(centre(closing=closing), days=2),
+        caller("x", 10),
+        caller("z", 60),
+        caller("n", next_day),
+    )
+    assert [calls[name][0].outcome for name in "xzn"] == ["served", "blocked", "served"]
+    assert result.tally().blocked == 1
+
+
 def test_a_shift_ends_after_the_call_in_hand() -> None:
     group = Group("g", 1, shifts=(Shift(0, 30 * SECOND_MS),))
     calls, result = run(centre(QUEUE, group), caller("x", 10), caller("y", 20, patience_s=500))
@@ -247,6 +260,7 @@ def test_the_same_seed_is_the_same_day_and_another_seed_another() -> None:
     assert digests[0] == digests[1] != digests[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["fifo", "recommended"])
 @pytest.mark.parametrize("name", ["back-office-peak", "bars-directions"])
 def test_every_figure_is_the_same_whether_decisions_are_explained_or_not(name: str, policy: str) -> None:

@@ -148,10 +148,10 @@ class Phones(Protocol):
 class TransferAnswers(Protocol):
     """To whom a call may be handed. All raise ValueError with a reason for the agent."""
 
-    def choices(self, agent: AgentId, call: CallId) -> Sequence[Mapping[str, object]]:
-        """Return kind, id, label, free and note of each target."""
+    async def choices(self, agent: AgentId, call: CallId) -> Sequence[Mapping[str, object]]:
+        """Return kind, id, label, free, note and able of each target."""
 
-    def target(self, agent: AgentId, call: CallId, kind: str, name: str) -> str:
+    async def target(self, agent: AgentId, call: CallId, kind: str, name: str) -> str:
         """Return what the switch calls this target."""
 
     def ending(self, agent: AgentId, call: CallId) -> None:

@@ -43,7 +43,7 @@ def _transfers(request: Request) -> TransferAnswers:
 async def targets(request: Request, call: CallPath, who: OnlyAgent) -> Response:
     """Whom the agent's call may be handed to now; 409 when it is not in talk with this agent."""
     try:
-        found = _transfers(request).choices(AgentId(who.name), CallId(call))
+        found = await _transfers(request).choices(AgentId(who.name), CallId(call))
     except ValueError as refused:
         raise HTTPException(409, str(refused)) from None
     return views.answer({"v": 1, "targets": found})
@@ -62,7 +62,7 @@ async def transfer(request: Request, call: CallPath, body: Wish, who: OnlyAgent)
         raise HTTPException(409, "a waiting line cannot be asked: hand the call on at once")
     desk = _transfers(request)
     try:
-        to = desk.target(agent, CallId(call), body.kind, body.id) if begins else ""
+        to = await desk.target(agent, CallId(call), body.kind, body.id) if begins else ""
         if not begins:
             desk.ending(agent, CallId(call))
     except ValueError as refused:
@@ -73,6 +73,7 @@ async def transfer(request: Request, call: CallPath, body: Wish, who: OnlyAgent)
         try:
             await fill(services, CallId(call), agent, ((HANDED_TO, body.id),))
         except HTTPException as failed:
-            # the caller is on his way already: an error would make the agent hand him on a second time
+            # the caller is on his way already: an error would make the agent hand him on a second time. Who is rung
+            # gets the message all the same, by the switch's own notes (acd.deskside.cards)
             log.warning("%s of call %s is not on its card: %s", HANDED_TO, call, failed.detail)
     return views.answer({"accepted": True}, 202)

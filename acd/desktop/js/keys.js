@@ -5,7 +5,7 @@ import { word } from "./words.js";
 
 const LIST = [
   ["F2", "key_message"], ["Tab", "key_tab"], ["Alt 1 … 9", "key_phrase"], ["F4", "key_outcome"],
-  ["F10", "key_phone"], ["F6", "key_transfer"], ["F7", "key_back"], ["Ctrl Enter", "key_save_ready"], ["Ctrl S", "key_save"], ["Alt M", "key_more"], ["Alt R", "key_record"], ["F9", "key_identity"],
+  ["F10", "key_phone"], ["Alt H", "key_hold"], ["Alt N", "key_mute"], ["F6", "key_transfer"], ["F7", "key_back"], ["Ctrl Enter", "key_save_ready"], ["Ctrl S", "key_save"], ["Alt M", "key_more"], ["Alt R", "key_record"], ["F9", "key_identity"],
   ["F8", "key_ready"], ["F3", "key_draft"], ["Alt W", "key_work"], ["F1", "key_help"], ["Esc", "key_escape"],
 ];
 
@@ -37,6 +37,8 @@ function verb(event, verbs, working) {
   }
   if (event.altKey && !control && !event.shiftKey) {
     if (code === "KeyW" && !working) return verbs.work;
+    if (code === "KeyH") return verbs.hold;
+    if (code === "KeyN") return verbs.mute;
     if (code === "KeyM" && working) return verbs.moreTime;
     if (code === "KeyR" && working) return verbs.recording;
     const digit = /^Digit([1-9])$/.exec(code);

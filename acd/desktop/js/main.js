@@ -28,6 +28,7 @@ const card = new CardForm(onTyped);
 const keeper = new Keeper({ onSent, onStored, onChange: drawDrafts, api: () => desk.api });
 const handOn = new Transfer({
   api: () => desk.api, call: () => desk.call?.call, told: (text, kind) => toast(text, kind), askNow: () => desk.link?.askNow(),
+  begins: () => phone.speak(),
 });
 const recording = new Recording({ api: () => desk.api, now: () => now(), told: (text, kind) => toast(text, kind) });
 const work = new Work({ api: () => desk.api, told: (text, kind) => toast(text, kind) });
@@ -478,6 +479,7 @@ function drawStatus() {
   const inHand = desk.call && !desk.call.past && desk.me?.call === desk.call.call ? desk.me : null;
   handOn.show(inHand);
   recording.show(inHand);
+  phone.show(inHand);
 }
 
 function drawDrafts() {
@@ -552,7 +554,7 @@ function wire() {
   listenToKeys({
     save: () => save(false), saveReady: () => save(!desk.call?.past), message: () => card.focusNext(desk.problems),
     outcome: () => card.focusOutcome(), ready: toggleReady, identity,
-    phone: () => phone.key(), transfer: () => handOn.key(), back: () => handOn.back(), moreTime, phrase: (n) => card.phrase(n),
+    phone: () => phone.key(), hold: () => phone.hold(), mute: () => phone.mute(), transfer: () => handOn.key(), back: () => handOn.back(), moreTime, phrase: (n) => card.phrase(n),
     work: () => work.next(), recording: () => recording.key(),
     draft: () => {
       const [next] = drafts.all(desk.api.agent);

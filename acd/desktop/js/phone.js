@@ -11,6 +11,10 @@ export class Phone {
     this.on = on;
     this.state = "off"; // off, connecting, ready, failed, ringing, talking
     this.session = null;
+    this.asking = false; // somebody is asked: the router plays the music
+    this.changing = false; // the PBX has not yet answered to hold or go on
+    byId("phone-hold").addEventListener("click", () => this.hold());
+    byId("phone-mute").addEventListener("click", () => this.mute());
     byId("phone").addEventListener("click", () => (this.agent ? this.toggle() : null));
     byId("phone-call").addEventListener("click", () => this.key());
     this.#show("off");
@@ -47,6 +51,50 @@ export class Phone {
     } else if (this.state === "talking") this.session.terminate();
   }
 
+  /** What the router says of the call in hand. While somebody is asked, hold would be his. */
+  show(me) {
+    const asking = ["consulting", "consult_talk"].includes(me?.transfer);
+    if (asking !== this.asking) { this.asking = asking; this.#show(this.state); }
+  }
+
+  /** Alt H: the caller hears music, or speaks with the agent again. */
+  hold() {
+    if (this.state !== "talking" || this.asking || this.changing) return;
+    this.#turn(!this.session.isOnHold().local);
+  }
+
+  /** Before somebody is asked or gets the caller: a phone that holds hears nobody. */
+  speak() {
+    if (this.state === "talking" && this.session.isOnHold().local) this.#turn(false);
+  }
+
+  /** Alt N: the microphone off, or on again. The caller hears silence. */
+  mute() {
+    if (this.state !== "talking") return;
+    if (this.session.isMuted().audio) this.session.unmute({ audio: true });
+    else this.session.mute({ audio: true });
+    this.#show("talking");
+  }
+
+  #turn(held) {
+    const session = this.session;
+    const answered = () => { this.changing = false; if (this.session === session) this.#show("talking"); };
+    this.changing = held ? session.hold({}, answered) : session.unhold({}, answered);
+    if (!this.changing) this.on.told(word("hold_not_now"), "warn");
+    this.#show("talking");
+  }
+
+  /** JsSIP ends the call when the PBX refuses to hold it or to go on: a caller is never cut for that. */
+  #neverCut(session) {
+    const terminate = session.terminate.bind(session);
+    session.terminate = (options = {}) => {
+      if (!["Hold Failed", "Unhold Failed"].includes(options.reason_phrase)) return terminate(options);
+      this.changing = false;
+      this.on.told(word(options.reason_phrase === "Hold Failed" ? "hold_failed" : "unhold_failed"), "warn");
+      return this.session === session ? this.#show("talking") : null;
+    };
+  }
+
   relabel() { this.#show(this.state); }
 
   async #open() {
@@ -77,6 +125,8 @@ export class Phone {
   #call(session, originator, request) {
     if (originator !== "remote" || this.session) { if (this.session !== session) session.terminate(); return; }
     this.session = session;
+    this.changing = false;
+    this.#neverCut(session);
     byId("phone-call").dataset.call = request.getHeader("X-ACD-Call") ?? "";
     const over = () => { this.session = null; byId("phone-call").dataset.call = ""; this.#show(this.ua?.isRegistered() ? "ready" : "connecting"); };
     session.on("ended", over);
@@ -93,12 +143,22 @@ export class Phone {
 
   #show(state) {
     this.state = state;
+    const talking = state === "talking";
+    const held = talking && this.session.isOnHold().local;
+    const muted = talking && this.session.isMuted().audio;
     byId("phone").dataset.state = state;
-    byId("phone").textContent = word(`phone_${state}`);
+    byId("phone").textContent = word(`phone_${held ? "held" : muted ? "muted" : state}`);
+    for (const [id, on, words] of [["hold", held, ["phone_hold", "phone_unhold"]], ["mute", muted, ["phone_mute", "phone_unmute"]]]) {
+      byId(`phone-${id}`).setAttribute("aria-pressed", String(on));
+      byId(`phone-${id}-words`).textContent = word(words[Number(on)]);
+    }
+    byId("phone-hold").hidden = !talking || this.asking;
+    byId("phone-hold").disabled = this.changing;
+    byId("phone-mute").hidden = !talking;
     byId("phone").title = word("phone_title");
     byId("phone").setAttribute("aria-pressed", String(!["off", "failed"].includes(state)));
     byId("phone-call").hidden = !["ringing", "talking"].includes(state);
     byId("phone-call").dataset.state = state;
-    byId("phone-call-words").textContent = word(state === "talking" ? "phone_hang_up" : "phone_answer");
+    byId("phone-call-words").textContent = word(talking ? "phone_hang_up" : "phone_answer");
   }
 }

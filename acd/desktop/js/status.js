@@ -29,7 +29,9 @@ function describe(me) {
   const why = me.status === "paused" ? (hasWord(`reason_${reason}`) ? word(`reason_${reason}`) : me.pause_reason) : "";
   const paused = why ? `${word("status_paused")}: ${why}` : "";
   if (me.state === "idle") return paused || word("status_available");
-  return paused ? `${word(`state_${me.state}`)} · ${paused}` : word(`state_${me.state}`);
+  const held = me.state === "talking" && me.held_since && !me.transfer;
+  const state = word(held ? "state_on_hold" : `state_${me.state}`);
+  return paused ? `${state} · ${paused}` : state;
 }
 
 function title(me) {

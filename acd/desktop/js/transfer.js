@@ -4,8 +4,9 @@ import { byId, el, fill, said } from "./dom.js";
 import { word } from "./words.js";
 
 const LIST = 9;
+const able = (one) => Boolean(one) && one.able !== false; // false: the PBX does not dial this person
 
-/** `on`: {api(), call(), told(text, kind), askNow()} */
+/** `on`: {api(), call(), told(text, kind), askNow(), begins()} */
 export class Transfer {
   constructor(on) {
     this.on = on;
@@ -47,17 +48,23 @@ export class Transfer {
   async key() {
     if (this.state === "consult_talk") return this.#send("complete");
     if (this.state || byId("transfer").hidden) return null;
+    const box = byId("transfer-box");
+    byId("transfer-search").value = "";
+    this.targets = [];
+    this.picked = 0;
+    this.loading = true;
+    this.#draw();
+    box.showModal(); // before the list is there: what is typed at once is a name, not a word of the message
+    byId("transfer-search").focus();
     try {
       this.targets = (await this.on.api().targets(this.on.call())).targets;
     } catch (problem) {
+      box.close();
       return this.#told(problem);
+    } finally {
+      this.loading = false;
     }
-    byId("transfer-search").value = "";
-    this.picked = 0;
-    this.#draw();
-    byId("transfer-box").showModal();
-    byId("transfer-search").focus();
-    return null;
+    return this.#draw();
   }
 
   /** F7: take the caller back. */
@@ -82,21 +89,21 @@ export class Transfer {
     this.shown = this.#found();
     this.picked = Math.max(0, Math.min(this.picked, this.shown.length - 1));
     fill(byId("transfer-list"), this.shown.map((one, n) => {
-      const row = el("li", { role: "option", id: `target-${n}`, "aria-selected": String(n === this.picked) },
+      const row = el("li", { role: "option", id: `target-${n}`, "aria-selected": String(n === this.picked), "aria-disabled": String(!able(one)) },
         said(one.label), el("span", { class: "quiet" }, `${word(`kind_${one.kind}`)}${one.note ? ` · ${this.#note(one.note)}` : ""}`));
       row.addEventListener("click", () => { this.picked = n; this.#draw(); });
       row.addEventListener("dblclick", () => this.#choose("consult"));
       return row;
     }));
     byId("transfer-search").setAttribute("aria-activedescendant", this.shown.length ? `target-${this.picked}` : "");
-    byId("transfer-none").hidden = this.shown.length > 0;
+    byId("transfer-none").hidden = this.loading || this.shown.length > 0;
     const one = this.shown[this.picked];
-    byId("transfer-ask").disabled = !one || one.kind === "queue";
-    byId("transfer-blind").disabled = !one;
+    byId("transfer-ask").disabled = !able(one) || one.kind === "queue";
+    byId("transfer-blind").disabled = !able(one);
   }
 
   #note(note) {
-    const known = { on_call: "note_on_call", paused: "status_paused" };
+    const known = { on_call: "note_on_call", paused: "status_paused", not_dialled: "note_not_dialled" };
     return word(known[note] ?? `state_${note}`);
   }
 
@@ -113,9 +120,10 @@ export class Transfer {
 
   #choose(how) {
     const one = this.shown[this.picked];
-    if (!one || (how === "consult" && one.kind === "queue")) return null;
+    if (!able(one) || (how === "consult" && one.kind === "queue")) return null;
     byId("transfer-box").close();
     this.chosen = one.label;
+    this.on.begins();
     return this.#send(how, one.kind, one.id);
   }
 

@@ -18,6 +18,8 @@ from acd.adapters.asterisk.fastagi import FastAgiServer, Route
 from acd.adapters.asterisk.link import AmiSettings
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
+from acd.adapters.asterisk.wall import AsteriskWall
+from acd.asterisk_files import outside_file
 from acd.core import events as fact
 from acd.core.effects import OfferCall, SendToFallback
 from acd.core.events import LiveAgent, QueuedWhy, WorldSynced
@@ -257,3 +259,19 @@ async def test_the_routers_user_can_do_what_it_needs_and_no_more(lab):
             answer = await daemon.connection.action(name, headers)
             assert answer.name == "Error", name
         assert answer.get("Message").startswith("Channel does not exist")
+
+
+async def test_the_pbx_says_itself_which_outside_numbers_it_would_refuse(lab):
+    """Decision 0220: asked with the router's own rights, answered by Asterisk's own expressions and dialplan."""
+    home, abroad, unlisted = "+74951234567", "+19005551234", "+78121234567"
+    path = lab.etc / "acd-outside.conf"
+    async with Daemon(lab) as daemon:
+        wall = AsteriskWall(daemon.connection)
+        assert await wall.refused([home]) == {home}, "no generated context yet: nobody is rung"
+        path.write_text(outside_file(["+7495", "+1900"], "PJSIP/a1"), encoding="utf-8")
+        try:
+            await asyncio.to_thread(lab.console, "dialplan reload")
+            assert await wall.refused([home, abroad, unlisted]) == {abroad, unlisted}
+        finally:
+            path.unlink()
+            await asyncio.to_thread(lab.console, "dialplan reload")

@@ -17,15 +17,19 @@ from tests.adapters.edges_help import ANN, CALL, users
 from tests.adapters.http.http_help import World, auth, caller
 
 
+async def no_wall(_numbers: object) -> frozenset[str]:
+    return frozenset()
+
+
 class Transfers:
     def __init__(self) -> None:
         self.asked: list[tuple[str, ...]] = []
 
-    def choices(self, agent, call):
+    async def choices(self, agent, call):
         self._own(agent)
         return [{"kind": "agent", "id": "bob", "label": "Bob", "free": True, "note": ""}]
 
-    def target(self, agent, call, kind, name):
+    async def target(self, agent, call, kind, name):
         self._own(agent)
         self.asked.append((agent, call, kind, name))
         if name == "busy":
@@ -69,6 +73,7 @@ async def test_a_wish_that_fits_no_consultation_is_refused_with_the_reason(how: 
         lambda: world.view,
         lambda _queue: None,
         world.clock,
+        no_wall,
     )
     async with serving(world, desk) as http:
         body = {"how": how} | ({"kind": "agent", "id": "bob"} if how in {"blind", "consult"} else {})
