@@ -125,6 +125,8 @@ class SippProcess:
         self._scenario, self._sip_port = scenario, sip_port
         self.before: tuple[str, ...] = ()
         """Words before the command, such as `chrt --rr 12`: a tool that stamps moments must not wait for a core."""
+        self.media_port = free_ports(4)
+        """SIPp binds this one and the next but one (video)."""
         self.process: subprocess.Popen[bytes] | None = None
 
     def launch(self, lines: Sequence[str], timeout_s: float, *options: str) -> None:
@@ -140,8 +142,7 @@ class SippProcess:
             plan = self.folder / "plan.csv"
             plan.write_text("SEQUENTIAL\n" + "".join(f"{line}\n" for line in lines), encoding="utf-8")
             command += ["-inf", str(plan)]
-        media = str(free_ports(4))  # it binds this one and the next but one (video)
-        command += ["-i", self.host, "-p", str(self.port), "-mi", self.host, "-mp", media]
+        command += ["-i", self.host, "-p", str(self.port), "-mi", self.host, "-mp", str(self.media_port)]
         command += ["-trace_logs", "-log_file", str(self.log), "-nostdin", "-timeout", f"{int(timeout_s)}s"]
         # its own folder is the working directory: SIPp drops files where it stands
         with (self.folder / "screen.txt").open("wb") as out:
