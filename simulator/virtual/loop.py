@@ -142,15 +142,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
         while handles:
             self._ready.append(handles.popleft())
 
+    def _let_time_pass(self) -> None:
+        if not self._heap:
+            raise StuckError("nothing is ready and no timer runs")
+        if self._heap[0][0] > self._virtual_s:
+            self._virtual_s, self._turns = self._heap[0][0], 0
+
     def _run_once(self) -> None:
         heap, ready = self._heap, self._ready
         while heap and heap[0][2]._cancelled:  # type: ignore[attr-defined]  # noqa: SLF001 - as below
             heapq.heappop(heap)
         if not ready:
-            if not heap:
-                raise StuckError("nothing is ready and no timer runs")
-            if heap[0][0] > self._virtual_s:
-                self._virtual_s, self._turns = heap[0][0], 0
+            self._let_time_pass()
         self._turns += 1
         if self._turns > TURNS_AT_ONE_INSTANT:
             raise StuckError(f"time stands still at {self._virtual_s:.3f} s")
