@@ -150,7 +150,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _run_once(self) -> None:
         heap, ready = self._heap, self._ready
-        while heap and heap[0][2]._cancelled:  # type: ignore[attr-defined]  # noqa: SLF001 - as below
+        while heap and heap[0][2]._cancelled:  # noqa: SLF001 - as below
             heapq.heappop(heap)
         if not ready:
             self._let_time_pass()
