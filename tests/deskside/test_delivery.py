@@ -542,6 +542,17 @@ async def test_whom_the_call_was_handed_to_gets_the_message_in_writing_once(rig:
     assert await rig.states() == ["sent", "sent"]
 
 
+async def test_who_heard_his_answer_at_the_door_breaks_no_promise_of_an_answer(rig: Rig) -> None:
+    """002-18: nobody was to answer him; who hung up waiting was to be answered."""
+    served = replace(
+        card("c1", self_answer="order ready"), answered_at=None, agent=None, end_reason=EndReason.SELF_SERVED
+    )
+    await rig.store.write_card(served)
+    assert await rig.clocks() == {}
+    await rig.store.write_card(replace(served, call="c2", end_reason=EndReason.ABANDONED))  # type: ignore[arg-type]
+    assert list(await rig.clocks()) == [Operation.ANSWER]
+
+
 @pytest.mark.parametrize(
     "step",
     [
