@@ -16,8 +16,8 @@ from acd.adapters.store.sqlite import SqliteStore
 from acd.config.loading import load
 from acd.core.effects import ShowPop
 from acd.core.ids import QueueId, SubscriberId
-from acd.desk.case import Case
 from acd.desk.answers import Answer
+from acd.desk.case import Case
 from acd.desk.project import Project, Source
 from acd.deskside.dossier import Dossiers
 from acd.ports import PortError
