@@ -53,6 +53,9 @@ ACD_ATTEMPT = "ACD_ATTEMPT"
 ACD_ANSWER_MS = "ACD_ANSWER_MS"  # epoch milliseconds of the agent's answer, else empty
 ACD_HB_SEEN = "ACD_HB_SEEN"  # heartbeat at the turn before
 ACD_HB_MISSES = "ACD_HB_MISSES"
+ACD_AT_DOOR_S = "ACD_AT_DOOR_S"  # seconds without a verdict
+ACD_ASKED_AGO_S = "ACD_ASKED_AGO_S"  # since the daemon was last asked for one
+ACD_AWAY_S = "ACD_AWAY_S"  # of them without a heartbeat
 ACD_TURN = "ACD_TURN"
 ACD_MS = "ACD_MS"  # epoch milliseconds of the AcdQueued or AcdDial note, the same in journal and event
 ACD_GOSUB = "ACD_GOSUB"  # 1 = the call came through context acd: Return() at the end, no Hangup()

@@ -155,6 +155,11 @@ class Project:
         person = self.people.get(who)
         return person.address(channel) if person else who
 
+    def agent_of(self, who: str) -> str:
+        """Return the agent a person is, empty when he is none of ours; an agent's id stays itself."""
+        person = self.people.get(who)
+        return person.agent if person else who
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -212,7 +217,7 @@ def _with_person(
 ) -> Choice:
     person = project.people.get(who)
     away = oncall.reason(busy.get(who, ()), at)
-    agent = person.agent if person else who
+    agent = project.agent_of(who)
     shown = person.name if person else who
     if away:
         why = f"{shown} is not free ({away}): {rule.otherwise}"

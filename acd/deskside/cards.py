@@ -21,11 +21,11 @@ from acd.desk.case import Case as DeskCase
 from acd.desk.case import CaseError, Entry, Event, happen
 from acd.desk.delivery import Delivery
 from acd.desk.forms import HANDED_TO
+from acd.desk.message import one_line
 from acd.desk.oncall import dialled
 from acd.desk.operations import Operation
 from acd.deskside.messages import Written, draft
 from acd.deskside.notices import tell_client
-from acd.deskside.templates import one_line
 
 if TYPE_CHECKING:
     import aiosqlite

@@ -110,9 +110,8 @@ class Dossiers:
             return {}
         found = await self.gather(owner, ani, quoted)
         choice = project.choose(owner, found, self._clock.now(), self._busy(owner.id))
-        sticky = (
-            choice.agent if choice.person else self._case_owner(owner, found) or self._manager(owner, found)
-        )
+        own = self._case_owner(owner, found) or owner.agent_of(found.person)  # else the client's own manager
+        sticky = choice.agent if choice.person else own
         last = self._last_talk(found)
         return {
             "name": found.name or found.organisation,
@@ -138,14 +137,7 @@ class Dossiers:
     def _case_owner(owner: Project, found: Dossier) -> str:
         """Return the agent of the newest open case: nobody tells his story twice (002-08, 003-05)."""
         who = next((m.person for m in found.open_matters() if m.kind == "case" and m.person), "")
-        person = owner.people.get(who)
-        return person.agent if person else who
-
-    @staticmethod
-    def _manager(owner: Project, found: Dossier) -> str:
-        """Return the agent who is the client's own manager: his without an open matter and without a rule."""
-        person = owner.people.get(found.person)
-        return person.agent if person else found.person
+        return owner.agent_of(who)
 
     async def gather(self, owner: Project, ani: str, quoted: str = "") -> Dossier:
         """Ask every source within the budget. What is late is named, and joins the remembered dossier when it comes."""

@@ -54,21 +54,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("acd.desk")
 
-TROUBLES = frozenset(
-    {
-        "desk_email",
-        "desk_sms",
-        "desk_webhook",
-        "desk_helpdesk",
-        "desk_directory",
-        "desk_undelivered",
-        "desk_late",
-        "desk_projects",
-        "desk_inbox",
-        "desk_templates",
-    }
-)
-"""Names of what `troubles` tells; calls are routed as ever."""
 SWEEP_S = 30.0
 DAY_MS = 24 * HOUR_MS
 LINKS_SECRET = "secrets/desk-links"  # noqa: S105 - a file's name

@@ -139,6 +139,7 @@ def test_every_name_is_in_the_contract():
     assert {name for name, _ in decide(PLAN, Identity(), "")} <= known
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(st.from_regex(r"[a-z][a-z_-]{0,10}", fullmatch=True), st.integers(1, 99), max_size=16),
     st.floats(0.001, 100),

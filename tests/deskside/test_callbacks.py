@@ -127,6 +127,7 @@ async def test_a_missed_call_is_claimed_then_dialled_with_the_firms_number(tmp_p
         assert await d.tick() == ["+79160000001"], "once"
 
 
+@pytest.mark.slow
 async def test_a_thousand_one_ring_calls_from_premium_ranges_dial_nobody(tmp_path):
     """Security row 9: 1,000 one-ring calls from premium ranges: 0 dialled; each waits for a person once."""
     async with desk(tmp_path) as d:
@@ -141,6 +142,7 @@ async def test_a_thousand_one_ring_calls_from_premium_ranges_dial_nobody(tmp_pat
         assert all(task.why for task in tasks)
 
 
+@pytest.mark.slow
 async def test_fifty_missed_calls_of_one_number_are_one_task_and_one_call(tmp_path):
     """Failure mode 38."""
     async with desk(tmp_path) as d:

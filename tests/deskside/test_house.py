@@ -14,7 +14,8 @@ from acd.adapters.store import audit, desk_store, directory_store
 from acd.adapters.store.sqlite import SqliteStore
 from acd.config.loading import Config, load
 from acd.desk.operations import Clock, Operation
-from acd.deskside.house import TROUBLES, DeskHouse
+from acd.deskside.house import DeskHouse
+from acd.deskside.troubles import NAMES as TROUBLES
 from tests.config.test_project_files import CONFIG, MINIMAL
 from tests.fakes.ports import FakeClock
 
@@ -100,6 +101,7 @@ async def test_promises_about_to_be_broken_are_told_in_words(rig: Rig) -> None:
     assert "desk_late" not in rig.house.troubles()
 
 
+@pytest.mark.slow
 def test_three_hundred_subscribers_are_read_in_seconds(tmp_path: Path) -> None:
     shutil.copytree(CONFIG, tmp_path / "config")
     for n in range(300):
