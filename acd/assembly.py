@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING, Any
 from acd.adapters.asterisk.fastagi import FastAgiServer, Route
 from acd.adapters.asterisk.journal import JournalTailer
 from acd.adapters.asterisk.originate import CallbackCaller
-from acd.adapters.broker import BrokerSettings
 from acd.adapters.http.services import HttpSettings
 from acd.adapters.mqtt import MqttSettings
 from acd.adapters.store.outbox import Outbox
 from acd.adapters.store.retention import RetentionRules
-from acd.adapters.webhook import WebhookWorker
 from acd.core.instant import HOUR_MS
 from acd.credentials import Principal, Role, hash_token
 from acd.retention_files import FACT_LOGS, RECORDINGS, KeptFiles
 from acd.wire import cel, queue_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from acd.adapters.asterisk.fastagi import Script
     from acd.adapters.asterisk.link import AmiSettings
+    from acd.adapters.broker import EmbeddedBroker
     from acd.adapters.store.sqlite import SqliteStore
+    from acd.adapters.webhook import WebhookWorker
     from acd.config.loading import Config
     from acd.config.system import Tls
     from acd.ports import Clock, Inbox
@@ -90,10 +90,18 @@ def agi_server(
     )
 
 
-def broker_settings(config: Config) -> BrokerSettings | None:
-    """Limits of the built-in broker, or None when an outside one is configured."""
+def broker_maker(config: Config) -> Callable[[tuple[Principal, ...]], EmbeddedBroker] | None:
+    """Return how to make the built-in broker for the people who may knock; None when an outside one is configured."""
     mqtt = config.tree.mqtt
-    return None if mqtt.url else BrokerSettings(host=mqtt.host, port=mqtt.port)
+    if mqtt.url:
+        return None
+
+    def make(people: tuple[Principal, ...]) -> EmbeddedBroker:
+        from acd.adapters.broker import BrokerSettings, EmbeddedBroker
+
+        return EmbeddedBroker(BrokerSettings(host=mqtt.host, port=mqtt.port), people)
+
+    return make
 
 
 def mqtt_settings(config: Config) -> MqttSettings:
@@ -159,8 +167,11 @@ def tailers(config: Config, store: SqliteStore) -> tuple[JournalTailer, ...]:
     return tuple(files)
 
 
-def webhook(config: Config, store: SqliteStore, clock: Clock) -> WebhookWorker | None:
-    """The worker that tells the downstream system of cards; None when none is configured."""
+def webhook_maker(config: Config, store: SqliteStore, clock: Clock) -> Callable[[], WebhookWorker] | None:
+    """Return how to make the worker that tells the downstream system of cards; None when none is configured.
+
+    Raises ConfigError for a secret that cannot be read.
+    """
     hook = config.tree.webhook
     if hook is None:
         return None
@@ -168,7 +179,13 @@ def webhook(config: Config, store: SqliteStore, clock: Clock) -> WebhookWorker |
     outbox: Any = Outbox(
         store.writer, dead_after_ms=hook.give_up_after_h * HOUR_MS
     )  # its message type is what the worker's protocol describes
-    return WebhookWorker(outbox, clock, hook.url, token=token, timeout_s=hook.timeout_s)
+
+    def make() -> WebhookWorker:
+        from acd.adapters.webhook import WebhookWorker
+
+        return WebhookWorker(outbox, clock, hook.url, token=token, timeout_s=hook.timeout_s)
+
+    return make
 
 
 def retention_rules(config: Config) -> RetentionRules:

@@ -82,17 +82,16 @@ async def _serve(config: Config, overrides: tuple[str, ...]) -> int:
         return status
     promptness.begin()
     log.info("started", version=__version__, config=str(config.directory))
-    notify("READY=1")
     tasks = {
         "house": asyncio.create_task(house.run()),
+        "complete": asyncio.create_task(_complete(house)),
         "stop": asyncio.create_task(stop.wait()),
         "reload": asyncio.create_task(_reload_when_asked(house, hup, config.directory, overrides)),
     }
     try:
         await asyncio.wait({tasks["house"], tasks["stop"]}, return_when=asyncio.FIRST_COMPLETED)
         if tasks["house"].done():
-            failure = tasks["house"].exception()
-            log.critical("stopped_by_defect", error=repr(failure))
+            _say_why(house, tasks["house"].exception())
             return 1
         notify("STOPPING=1")
         await _ladder(house)
@@ -146,6 +145,25 @@ async def _open_house(config: Config) -> tuple[House, int]:
         await house.close()
         return house, 1
     return house, 0
+
+
+async def _complete(house: House) -> None:
+    """Tell the supervisor once everything is made: what cannot be made is a start that failed."""
+    with set_aside():
+        await house.complete.wait()
+    notify("READY=1")
+    log.info("complete")
+
+
+def _say_why(house: House, failure: BaseException | None) -> None:
+    """Log what ended the house: before everything was made, as a start that failed."""
+    first = failure
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    if house.complete.is_set():
+        log.critical("stopped_by_defect", error=repr(failure))
+    else:
+        log.critical("cannot_start", reason=str(first), error=repr(failure))
 
 
 async def _ladder(house: House) -> None:

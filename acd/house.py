@@ -1,7 +1,7 @@
 """The daemon's parts, made and wired by hand. `open` → `run` → `close`; acd.daemon decides when.
 
 Reading order: `__init__` makes the core and its edges, `open` starts what may fail, `run` keeps the
-tasks, `troubles` says in plain words what does not work.
+tasks and makes what no call needs once calls are routed (acd.edges), acd.health says in plain words what does not work.
 """
 
 from __future__ import annotations
@@ -13,17 +13,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from acd import assembly, clockwork, numberfacts, retention_files
+from acd import assembly, clockwork, health, numberfacts, retention_files
 from acd.adapters.asterisk.channels import EVENTS, Translator
-from acd.adapters.asterisk.connection import UP, AmiConnection
+from acd.adapters.asterisk.connection import DOWN, REFUSED, AmiConnection
 from acd.adapters.asterisk.recording import AsteriskRecording
 from acd.adapters.asterisk.resync import Synchroniser
 from acd.adapters.asterisk.switch import AsteriskSwitch, Heartbeat
 from acd.adapters.asterisk.twin import TwinWatch
 from acd.adapters.asterisk.wall import AsteriskWall
-from acd.adapters.broker import EmbeddedBroker
 from acd.adapters.clock import SystemClock
-from acd.adapters.http.server import HttpServer
 from acd.adapters.http.services import HttpServices
 from acd.adapters.mqtt import MqttScreenPop
 from acd.adapters.service import LoopWatch
@@ -40,15 +38,14 @@ from acd.core.events import LiveAgent
 from acd.core.ids import AgentId, CallId
 from acd.core.instant import HOUR_MS
 from acd.core.weighted import WeightedMatcher
-from acd.deskside import house as desk_house
 from acd.deskside.callback_line import RouterLine
 from acd.deskside.callbacks import CallbackDialler
-from acd.deskside.house import DeskHouse
 from acd.deskside.phones import WebPhones
 from acd.deskside.side import DeskSide
 from acd.deskside.transfers import TransferDesk
 from acd.deskside.work import WorkDesk, works_for
 from acd.door import Door, LastTalks
+from acd.edges import Edges
 from acd.factlog import FactLog
 from acd.journalfeed import JournalFeed
 from acd.notegate import NoteGate
@@ -63,6 +60,7 @@ if TYPE_CHECKING:
     from acd.config.loading import Config
     from acd.core.snapshot import CallView, Snapshot
     from acd.desk.project import Project
+    from acd.deskside.house import DeskHouse
     from acd.ports import Clock
     from acd.wire.ami import AmiFrame
     from agi_scripts.route_did import Numbers
@@ -73,14 +71,8 @@ DAY_MS = 24 * HOUR_MS
 CLOSE_S = 5.0
 STORE_CLOSE_S = 15.0
 """The store writes or spills what waits; see Writer.close."""
-
-MINOR = (
-    frozenset(
-        {"twin", "store", "journal", "webhook", "door", "disk", "clock", "callbacks", "recording", "side"}
-    )
-    | desk_house.TROUBLES
-)
-"""Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
+CALLS_FIRST_S = 3.0
+"""How long what no call needs waits for the calls; a switch that is not there is not waited for."""
 
 
 class House:
@@ -92,6 +84,8 @@ class House:
         self._started_with = config.tree
         self._kept: dict[AgentId, LiveAgent] | None = None
         """Agents' status as an earlier life of ours left it; from then on the core knows better."""
+        self._no_link, self._broker_up, self.complete = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        """Asterisk did not let us in at the first try; the broker can be spoken to; everything is made, HTTP answers."""
         self.engine = Engine(config.policy, WeightedMatcher())
         self.store = SqliteStore(
             config.path(config.tree.store.path),
@@ -134,7 +128,7 @@ class House:
             resync=self.sync.suspect,
         )
         settings = assembly.ami_settings(config, interest=EVENTS)
-        self.ami = AmiConnection(settings, self._on_event, self.sync.on_state)
+        self.ami = AmiConnection(settings, self._on_event, self._on_link)
         self.sync.attach(self.ami)
         self.switch = AsteriskSwitch(
             self.ami, self.translator, self.sync.released, self.sync.ask_audit, self.twins.careful
@@ -150,7 +144,6 @@ class House:
         self.recording = self._make_recording()
         self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect, twins=self.twins)
         self.watch = LoopWatch(self.sync.suspect)
-        self.broker = self._make_broker()
         self.pops = MqttScreenPop(assembly.mqtt_settings(config), clock, self._tell, self.book)
         self.runner = Runner(
             self.engine,
@@ -173,7 +166,7 @@ class House:
         """Everything that is neither core nor switch."""
         config, clock = self.config, self.clock
         self.watches = self._make_watches()
-        self.webhook = assembly.webhook(config, self.store, clock)
+        self.edges = Edges(config, self.store, clock)
         self.audit = AuditNotes(self.store.writer, config.path(config.tree.store.path), clock)
         self.spool = Spool(
             config.path(config.tree.asterisk.spool), {"CallbackChosen": self._spooled_callback}
@@ -186,16 +179,11 @@ class House:
         wall = AsteriskWall(self.ami)
         self.transfers = TransferDesk(lambda: self.config, self.snapshot, self._project, clock, wall.refused)
         self.runner.observe(self.transfers.observe)
-        self.http = HttpServer(self._services(), assembly.http_settings(config))
         self.runner.observe(self._count_cards)
         if self.work is not None:
             self.runner.observe(self.work.observe)
 
     # --- making ----------------------------------------------------------------------------------
-
-    def _make_broker(self) -> EmbeddedBroker | None:
-        settings = assembly.broker_settings(self.config)
-        return None if settings is None else EmbeddedBroker(settings, assembly.principals(self.config))
 
     def _make_recording(self) -> RecordingWatch:
         return RecordingWatch(
@@ -222,6 +210,8 @@ class House:
     def _make_desk(self) -> DeskHouse | None:
         if self.config.tree.projects is None:
             return None
+        from acd.deskside.house import DeskHouse  # its libraries are many: only where there is a desk
+
         talks = LastTalks(self.store, self.clock, self._numbers)
         caller = assembly.callback_caller(self.config)
         return DeskHouse(lambda: self.config, self.store, self.clock, talks, caller)
@@ -289,7 +279,7 @@ class House:
             firm_desk=self.desk.firm if self.desk else None,
             open_broker=None if mqtt.url else lambda: asyncio.open_connection(mqtt.host, mqtt.port),
             troubles=self.troubles,
-            minor=MINOR,
+            minor=health.MINOR,
             gauges=self.gauges,
             audit=self.audit,
         )
@@ -306,9 +296,8 @@ class House:
     async def open(self) -> None:
         """Start what can fail at once. Raises PortError with what to do."""
         self.twins.remember(self.config.state_dir / "heartbeat")
+        self.edges.take_ports()
         await self.store.open()
-        if self.broker is not None:
-            await self.broker.start()
         agi = self.config.tree.asterisk.agi
         try:
             await self.agi.start(agi.host, agi.port)
@@ -316,7 +305,6 @@ class House:
             raise PortError(
                 f"FastAGI cannot listen on {agi.host}:{agi.port}: {taken.strerror}", retryable=True
             ) from taken
-        self.http.bind()
 
     async def run(self) -> None:
         """Keep every task until cancelled; one of the calls' own that breaks ends all, one beside them is begun again."""
@@ -326,16 +314,38 @@ class House:
             "sync": self.sync.run(),
             "heartbeat": self.heartbeat.run(),
             "watch": self.watch.run(),
-            "pops": self.pops.run(),
+            "pops": self._pops(),
             "hours": self.hours.run(),
             "journal": self.journal.run(),
-            "http": self.http.run(),
         }
         async with asyncio.TaskGroup() as group:
             for name, work in tasks.items():
                 group.create_task(work, name=name)
             for name, make in self._beside_the_calls().items():
                 group.create_task(self.side.keep(name, make), name=name)
+            await self._calls_first()
+            for name, late in (await self.edges.open(self._services(), self.side, self._broker_up)).items():
+                group.create_task(late, name=name)
+            self.complete.set()
+
+    async def _calls_first(self) -> None:
+        """Wait until calls are routed, or until it is plain that none can be yet."""
+        waits = [asyncio.create_task(event.wait()) for event in (self.sync.released, self._no_link)]
+        try:
+            await asyncio.wait(waits, timeout=CALLS_FIRST_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def _on_link(self, state: str) -> None:
+        self.sync.on_state(state)
+        if state in (DOWN, REFUSED):
+            self._no_link.set()
+
+    async def _pops(self) -> None:
+        """The link to the broker, which may be our own."""
+        await self._broker_up.wait()
+        await self.pops.run()
 
     def _beside_the_calls(self) -> dict[str, Callable[[], Awaitable[None]]]:
         rules = assembly.retention_rules(self.config)
@@ -350,22 +360,18 @@ class House:
             "retention": lambda: run_daily(self.store.writer, rules, self.clock),
             "snapshots": lambda: clockwork.publish_snapshots(self.snapshot, self.pops),
         }
-        if self.webhook is not None:
-            work["webhook"] = self.webhook.run
         if self.work is not None:
             work["written work"] = self.work.run
         return work | (self.desk.tasks() if self.desk is not None else {})
 
     async def close(self) -> None:
         """Close everything, whatever state it is in: one rung that fails or hangs does not keep the others."""
-        if self.webhook is not None:
-            self.webhook.stop()
+        self.edges.stop_webhook()
         self.ami.close()
         await self._close_one("agi", self.agi.close())
-        await self._close_one("http", self.http.stop())
+        await self._close_one("http", self.edges.stop_http())
         await self._close_one("pops", self.pops.stop())
-        if self.broker is not None:
-            await self._close_one("broker", self.broker.stop())
+        await self._close_one("broker", self.edges.stop_broker())
         if self.desk is not None:
             await self._close_one("desk", self.desk.close())
         self.journal.close()
@@ -384,9 +390,7 @@ class House:
         people = assembly.principals(config)  # may raise ConfigError: then nothing has changed
         self.config = config
         self.translator.set_devices(self._devices())
-        if self.broker is not None:
-            self.broker.replace_principals(people)
-        self.http.replace_principals(people)
+        self.edges.replace_principals(people)
 
     def needs_restart(self) -> list[str]:
         """Sections whose change only a restart takes: connections and places of files."""
@@ -397,7 +401,7 @@ class House:
     def _count_cards(self, _fact: object, wishes: Sequence[object]) -> None:
         for wish in wishes:
             if isinstance(wish, WriteCallCard):
-                self.http.metrics.call_finished(wish.card)
+                self.edges.call_finished(wish.card)
 
     # --- between the parts -----------------------------------------------------------------------
 
@@ -446,54 +450,8 @@ class House:
 
     def troubles(self) -> dict[str, str]:
         """What does not work, by name, in plain words; empty when all is well."""
-        found: dict[str, str] = {}
-        if self.ami.state != UP or not self.sync.synced:
-            found["asterisk"] = f"AMI {self.ami.state} {self.ami.detail}".strip()
-        if self.twins.trouble:
-            found["twin"] = self.twins.trouble
-        if not self.store.status.ok:
-            found["store"] = self.store.status.words
-        if self.journal.trouble:
-            found["journal"] = self.journal.trouble
-        if self.webhook is not None and self.webhook.counters.last_error:
-            found["webhook"] = f"downstream does not take cards: {self.webhook.counters.last_error}"
-        if self.desk is not None:
-            found |= self.desk.troubles()
-        for name, part in (("callbacks", self.callbacks), ("recording", self.recording), ("side", self.side)):
-            if part.trouble:
-                found[name] = part.trouble
-        mqtt = self.pops.status()
-        if not mqtt.connected:
-            found["mqtt"] = mqtt.text
-        return found | {name: words for name, watch in self.watches.items() if (words := watch.trouble)}
+        return health.troubles(self)
 
     def gauges(self) -> dict[str, float]:
         """Figures for the metrics; no personal data."""
-        figures: dict[str, float] = {
-            "loop_lag_seconds": self.watch.lag_s,
-            "ami_up": float(self.ami.state == UP),
-            "synced": float(self.sync.synced),
-            "unfinished_wishes": float(self.runner.unfinished),
-            "pops_dropped": float(self.runner.pops_dropped),
-            "note_repeats": float(self.gate.repeated),
-            "cards_spilled": float(self.store.status.spilled),
-        }
-        if self.desk is not None:
-            figures |= self.desk.gauges()
-        sources = (
-            ("ami", self.ami.counters),
-            ("sync", self.sync.counters),
-            ("agi", self.agi.counters),
-            ("switch", self.switch.counters),
-            ("journal", self.journal.counters),
-            ("runner", self.runner.counters),
-            ("heartbeat", self.heartbeat.counters),
-            ("twins", self.twins.counters),
-            ("callbacks", self.callbacks.counters),
-            ("callbacks_owed", self.callbacks.owed),
-            ("recording", self.recording.counters),
-            ("side_work_broken", self.side.counters),
-        )
-        for source, counters in sources:
-            figures |= {f"{source}_{name}": float(value) for name, value in counters.items()}
-        return figures
+        return health.gauges(self)

@@ -1,19 +1,19 @@
 """A durable letter box for facts told while the daemon is down: one small file per fact.
 
-A file appears complete or not at all (written aside, flushed to disk, renamed), so a caller who left a number
-before the power went is still called back. The daemon collects with acd.adapters.spool.
+A file appears complete or not at all (acd.durable), so a caller who left a number before the power went is
+still called back. The daemon collects with acd.adapters.spool.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import time
 import uuid
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
+from acd import durable
 from acd.core.events import CallbackChosen, Fact
 
 KINDS: Final = (CallbackChosen,)
@@ -34,21 +34,6 @@ def spool(directory: Path, fact: Fact) -> Path:
         fact = replace(fact, at=time.time_ns() // 1_000_000)
     directory.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"kind": kind, **asdict(fact)}, ensure_ascii=False)
-    name = uuid.uuid4().hex
-    aside = directory / f".{name}.new"
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    final = directory / f"{name}.json"
-    aside.rename(final)
-    _sync(directory)
+    final = directory / f"{uuid.uuid4().hex}.json"
+    durable.appear(final, text)
     return final
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from acd.config.strict_yaml import ConfigError
 from acd.core.errors import InvariantBroken
 from simulator.accelerator.build import in_use
-from simulator.bounds import CLAIRVOYANT, POOLED, NoBoundError
+from simulator.bounds import BOUNDS, NoBoundError, simulated
 from simulator.checkers import Checkers, CheckFailedError
 from simulator.experiment import run_experiment
 from simulator.plots import PlotsMissingError, draw_all
@@ -157,18 +157,16 @@ def _run(options: argparse.Namespace, words: list[str], console: Console) -> int
             "with the compiled core (ACD_FAST=0: plain Python; the decisions are the same)", style="dim"
         )
     if options.digest:
-        for policy in [p for p in policies if p != CLAIRVOYANT]:
+        for policy in simulated(policies):
             print(policy, World(scenario, policy, options.first_seed, digest=True).run().digest)
         return OK
     if options.check:
-        _check_one(scenario, [p for p in policies if p not in {CLAIRVOYANT, POOLED}], options.first_seed)
+        _check_one(scenario, [p for p in policies if p not in BOUNDS], options.first_seed)
     return _report(options, scenario, warnings, policies, "bin/simulate " + " ".join(words), console)
 
 
 def _policies(options: argparse.Namespace, scenario: Scenario) -> list[str]:
     named = [name for name in (options.policies or "").split(",") if name]
-    if set(named) == {CLAIRVOYANT}:
-        raise UsageError(f"{CLAIRVOYANT} is a bound to compare a policy with: name a policy too")
     policies = named or list(scenario.policies) or [scenario.policy]
     unknown = sorted(set(policies) - set(known_policies()))
     if unknown:
@@ -206,7 +204,7 @@ def _report(
 ) -> int:
     count = options.seeds or scenario.runs
     with _bar(console) as bar:
-        task = bar.add_task(scenario.name, total=count * len([p for p in policies if p != CLAIRVOYANT]))
+        task = bar.add_task(scenario.name, total=count * len(simulated(policies)))
         experiment = run_experiment(
             scenario,
             policies,

@@ -57,6 +57,11 @@ class Person:
         return self.caller is not None or self.wrapping
 
     @property
+    def away(self) -> bool:
+        """Cannot be rung: off duty, on a break, or the phone is gone."""
+        return not self.on_duty or self.on_break or self.gone > 0
+
+    @property
     def counted(self) -> bool:
         """Whether this moment counts as staffed: on duty and not away, or finishing a call."""
         return (self.on_duty and not self.on_break) or self.busy

@@ -24,6 +24,8 @@ from simulator.scenario import can_serve
 from simulator.streams import Streams
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from acd.core.instant import Instant
     from simulator.callers import Caller
     from simulator.scenario import Group, Scenario
@@ -35,7 +37,19 @@ WINDOW = 600
 
 
 class NoBoundError(ValueError):
-    """The scenario has something the bound does not cover; the text says what."""
+    """The scenario has something the bound does not cover, or nothing is there to compare it with; the text says what."""
+
+
+def simulated(policies: Sequence[str]) -> list[str]:
+    """Return the names that stand for runs: not the bound that is calculated.
+
+    Raises:
+        NoBoundError: no other name is there.
+    """
+    runs = [policy for policy in policies if policy != CLAIRVOYANT]
+    if not runs:
+        raise NoBoundError(f"{CLAIRVOYANT} is a bound to compare a policy with: name a policy too")
+    return runs
 
 
 def pooled(scenario: Scenario) -> Scenario:

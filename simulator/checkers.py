@@ -91,7 +91,7 @@ class Checkers:
             self._fail(world, f"{wish.agent} is offered {wish.call} without the skill")
         if person.caller is not caller:
             self._fail(world, f"{wish.agent} is offered {wish.call} while busy with another call")
-        if not person.on_duty or person.on_break or person.gone:
+        if person.away:
             self._fail(world, f"{wish.agent} is offered {wish.call} while away")
         if (wish.call, wish.attempt) in self.offered:
             self._fail(world, f"attempt {wish.attempt} of {wish.call} was offered twice")
@@ -115,8 +115,7 @@ class Checkers:
         if not waiting:
             return
         for person in world.people.values():
-            away = not person.on_duty or person.on_break or person.gone
-            if away or person.busy or person.crew.group.reserve:
+            if person.away or person.busy or person.crew.group.reserve:
                 continue  # when a reserve is opened is the policy's affair
             for caller in waiting:
                 if not self._may(world, person.crew.index, caller.queue) or self._skipped(

@@ -44,6 +44,30 @@ class Fixed:
 
 
 @dataclass(frozen=True, slots=True)
+class Later:
+    """Another distribution, every draw longer by the same."""
+
+    of: Distribution
+    by_ms: float
+
+    @property
+    def mean_ms(self) -> float:
+        """The other's mean, longer."""
+        return self.of.mean_ms + self.by_ms
+
+    def draw(self, rng: np.random.Generator, count: int) -> Draws:
+        """Draw from the other and add."""
+        return self.of.draw(rng, count) + self.by_ms
+
+
+def later(of: Distribution, by_ms: float) -> Distribution:
+    """Return a distribution whose draws are longer by `by_ms`: of a fixed one another fixed one."""
+    if not by_ms:
+        return of
+    return Fixed(of.mean_ms + by_ms) if isinstance(of, Fixed) else Later(of, by_ms)
+
+
+@dataclass(frozen=True, slots=True)
 class Never:
     """Patience without end."""
 

@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from simulator.bounds import CLAIRVOYANT, clairvoyant
+from simulator.bounds import CLAIRVOYANT, clairvoyant, simulated
 from simulator.intervals import LEVEL, Estimate, ratio, ratio_difference
 from simulator.metrics import controls_of, measure, parts
 from simulator.world import World
@@ -116,10 +116,8 @@ def run_experiment(
         raise ValueError("an experiment needs at least two different seeds: one run proves nothing")
     if len(set(policies)) < len(policies):
         raise ValueError("a policy stands twice in the list")
-    known = [clairvoyant(scenario, seed) for seed in numbers] if CLAIRVOYANT in policies else []
-    policies = [policy for policy in policies if policy != CLAIRVOYANT]
-    if not policies:
-        raise ValueError(f"{CLAIRVOYANT} is a bound to compare a policy with: name a policy too")
+    asked, policies = CLAIRVOYANT in policies, simulated(policies)
+    known = [clairvoyant(scenario, seed) for seed in numbers] if asked else []
     tasks = [(policy, seed) for seed in numbers for policy in policies]
     found: dict[tuple[str, int], RunResult] = {}
     if jobs <= 1:

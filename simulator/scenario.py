@@ -143,6 +143,10 @@ class Staff:
     days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
 
 
+OFFICE, HOME, PSTN = "office", "home", "pstn"
+"""An agent's line: a phone in the office, one at home, an outside number where 1 must be pressed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """Agents alike in skills and habits."""
@@ -154,6 +158,7 @@ class Group:
     breaks: tuple[Break, ...] = ()
     staff: Staff | None = None
     ring: Distribution = field(default_factory=lambda: Fixed(0.0))
+    """From the first ring until joined with the caller, or refused."""
     no_answer: float = 0.0
     refuse: float = 0.0
     back_after_ms: int = 5 * MINUTE_MS
@@ -161,8 +166,10 @@ class Group:
     rna_limit: int = 1
     talk_factor: float = 1.0
     reserve: int = 0
-    line: str = "office"
-    """office, home or pstn: what the engines with real phones make of it; virtual phones are all alike."""
+    line: str = OFFICE
+    """What real phones make of it: `simulator/load/lines.py`."""
+    press_ms: int = 0
+    """Of a pstn line: listened to the prompt so long before 1 is pressed. `ring` has it in it."""
     prefers: tuple[tuple[str, float], ...] = ()
     """Priority of queues for a freed agent (policy `groups`); the longest wait decides among equals."""
 

@@ -16,7 +16,7 @@ from acd.core.instant import HOUR_MS, MINUTE_MS
 from acd.core.policy import RoutingWeights
 from simulator.agents import agent_ids
 from simulator.bounds import BOUNDS
-from simulator.scenario import DAY_MS, PHONE_GONE, Group, Queue, Scenario, can_serve
+from simulator.scenario import DAY_MS, PHONE_GONE, PSTN, Group, Queue, Scenario, can_serve
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -69,6 +69,8 @@ def _group_errors(group: GroupSection, place: Place, names: set[str]) -> Iterato
         yield Finding(place, "staff is a head count: shifts and breaks belong to groups with count")
     if group.no_answer + group.refuse > 1:
         yield Finding((*place, "no_answer"), "no_answer and refuse together exceed 1")
+    if group.press_s is not None and group.line != PSTN:
+        yield Finding((*place, "press_s"), f"only who is on a line: {PSTN} presses 1")
     for queue in group.prefers:
         if queue not in names:
             yield Finding((*place, "prefers", queue), f"there is no queue {queue!r}")

@@ -25,6 +25,7 @@ from acd.config.strict_yaml import (
     salvage,
 )
 from simulator import scenario as sc
+from simulator.distributions import later
 from simulator.file_durations import (
     DAYS,
     Count,
@@ -81,6 +82,10 @@ class StaffSection(Section):
     days: list[Weekday] = ALL_DAYS
 
 
+PRESS_S = 3.0
+"""The prompt lasts 4.8 s in Russian, 5.6 s in English; who hears it daily presses before its end."""
+
+
 class GroupSection(Section):
     """Agents alike; called name1, name2 and so on."""
 
@@ -98,10 +103,12 @@ class GroupSection(Section):
     talk_factor: Positive = 1.0
     reserve: Annotated[Whole, Field(ge=0, le=2)] = 0
     line: Literal["office", "home", "pstn"] = "office"
+    press_s: Annotated[Number, Field(ge=0, le=60)] | None = None
     prefers: dict[Name, Number] = Field(default_factory=dict)
 
     def build(self) -> sc.Group:
         """Return the group."""
+        press_ms = ms(PRESS_S if self.press_s is None else self.press_s) if self.line == sc.PSTN else 0
         staff = None
         if self.staff is not None:
             given = self.staff
@@ -115,7 +122,7 @@ class GroupSection(Section):
             shifts=tuple(sc.Shift(s.starts, s.ends, _days(s.days)) for s in self.shifts),
             breaks=tuple(sc.Break(b.starts, ms(b.length_s), ms(b.stagger_s)) for b in self.breaks),
             staff=staff,
-            ring=self.ring.build(),
+            ring=later(self.ring.build(), press_ms),
             no_answer=self.no_answer,
             refuse=self.refuse,
             back_after_ms=ms(self.back_after_s),
@@ -123,6 +130,7 @@ class GroupSection(Section):
             talk_factor=self.talk_factor,
             reserve=self.reserve,
             line=self.line,
+            press_ms=press_ms,
             prefers=tuple(self.prefers.items()),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,8 +54,9 @@ async def test_the_webhook_gives_up_after_the_configured_hours(tmp_path: Path, a
                 db, kind="card", destination="webhook", key="k", call="c", payload="{}", now=T0
             )
         )
-        worker = assembly.webhook(config, store, StandingClock(T0 + age_h * HOUR_MS))
-        assert worker is not None
+        make = assembly.webhook_maker(config, store, StandingClock(T0 + age_h * HOUR_MS))
+        assert make is not None
+        worker: Any = make()
         (message,) = await worker._outbox.due("webhook", T0, 1)
         await worker._outbox.failed(message, "refused", T0 + age_h * HOUR_MS)
         assert (await store.outbox.counts()).dead == dead

@@ -13,8 +13,9 @@ import pytest
 
 from acd.adapters.asterisk.connection import UP
 from acd.config.labels import labels_of
-from acd.deskside import house as desk_house
-from acd.house import MINOR, House
+from acd.deskside import troubles as desk_troubles
+from acd.health import MINOR
+from acd.house import House
 
 MODES = {
     "mqtt": "broker down (tests/adapters/test_mqtt.py)",
@@ -42,7 +43,7 @@ def house(**parts: Any) -> Any:
         "twins": well,
         "store": SimpleNamespace(status=SimpleNamespace(ok=True, words="")),
         "journal": well,
-        "webhook": SimpleNamespace(counters=SimpleNamespace(last_error="")),
+        "edges": well,
         "desk": SimpleNamespace(troubles=dict),
         "callbacks": well,
         "recording": well,
@@ -56,7 +57,7 @@ def house(**parts: Any) -> Any:
 BROKEN = {
     "mqtt": {"pops": SimpleNamespace(status=lambda: SimpleNamespace(connected=False, text="broken"))},
     "store": {"store": SimpleNamespace(status=SimpleNamespace(ok=False, words="broken"))},
-    "webhook": {"webhook": SimpleNamespace(counters=SimpleNamespace(last_error="broken"))},
+    "webhook": {"edges": SimpleNamespace(trouble="broken")},
     "twin": {"twins": SimpleNamespace(trouble="broken")},
     **{
         name: {"desk": SimpleNamespace(troubles=lambda n=name: {n: "broken"})}
@@ -88,4 +89,4 @@ def test_none_of_them_takes_our_being_ready(mode: str) -> None:
 
 
 def test_every_desk_trouble_is_one_that_is_shown() -> None:
-    assert {name for name in MODES if name.startswith("desk_")} <= desk_house.TROUBLES
+    assert {name for name in MODES if name.startswith("desk_")} <= desk_troubles.NAMES

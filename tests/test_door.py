@@ -117,6 +117,7 @@ def test_a_callback_is_offered_once_and_forgotten_with_the_call():
     assert not centre.view().callback_offered, "the memory goes with the call, or it would grow for ever"
 
 
+@pytest.mark.slow
 def test_a_queues_priority_is_multiplied_once_by_the_router_not_at_the_door_too():
     """The dialplan carries the caller's own priority; 1.5 of a queue would else count as 2.25."""
     config = load(SAMPLE)

@@ -144,6 +144,12 @@ def test_running_recordings_never_end_before_new_ones_are_refused():
         Recording(no_new_below_percent=5, stop_below_percent=6)
 
 
+def test_shares_of_the_disk_are_numbers_as_all_others_of_the_configuration():
+    for odd in ("3", True):
+        with pytest.raises(ValueError, match="stop_below_percent"):
+            Recording.model_validate({"stop_below_percent": odd})
+
+
 def test_a_folder_has_a_share_of_its_disk_and_a_missing_one_has_none(tmp_path):
     assert 0 < free_percent(tmp_path) <= 100
     assert free_percent(tmp_path / "missing") is None

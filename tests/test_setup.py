@@ -56,6 +56,7 @@ def asked(venv: Path) -> int:
     return len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
 
 
+@pytest.mark.slow
 def test_progress_is_shown_and_a_second_call_does_nothing_and_says_nothing(venv: Path) -> None:
     first = setup(venv)
     assert first.returncode == 0

@@ -79,6 +79,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     data=JSON, key=st.sampled_from(["", "now", "calls", "queues", "agents", "labels", "counters", "synced"])

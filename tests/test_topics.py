@@ -140,6 +140,7 @@ def test_any_bytes_on_any_topic_fail_in_one_way_only(topic, payload):
             continue
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.text(st.characters(), max_size=80),

@@ -26,6 +26,7 @@ from amqtt.mqtt.connack import ConnackPacket
 from amqtt.mqtt.connect import ConnectPacket
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 
+from acd import listening
 from acd.credentials import BusyError, PasswordCheck, Principal, Role
 from acd.ports import PortError
 from acd.rights import Rights
@@ -204,8 +205,8 @@ class EmbeddedBroker:
         text = f"embedded broker at {where}, {len(self._links)} clients" if listening else "stopped"
         return BrokerStatus(listening, text, len(self._links), figures)
 
-    async def start(self) -> None:
-        """Listen. Raises PortError (retryable) when the port is taken."""
+    async def start(self, taken: socket.socket | None = None) -> None:
+        """Listen, on a port bound before or on the configured one. Raises PortError (retryable) when it is taken."""
         # Peers' nonsense is counted here; amqtt would log each piece of it, with client ids, at will.
         logging.getLogger("amqtt").setLevel(logging.CRITICAL)
         logging.getLogger("transitions").setLevel(logging.WARNING)
@@ -218,16 +219,11 @@ class EmbeddedBroker:
         )
         self._broker = _GuardedBroker(config)
         await self._broker.start()
-        family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            sock.bind((self._settings.host, self._settings.port))
-        except OSError as problem:
-            sock.close()
+            sock = taken or listening.take("embedded broker", self._settings.host, self._settings.port)
+        except PortError:
             await self._broker.shutdown()
-            where = f"{self._settings.host}:{self._settings.port}"
-            raise PortError(f"embedded broker cannot listen on {where}: {problem}", retryable=True) from None
+            raise
         # asyncio accepts as many connections in one turn of the loop as its backlog says; a flood must
         # not make that turn long. The kernel's queue is set apart, for a hundred agents at once.
         self._server = await asyncio.start_server(

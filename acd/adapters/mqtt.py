@@ -186,6 +186,8 @@ class MqttScreenPop:
         self._text = "not started"
         self._stopping = asyncio.Event()
         self._stopped = asyncio.Event()
+        """Not set only while `run()` is at work."""
+        self._stopped.set()
         self._tls: ssl.SSLContext | None = None
 
     # --- the port ------------------------------------------------------------------------------
@@ -251,6 +253,7 @@ class MqttScreenPop:
 
     async def run(self) -> None:
         """Keep the link until `stop()`, reconnecting with jittered back-off. Ends only by stop or cancel."""
+        self._stopped.clear()
         backoff_s = self._settings.backoff_min_s
         try:
             while not self._stopping.is_set():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -145,9 +144,7 @@ def list_rows(
         _print_json([dict(zip(("at", "who", "what", "object"), row, strict=True)) for row in rows])
     else:
         for at, who, what, obj in rows:
-            typer.echo(
-                f"{datetime.fromtimestamp(at / 1000).astimezone():%Y-%m-%d %H:%M:%S}  {who}  {what}  {obj}"
-            )
+            typer.echo(f"{cardtables.local(at)}  {who}  {what}  {obj}")
     if left := len(audit_notes.waiting(_run(_file(config, db)))):
         typer.echo(f"acd: {left} more wait for the daemon, which writes them down", err=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -115,7 +116,11 @@ def _root(
 @app.command()
 def run(config: ConfigOption = DEFAULT_CONFIG, overrides: SetOption = None) -> None:
     """Run the daemon until it is told to stop."""
-    daemon = importlib.import_module("acd.daemon")
+    gc.disable()  # the collector would look through what is being imported again and again
+    try:
+        daemon = importlib.import_module("acd.daemon")
+    finally:
+        gc.enable()
     raise typer.Exit(daemon.run(config, tuple(overrides or ())))
 
 

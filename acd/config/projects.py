@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, TypeVar
 
-from acd.config.project_files import Loaded, load_all, overlay
 from acd.config.strict_yaml import ConfigError, Document, Problem, merge
-from acd.desk.project import Project
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from acd.config.project_files import Loaded
+    from acd.desk.project import Project
 
 T = TypeVar("T")
 KEPT = "projects"
@@ -68,6 +71,9 @@ class Projects:
         if not _is_folder(folder):
             document.problems.append(document.problem(("projects",), f"there is no directory {folder}"))
             return document, Projects(folder)
+        # its models would be a sixth of every start (decision 0230)
+        from acd.config.project_files import load_all, overlay
+
         state = directory / str(data.get("state_dir", "../var"))
         kept = (state / KEPT).resolve()
         centre = data.get("centre")

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
-import holidays
-
 COUNTRIES = ("RU", "BY", "KZ")
 
 
@@ -26,6 +24,8 @@ class StateDays:
 
 @lru_cache(maxsize=32)
 def _read(country: str, years: tuple[int, ...]) -> StateDays:
+    import holidays  # only who names a country needs its calendar: not at every start
+
     found = holidays.country_holidays(
         country, years=list(years), language="en_US" if country != "RU" else "ru"
     )

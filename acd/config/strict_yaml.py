@@ -84,6 +84,7 @@ class Section(BaseModel):
     """Base of configuration models: unknown keys are mistakes, values never change, text may look like a number."""
 
     model_config = ConfigDict(
+        defer_build=True,  # a part is built within the whole that is read, not once more for itself
         extra="forbid",
         frozen=True,
         coerce_numbers_to_str=True,

@@ -262,10 +262,10 @@ class Recording(Section):
         default=Path("/var/spool/asterisk/monitor"),
         description="Asterisk's monitor folder; overdue recordings are removed from it",
     )
-    no_new_below_percent: Annotated[float, Field(ge=0, le=99)] = Field(
+    no_new_below_percent: Annotated[Number, Field(ge=0, le=99)] = Field(
         default=10.0, description="Less of its disk free: calls that enter are not recorded; 0 = never"
     )
-    stop_below_percent: Annotated[float, Field(ge=0, le=99)] = Field(
+    stop_below_percent: Annotated[Number, Field(ge=0, le=99)] = Field(
         default=5.0, description="Less of its disk free: running recordings are ended too; 0 = never"
     )
     pause_most_s: Seconds = Field(

@@ -67,8 +67,8 @@ class CallCard:
     history: tuple[tuple[Instant, str, str], ...] = ()
     """(when, state, detail): every transition, for 001-21."""
     explanation: tuple[str | Candidates, ...] = ()
-    """Lines of reason; what the matcher kept in numbers becomes text where the card is stored (`str`)."""
-    """Why this agent, why it waited: one line per decision."""
+    """Why this agent, why it waited: one line per decision; what the matcher kept in numbers becomes text where the
+    card is stored (`str`)."""
 
 
 def handed_to(card: CallCard) -> tuple[str, ...]:

@@ -244,3 +244,8 @@ _READERS: dict[str, Callable[[Field, str, Words, str], Read]] = {
     "choice": _choice,
     "yesno": _yes_no,
 }
+
+
+def one_line(text: str, most: int = 150) -> str:
+    """Return a text fit for a header: one line without control characters, cut."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:most]

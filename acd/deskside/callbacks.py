@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from acd.adapters.store.ledger_store import Dialling, Origin
     from acd.adapters.store.sqlite import SqliteStore
-    from acd.config.loading import Config
+    from acd.config.loading import Config, Tree
     from acd.core.instant import Instant
     from acd.core.snapshot import CallView, Snapshot
     from acd.desk.ledger import DialVerdict, LedgerRules
@@ -108,6 +108,8 @@ class CallbackDialler:
         self._config, self._store, self._clock = config, store, clock
         self._line, self._released, self._caller = line, released, caller
         self._new_call = new_call
+        self._read: tuple[Tree, LedgerRules] | None = None
+        """The configuration the rules were last made of, and the rules: four times a second they are the same."""
 
     async def run(self) -> None:
         """Dial until cancelled; a database or switch that refuses is asked again."""
@@ -138,16 +140,18 @@ class CallbackDialler:
         busy = sum(one.task.state is TaskState.DIALLING for one in under_way)
         room = self._has_room()  # once a tick: it looks at the whole centre
         for task in await self._do(lambda db: ledger_store.due(db, now, BATCH)):
-            if not task.asked and not (room and busy < settings.at_once):
-                continue
-            busy += await self._consider(task, busy, rules, settings, room=room)
+            free = room and busy < settings.at_once
+            if task.asked or free:
+                busy += await self._consider(task, busy, rules, settings, free=free)
 
     def _rules(self) -> tuple[LedgerRules, Callbacks | None]:
         tree = self._config().tree
-        return ledger_rules(tree.callbacks, tree.centre.region), tree.callbacks
+        if self._read is None or self._read[0] is not tree:  # a reload brings another one
+            self._read = tree, ledger_rules(tree.callbacks, tree.centre.region)
+        return self._read[1], tree.callbacks
 
     async def _do(self, job: Callable[[aiosqlite.Connection], Coroutine[Any, Any, T]]) -> T:
-        return await self._store.writer.do(job)
+        return await self._store.write(job)
 
     # --- what is under way -----------------------------------------------------------------------
 
@@ -172,9 +176,12 @@ class CallbackDialler:
     # --- what is due -----------------------------------------------------------------------------
 
     async def _consider(
-        self, task: MissedTask, busy: int, rules: LedgerRules, settings: Callbacks, *, room: bool
+        self, task: MissedTask, busy: int, rules: LedgerRules, settings: Callbacks, *, free: bool
     ) -> bool:
-        """Dial one task, or say why not; return whether it is under way now."""
+        """Dial one task, or say why not; return whether it is under way now.
+
+        `free`: a missed call may be answered now; who keeps his place does not need it.
+        """
         now = self._clock.now()
         origin = await self._do(lambda db: ledger_store.origin(db, task.id))
         queue = self._queue_of(origin)
@@ -192,7 +199,7 @@ class CallbackDialler:
             await self._refuse(task, verdict.why, rules)
         elif verdict.dial is Dial.LATER:
             await self._change(replace(task, next_try_at=now + LOOK_MS, why=verdict.why))
-        elif (busy < PLACES_AT_ONCE) if keeps else (room and busy < settings.at_once):
+        elif (busy < PLACES_AT_ONCE) if keeps else free:
             return await self._dial(task, origin, queue, settings, rules, keeps=keeps)
         return False
 

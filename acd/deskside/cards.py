@@ -14,17 +14,18 @@ import structlog
 
 from acd.adapters.store import cards, case_store, desk_store
 from acd.core.card import handed_to
+from acd.core.events import EndReason
 from acd.core.instant import HOUR_MS, Duration, Instant
 from acd.desk import operations, project
 from acd.desk.case import Case as DeskCase
 from acd.desk.case import CaseError, Entry, Event, happen
 from acd.desk.delivery import Delivery
 from acd.desk.forms import HANDED_TO
+from acd.desk.message import one_line
 from acd.desk.oncall import dialled
 from acd.desk.operations import Operation
 from acd.deskside.messages import Written, draft
 from acd.deskside.notices import tell_client
-from acd.deskside.templates import one_line
 
 if TYPE_CHECKING:
     import aiosqlite
@@ -118,6 +119,8 @@ class DeskCards:
 
     @staticmethod
     async def _clocks(db: aiosqlite.Connection, owner: Project, card: CallCard, now: Instant) -> None:
+        if card.end_reason is EndReason.SELF_SERVED:
+            return  # he wanted nobody: no promise of an answer was broken
         target = owner.targets[Operation.ANSWER]
         since = card.answered_at - card.wait_ms if card.answered_at is not None else card.entered_at
         await desk_store.start_clock(

@@ -110,9 +110,8 @@ class Dossiers:
             return {}
         found = await self.gather(owner, ani, quoted)
         choice = project.choose(owner, found, self._clock.now(), self._busy(owner.id))
-        sticky = (
-            choice.agent if choice.person else self._case_owner(owner, found) or self._manager(owner, found)
-        )
+        own = self._case_owner(owner, found) or owner.agent_of(found.person)  # else the client's own manager
+        sticky = choice.agent if choice.person else own
         last = self._last_talk(found)
         return {
             "name": found.name or found.organisation,
@@ -120,7 +119,13 @@ class Dossiers:
             "needs": dict(choice.needs),
             "queue": choice.queue,
             "sticky": sticky or ("" if choice.person else last),
+            **self._told(owner, found),
         }
+
+    def _told(self, owner: Project, found: Dossier) -> dict[str, object]:
+        """Return what the caller hears before anybody is rung, in the door's own plain words (002-18)."""
+        told = owner.answer_to(self._clock.now(), found)
+        return {} if told is None else {"told": (told.name, told.parts, told.person, owner.hours.zone.key)}
 
     def _last_talk(self, found: Dossier) -> str:
         """Return the agent of the last talk, when it is not long ago (002-08)."""
@@ -132,14 +137,7 @@ class Dossiers:
     def _case_owner(owner: Project, found: Dossier) -> str:
         """Return the agent of the newest open case: nobody tells his story twice (002-08, 003-05)."""
         who = next((m.person for m in found.open_matters() if m.kind == "case" and m.person), "")
-        person = owner.people.get(who)
-        return person.agent if person else who
-
-    @staticmethod
-    def _manager(owner: Project, found: Dossier) -> str:
-        """Return the agent who is the client's own manager: his without an open matter and without a rule."""
-        person = owner.people.get(found.person)
-        return person.agent if person else found.person
+        return owner.agent_of(who)
 
     async def gather(self, owner: Project, ani: str, quoted: str = "") -> Dossier:
         """Ask every source within the budget. What is late is named, and joins the remembered dossier when it comes."""

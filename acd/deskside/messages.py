@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from acd.desk.forms import MESSAGE, MESSAGE_SUBJECT, PLAIN_FORM
 from acd.desk.hours import local
-from acd.deskside.templates import one_line
+from acd.desk.message import one_line
 
 if TYPE_CHECKING:
     from acd.core.card import CallCard

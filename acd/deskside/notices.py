@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from acd.adapters.store import desk_store
 from acd.desk.case import Case, Entry, Event
 from acd.desk.delivery import Delivery
-from acd.deskside.templates import one_line
+from acd.desk.message import one_line
 
 if TYPE_CHECKING:
     import aiosqlite

@@ -21,8 +21,8 @@ MAX_LOOPS = 2
 LOOP_WEIGHT = 30
 """A loop runs at most about so often: a form has at most 30 fields."""
 MAX_COST = 4_000
-"""Steps of one rendering: it happens between two calls' events, so the worst one allowed
-takes some tenths of a second, a usual one less than a millisecond."""
+"""Steps of one rendering: the worst one allowed takes some tenths of a second, a usual one less than a
+millisecond. Messages wait for each other in the workroom, and an agent waits for the preview."""
 FILTERS = (
     "default",
     "e",
@@ -117,8 +117,3 @@ def render(source: str, values: Mapping[str, object]) -> str:
             raise TemplateRefusedError(f"the result is longer than {MAX_RESULT} characters")
         parts.append(piece)
     return "".join(parts)
-
-
-def one_line(text: str, most: int = 150) -> str:
-    """Return a text fit for a header: one line without control characters, cut."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:most]

@@ -7,14 +7,14 @@ import contextlib
 import json
 import os
 import signal
-import struct
 import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-_HEAD = struct.Struct(">I")
+from acd.workroom.bench import HEAD
+
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _CODE: Final = "import sys; sys.path[:0] = sys.argv[1].split(':'); from acd.workroom.bench import main; main(*sys.argv[2:])"
 START_S: Final = 30.0
@@ -114,7 +114,7 @@ class Bench:
         try:
             async with asyncio.timeout(self._limits.wall_s):
                 body = json.dumps(job).encode()
-                child.stdin.write(_HEAD.pack(len(body)) + body)
+                child.stdin.write(HEAD.pack(len(body)) + body)
                 await child.stdin.drain()
                 answer = await self._read(child)
         except TimeoutError:
@@ -180,7 +180,7 @@ class Bench:
 
     async def _read(self, child: asyncio.subprocess.Process) -> dict[str, Any]:
         assert child.stdout is not None  # noqa: S101 - opened as a pipe
-        (size,) = _HEAD.unpack(await child.stdout.readexactly(_HEAD.size))
+        (size,) = HEAD.unpack(await child.stdout.readexactly(HEAD.size))
         if size > self._limits.answer + 1_000:
             raise ValueError("the child's answer is too long")
         answer = json.loads(await child.stdout.readexactly(size))

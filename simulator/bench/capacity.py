@@ -62,9 +62,9 @@ CAUTION = (
 class Size:
     """How much to try."""
 
-    agents: int = 300
-    start_per_s: float = 8.0
-    growth: float = 1.6
+    agents: int = 600
+    start_per_s: float = 20.0
+    growth: float = 1.5
     step_s: float = 12.0
     drain_s: float = 8.0
     budget_s: float = 290.0

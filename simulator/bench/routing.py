@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from acd.core.baselines import RULES
+from simulator import intervals
 from simulator.bench.clairvoyant import on_time_bound
 from simulator.bench.floor import Centre, Floor, Outcome
 from simulator.bench.scenario import centre, pooled, with_policy
@@ -31,8 +32,6 @@ Metrics = dict[str, float]
 SHORTFALL_BARS = {0.6: 0.15, 0.7: 0.25, 0.8: 1.0, 0.9: 1.0}
 LOST_BARS = {0.6: 1.2, 0.7: 1.2}
 CLAIRVOYANT_BAR = 0.92
-_STUDENT_95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18)
-"""By degrees of freedom; the last serves for more too, a little on the wide side."""
 
 
 @dataclass(frozen=True)
@@ -70,26 +69,18 @@ def measure(floor: Centre, out: Outcome) -> Metrics:
     }
 
 
-def _student(count: int) -> float:
-    return _STUDENT_95[min(count - 2, len(_STUDENT_95) - 1)] if count > 1 else float("inf")
-
-
 def interval(values: Sequence[float]) -> dict[str, float]:
     """Return mean and 95 % half-width over matrices."""
-    x = np.array(values)
-    half = _student(len(x)) * x.std(ddof=1) / len(x) ** 0.5 if len(x) > 1 else float("inf")
-    return {"mean": float(x.mean()), "half": float(half)}
+    found = intervals.ratio(values)
+    return {"mean": found.value, "half": found.half_width}
 
 
 def ratio(top: Sequence[float], bottom: Sequence[float]) -> dict[str, float]:
-    """Return the ratio of means and its 95 % half-width by the delta method over paired matrices."""
-    a, b = np.array(top), np.array(bottom)
-    if b.mean() == 0:
-        return {"mean": 0.0 if a.mean() == 0 else float("inf"), "half": 0.0}
-    r = a.mean() / b.mean()
-    rest = a - r * b
-    half = _student(len(a)) * rest.std(ddof=1) / len(a) ** 0.5 / b.mean() if len(a) > 1 else float("inf")
-    return {"mean": float(r), "half": float(half)}
+    """Return the ratio of means and its 95 % half-width over paired matrices."""
+    if not any(bottom):
+        return {"mean": float("inf") if any(top) else 0.0, "half": 0.0}
+    found = intervals.ratio(top, bottom)
+    return {"mean": found.value, "half": found.half_width}
 
 
 def judge(found: dict[str, float], bar: float, *, at_most: bool = True) -> dict[str, Any]:

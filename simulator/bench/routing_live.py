@@ -14,13 +14,12 @@ import numpy as np
 from acd.core.ids import AgentId, SkillId, SubscriberId
 from acd.core.policy import AgentPolicy, Policy, Promise, QueuePolicy, RoutingWeights, SkillNeed
 from simulator.bench.floor import Calls, Centre, Floor, queue_ids
+from simulator.intervals import ratio
 
 if TYPE_CHECKING:
     from acd.planning.bound import TwoClasses
 
 RUNS, CALLS, WARM = 10, 40_000, 2_000
-_STUDENT = {2: 12.71, 4: 3.18, 10: 2.26}
-"""95 % quantiles by number of runs."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +84,12 @@ def measure(case: TwoClasses, bound: float, size: LiveSize | None = None) -> dic
         warm = min(WARM, size.calls // 10)
         runs = np.array([_misses(base, drawn(base, 500 + run, size.calls), warm) for run in range(size.runs)])
         worst = int(runs.mean(axis=0).argmax())
-        half = _STUDENT.get(size.runs, 2.78) * float(runs[:, worst].std(ddof=1)) / size.runs**0.5
-        mean = float(runs[:, worst].mean())
+        miss = ratio(runs[:, worst])
         found[name] = {
-            "worst": mean,
-            "half": half,
-            "ratio": mean / bound,
-            "ratio_half": half / bound,
+            "worst": miss.value,
+            "half": miss.half_width,
+            "ratio": miss.value / bound,
+            "ratio_half": miss.half_width / bound,
             "miss_over_allowance": [float(x) for x in runs.mean(axis=0)],
         }
     return found

@@ -24,7 +24,7 @@ from simulator.accelerator.build import in_use
 from simulator.callers import draw_day
 from simulator.distributions import Exponential, Lognormal, Uniform
 from simulator.experiment import run_one
-from simulator.intervals import LEVEL, student_quantile
+from simulator.intervals import ratio
 from simulator.recursion import first_come_first_served
 from simulator.scenario import Arrivals, Group, Queue, Scenario, Shift, single_pool
 from simulator.streams import Streams
@@ -290,11 +290,9 @@ def measure_rivals(rounds: int, hours: float) -> list[dict[str, Any]]:
 
 def factor(costs: list[float], of: list[float]) -> dict[str, float]:
     """Return the geometric mean of the quotients, round by round, and the ends of its 95 % interval."""
-    logs = [math.log(mine / theirs) for mine, theirs in zip(costs, of, strict=True)]
-    middle = sum(logs) / len(logs)
-    spread = math.sqrt(sum((one - middle) ** 2 for one in logs) / max(len(logs) - 1, 1))
-    half = student_quantile(LEVEL, len(logs) - 1) * spread / math.sqrt(len(logs)) if spread else 0.0
-    return {"factor": math.exp(middle), "low": math.exp(middle - half), "high": math.exp(middle + half)}
+    log = ratio([math.log(mine / theirs) for mine, theirs in zip(costs, of, strict=True)])
+    low, high = log.value - log.half_width, log.value + log.half_width
+    return {"factor": math.exp(log.value), "low": math.exp(low), "high": math.exp(high)}
 
 
 DIGEST = (

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import compileall
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ class DaemonProcess:
 
     def start(self) -> None:
         """Start it; returns at once."""
+        _bytecode()
         path = os.pathsep.join(filter(None, (self.environment.get("PYTHONPATH"), str(ROOT))))
         environment = {**os.environ, **self.environment, "PYTHONPATH": path}
         with self.log.open("ab") as log:
@@ -115,6 +118,13 @@ class DaemonProcess:
             "rss_mib": rss_pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
             "descriptors": len(list((proc / "fd").iterdir())),
         }
+
+
+@cache
+def _bytecode() -> None:
+    """Compile the daemon's modules once, as installing them does: else each start would, where Python may not keep it."""
+    for package in ("acd", "agi_scripts"):
+        compileall.compile_dir(ROOT / package, quiet=2)
 
 
 class Api:

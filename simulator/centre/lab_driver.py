@@ -141,7 +141,7 @@ class LabDriver:
         if self.lab is None or not self.lab.queue_log.exists():
             return set()
         lines = self.lab.queue_log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return {id_ for id_, call in read_journal(lines).items() if call.count("ACDCALLBACKBEGIN")}
+        return {id_ for id_, call in read_journal(lines).items() if call.is_callback}
 
     def silence(self, numbers: Collection[str]) -> None:
         """One in five INVITEs to a number rings for ever: SIPp goes by the order of calls, not by the number."""

@@ -47,6 +47,11 @@ class JournalCall:
     notes: tuple[tuple[str, Mapping[str, str]], ...]
     """(kind, fields with `agent` and `ms`) in order."""
 
+    @property
+    def is_callback(self) -> bool:
+        """Whether we made this call ourselves."""
+        return self.count("ACDCALLBACKBEGIN") > 0
+
     def count(self, kind: str) -> int:
         """Return how often a note stands in the journal."""
         return sum(1 for name, _ in self.notes if name == kind)

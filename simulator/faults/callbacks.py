@@ -142,11 +142,6 @@ def unfinished(ledger: Ledger, now_ms: int, *, due: bool) -> int:
     )
 
 
-def is_ours(call: JournalCall) -> bool:
-    """Whether this call is a call-back we made."""
-    return call.count("ACDCALLBACKBEGIN") > 0
-
-
 # --- judging --------------------------------------------------------------------------------------------
 
 
@@ -187,7 +182,7 @@ def judge(
         now_ms: the true time; 0: not looked at.
     """
     finding = Finding()
-    ours = {id_: call for id_, call in journal.items() if is_ours(call)}
+    ours = {id_: call for id_, call in journal.items() if call.is_callback}
     card_of = {str(card["call"]): card for card in cards}
     claimed = {call: task for task, call in ledger.dials}
     finding.made = len(ours)

@@ -7,7 +7,7 @@ each (failure-modes.md 1.2). `gather` reads, `judge_all` compares and is pure.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,11 +124,9 @@ def read_all(queue_log: Path, database: Path) -> tuple[dict[str, JournalCall], l
 def judge_all(evidence: Evidence) -> Judgement:
     """Compare all stories."""
     cut = {call for call in evidence.journal if _interrupted(evidence.journal[call], evidence.pbx_deaths)}
-    cut_callers = {
-        evidence.journal[call].ani for call in cut if not callbacks.is_ours(evidence.journal[call])
-    }
-    ours = {id_: call for id_, call in evidence.journal.items() if callbacks.is_ours(call)}
+    ours = {id_: call for id_, call in evidence.journal.items() if call.is_callback}
     inbound = {id_: call for id_, call in evidence.journal.items() if id_ not in ours}
+    cut_callers = {inbound[call].ani for call in cut - ours.keys()}
     known = {call.ani for call in inbound.values()}
     outside = {
         truth.ani
@@ -215,7 +213,7 @@ def _ledger(judgement: Judgement, evidence: Evidence) -> None:
     answered = {str(card["call"]): _was_served(card, evidence.journal) for card in evidence.cards}
     for card in evidence.cards:
         call, reason = str(card["call"]), str(card["end_reason"])
-        if call in evidence.journal and callbacks.is_ours(evidence.journal[call]):
+        if call in evidence.journal and evidence.journal[call].is_callback:
             continue  # judged by callbacks.judge: what came of it is on the task it answers
         missed = reason in MISSED_REASONS and not (reason == "fallback" and answered[call])
         if missed and call not in evidence.missed:
@@ -258,20 +256,54 @@ def _tickets(judgement: Judgement, evidence: Evidence) -> None:
 # --- figures -------------------------------------------------------------------------------------
 
 
-def first_offers_s(journal: Mapping[str, JournalCall], lives: Sequence[tuple[int, int]]) -> list[float]:
+TAKEN = frozenset({"ACDDIAL", "ACDFALLBACKANSWER"})
+FREE = frozenset({"ACDDIALEND", "ACDTALKEND", "ACDEND"})
+
+
+def first_offers_s(
+    journal: Mapping[str, JournalCall], lives: Sequence[tuple[int, int]], agents: int
+) -> list[float]:
     """Return seconds from each restart to the first phone tried, for lives that got so far.
 
-    `lives`: (started, ended or 0) in milliseconds; the first one is no restart.
+    Without the time in which every agent was in a call: after half a minute in the fallback all of them are,
+    and no router could offer one. `lives`: (started, ended or 0) in milliseconds; the first one is no restart.
     """
     dials = sorted(
         int(fields["ms"]) for call in journal.values() for kind, fields in call.notes if kind == "ACDDIAL"
     )
+    spans = [span for call in journal.values() for span in _taken(call)]
     found = []
     for started, ended in lives[1:]:
         first = next((at for at in dials if at > started), None)
         if first is not None and (not ended or first < ended):
-            found.append((first - started) / 1000)
+            found.append((first - started - _all_taken_ms(spans, agents, started, first)) / 1000)
     return found
+
+
+def _taken(call: JournalCall) -> Iterator[tuple[int, int]]:
+    """Yield from when to when this call held an agent, milliseconds."""
+    since = 0
+    for kind, fields in call.notes:
+        if kind in TAKEN:
+            since = int(fields["ms"])
+        elif kind in FREE and since:
+            yield since, int(fields["ms"])
+            since = 0
+
+
+def _all_taken_ms(spans: Sequence[tuple[int, int]], agents: int, since: int, until: int) -> int:
+    """Return how long between the two moments at least so many calls held an agent each."""
+    edges = sorted(
+        edge
+        for begun, ended in spans
+        if begun < until and ended > since
+        for edge in ((max(begun, since), 1), (min(ended, until), -1))
+    )
+    held = total = before = 0
+    for at, step in edges:
+        total += (at - before) * (held >= agents)
+        held, before = held + step, at
+    return total
 
 
 def death_to_fallback_s(journal: Mapping[str, JournalCall], deaths: Sequence[Pause]) -> list[float]:

@@ -30,7 +30,8 @@ class Agent:
     """One agent's phone as Asterisk must know it.
 
     `dial` is the whole Dial() target; empty means the PJSIP endpoint named like the agent. `contact`
-    makes a static contact (SIPp on a known port); without it the phone registers with `password`.
+    makes a static contact (SIPp on a known port) of an endpoint of that name, even when `dial` leads elsewhere;
+    without it the phone registers with `password`.
     `press1`: a person must press 1 to take the call (mobile, PSTN). `web`: a browser (WebRTC) phone.
     """
 
@@ -72,7 +73,7 @@ def write_agents_conf(agents: Iterable[Agent], folder: Path) -> None:
     files = agent_files(DialEntry(agent.id, agent.target, agent.press1, agent.language) for agent in agents)
     endpoints = ["; generated: one endpoint per agent"]
     for agent in agents:
-        if agent.target == f"PJSIP/{agent.id}":
+        if agent.contact or agent.target == f"PJSIP/{agent.id}":
             endpoints += _endpoint(agent)
     files["pjsip-agents.conf"] = "\n".join(endpoints) + "\n"
     for name, text in files.items():

@@ -118,13 +118,15 @@ def random_offers(
 
 
 class SippProcess:
-    """One SIPp with its own folder of logs; ended by its id, and bounded in time by itself."""
+    """One SIPp with its own folder of logs (`port` 0: a free one); ended by its id, and bounded in time by itself."""
 
     def __init__(self, scenario: Path, *, host: str, port: int, sip_port: int, folder: Path) -> None:
-        self.host, self.port, self.folder = host, port, folder
+        self.host, self.port, self.folder = host, port or free_port(), folder
         self._scenario, self._sip_port = scenario, sip_port
         self.before: tuple[str, ...] = ()
         """Words before the command, such as `chrt --rr 12`: a tool that stamps moments must not wait for a core."""
+        self.media_port = free_ports(4)
+        """SIPp binds this one and the next but one (video)."""
         self.process: subprocess.Popen[bytes] | None = None
 
     def launch(self, lines: Sequence[str], timeout_s: float, *options: str) -> None:
@@ -140,8 +142,7 @@ class SippProcess:
             plan = self.folder / "plan.csv"
             plan.write_text("SEQUENTIAL\n" + "".join(f"{line}\n" for line in lines), encoding="utf-8")
             command += ["-inf", str(plan)]
-        media = str(free_ports(4))  # it binds this one and the next but one (video)
-        command += ["-i", self.host, "-p", str(self.port), "-mi", self.host, "-mp", media]
+        command += ["-i", self.host, "-p", str(self.port), "-mi", self.host, "-mp", str(self.media_port)]
         command += ["-trace_logs", "-log_file", str(self.log), "-nostdin", "-timeout", f"{int(timeout_s)}s"]
         # its own folder is the working directory: SIPp drops files where it stands
         with (self.folder / "screen.txt").open("wb") as out:
@@ -164,6 +165,16 @@ class SippProcess:
         """The process has not ended."""
         return self.process is not None and self.process.poll() is None
 
+    @property
+    def listening(self) -> bool:
+        """Its port is taken."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind((self.host, self.port))
+            except OSError:
+                return True
+            return False
+
     def stop(self) -> None:
         """End it now. A kill: asked nicely, SIPp waits for its calls. Its log is flushed line by line."""
         if self.process is not None and self.running:
@@ -182,9 +193,7 @@ class _Sipp(SippProcess):
     def __init__(
         self, folder: Path, scenario: str, *, host: str, port: int, sip_port: int, timeout_s: float
     ) -> None:
-        super().__init__(
-            SCENARIOS / scenario, host=host, port=port or free_port(), sip_port=sip_port, folder=folder
-        )
+        super().__init__(SCENARIOS / scenario, host=host, port=port, sip_port=sip_port, folder=folder)
         self._timeout_s = timeout_s
         self._deadline = 0.0
 
@@ -273,7 +282,7 @@ class Agents(_Sipp):
         self._start([f"{plan.ring_ms};{plan.talk_ms};{int(plan.answer)}" for plan in self.plans])
         end = time.monotonic() + 5
         while time.monotonic() < end and self.running:
-            if not _bindable("127.0.0.1", self.port):
+            if self.listening:
                 return self
             time.sleep(0.02)
         raise SippError(f"the agents' SIPp does not listen on {self.port}:\n{self.screen()}")
@@ -297,8 +306,9 @@ class Agents(_Sipp):
 
 def shown(agents: Agents) -> list[tuple[str, str]]:
     """(agent, From header) of every INVITE at these phones: what their displays show, in order."""
-    log = agents.folder / "events.log"
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    lines = (
+        agents.log.read_text(encoding="utf-8", errors="replace").splitlines() if agents.log.exists() else []
+    )
     found = (line.split(" ", 2) for line in lines if line.startswith("from "))
     return [(words[1], words[2].strip()) for words in found if len(words) == 3]
 
@@ -391,12 +401,3 @@ def _events(log: Path) -> Iterable[tuple[str, dict[str, str], float]]:
                 yield words[1], pairs, float(words[-1])
         except (IndexError, ValueError):
             continue  # a line torn by the end of the process
-
-
-def _bindable(host: str, port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-        return True

@@ -59,7 +59,7 @@ KNOWN = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status: 0 good, 1 calls lost or engines disagree, 2 cannot be run, 130 stopped."""
+    """Entry point; returns the exit status: 0 good, 1 calls lost or unheard, or engines disagree, 2 cannot be run, 130 stopped."""
     words = list(sys.argv[1:] if argv is None else argv)
     console = Console(stderr=True)
     try:
@@ -96,6 +96,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument(
         "--seeds", type=_whole, help="so many days side by side on one switch (default 1; 12)"
+    )
+    parser.add_argument(
+        "--media",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="on real Asterisk people speak, and every talk's sound is judged (default; costs cores by the talk)",
     )
     parser.add_argument("--policy", choices=PRODUCTION, help="routing rule (default: the scenario's)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
@@ -162,7 +168,7 @@ def _run(options: argparse.Namespace, command: str, console: Console) -> int:
     experiment = experiment_of(scenario, part, found, seeds)
     blocks = load_blocks(experiment, found, warnings, notes, part, command)
     data = load_json(experiment, found, warnings, notes, part, command)
-    good = not any(one.lost or one.double_booked or one.distorted for one in found)
+    good = not any(one.lost or one.double_booked or one.distorted or one.unheard for one in found)
     if options.three_engines:
         among = [one for one in agreements(experiment) if one.engine != APP_QUEUE]
         blocks += agreement_blocks(among)
@@ -186,7 +192,9 @@ def _engines(options: argparse.Namespace, centre: Centre, scale: float, console:
                 found.append(run_virtual(centre.scenario, centre.seeds, centre.policy, scale, told(engine)))
                 continue
             compare = options.compare is not None and engine == "real"
-            work = run_real_processes(centre, engine, scale, told, compare=compare, strategy=options.strategy)
+            work = run_real_processes(
+                centre, engine, scale, told, compare=compare, strategy=options.strategy, speaks=options.media
+            )
             found += asyncio.run(work)
     return found
 

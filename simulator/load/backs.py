@@ -29,7 +29,7 @@ def judge_with_callbacks(
         cards: every card.
         ledger: claims of the dialler.
     """
-    ours = {id_: call for id_, call in journal.items() if callbacks.is_ours(call)}
+    ours = {id_: call for id_, call in journal.items() if call.is_callback}
     theirs = {id_: call for id_, call in journal.items() if id_ not in ours}
     verdict = judge(truths, theirs, [card for card in cards if card["call"] not in ours], ours)
     finding = callbacks.judge(verdict, journal, cards, ledger)

@@ -17,6 +17,7 @@ from acd.core.ids import AgentId
 from acd.core.instant import SECOND_MS
 from simulator.agents import agent_ids
 from simulator.centre.config import ZONE, CentreSpec, write
+from simulator.load.lines import TRUNK, lines_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,6 +114,7 @@ def write_centre(spec: CentreSpec, centre: Centre, closes_s: float | None = None
     numbers: dict[str, Any] = {}
     agents: dict[str, Any] = {}
     skills: set[str] = set()
+    lines = lines_of(centre)
     for copy in copies:
         for number, queue in enumerate(scenario.queues):
             queues[centre.queue_id(copy, number)] = _queue(centre, copy, number, queue)
@@ -127,7 +129,7 @@ def write_centre(spec: CentreSpec, centre: Centre, closes_s: float | None = None
             for own in agent_ids(group):
                 agents[names[own]] = {
                     "name": f"{own} of copy {copy + 1}",
-                    "device": names[own],
+                    **lines[names[own]].settings(names[own]),
                     "skills": dict(held),
                     "rna_limit": group.rna_limit,
                     "reserve": group.reserve,
@@ -139,6 +141,7 @@ def write_centre(spec: CentreSpec, centre: Centre, closes_s: float | None = None
         "agents.yaml": {"agents": agents},
         "numbers.yaml": {"numbers": numbers},
         "conf.d/99-extra.yaml": {
+            "asterisk": {"pstn_trunk": TRUNK},
             "routing": {"weights": {"policy": centre.policy, **dict(scenario.weights)}},
             **({"callbacks": CALLBACKS} if any(queue.callback for queue in scenario.queues) else {}),
             **spec.extra,

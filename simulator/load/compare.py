@@ -113,6 +113,7 @@ def load_blocks(
     text = f"The stretch run: {part}. All times are the scenario's own, whatever the speed."
     blocks.insert(1, Text(" ".join([text, *(f"Note: {note}." for note in notes)])))
     blocks.insert(2, _facts(found))
+    blocks[3:3] = [Text(text) for text in map(_sound, found) if text]
     problems = [f"{one.engine}: {problem}" for one in found for problem in one.problems[:10]]
     blocks += [Text(f"Problem: {problem}") for problem in problems]
     if len(experiment.seeds) < 2:
@@ -153,6 +154,27 @@ def _facts(found: Sequence[EngineRun]) -> Table:
     )
     return Table(
         head, tuple(rows), "What the real processes did; `machine` is the share of all cores, others included"
+    )
+
+
+def _sound(one: EngineRun) -> str:
+    """Say who heard whom, if anybody spoke."""
+    heard, keys = one.speech, one.speech.get("keys_pressed", 0)
+    pressed = f" Agents on outside numbers pressed 1 {keys} times." if keys else ""
+    if "talks" not in heard:
+        return f"{one.engine}: nobody spoke (--no-media).{pressed}" if heard else ""
+    share = heard["speech_heard_share"]
+    much = (
+        ""
+        if share is None
+        else f"; {share:.1%} of what was said was heard, gaps {heard['speech_gaps_share']:.2%}"
+    )
+    late = heard["frames_spoken_late"]
+    caution = f" {late} frames were spoken late: the machine was full, gaps are ours." if late else ""
+    return (
+        f"{one.engine}: {heard['talks_with_sound_both_ways']} of {heard['talks']} talks had sound both ways{much}."
+        f" Too short to tell: {heard['talks_too_short_to_tell']}."
+        f" Calls that heard another's voice: {heard['calls_with_crossed_sound']}.{caution}{pressed}"
     )
 
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 from acd.core.instant import HOUR_MS, SECOND_MS
 from acd.core.policy import RoutingWeights
-from simulator.distributions import Distribution, Fixed, Never
+from simulator.distributions import Distribution, Fixed, Never, later
 from simulator.results import CallRecord, GroupTimes, RunResult
 from simulator.scenario import (
     DAY_MS,
+    PSTN,
     Arrivals,
     Callback,
     Closing,
@@ -41,6 +42,8 @@ LEAST_RING_MS = 2 * SECOND_MS
 """The least ring time-out that daemon and dialplan know."""
 TURN_MS = 3 * SECOND_MS
 """One turn of the dialplan's waiting loop (dialplan/20-queue.conf)."""
+LEAST_PRESS_MS = 300
+"""Nobody presses 1 sooner after lifting the phone: the PBX must be asking, and the key itself is held 0.1 s."""
 SEARCH_STEP_MS = HOUR_MS // 4
 WEIGHTS_IN_MS = tuple(field.name for field in fields(RoutingWeights) if field.name.endswith("_ms"))
 """Weights of the routing score that are durations, so they shrink too."""
@@ -178,6 +181,7 @@ def compress(scenario: Scenario, part: Stretch) -> tuple[Scenario, list[str]]:
         notes.append(
             f"a phone nobody answers rings 2 s, not {shortest / SECOND_MS:.2g} s: the least there is"
         )
+    notes += _line_notes(scenario, part)
     short = dataclasses.replace(
         scenario,
         queues=tuple(_queue(queue, scenario, part) for queue in scenario.queues),
@@ -193,6 +197,19 @@ def compress(scenario: Scenario, part: Stretch) -> tuple[Scenario, list[str]]:
         faults=(),
     )
     return short, notes
+
+
+def _line_notes(scenario: Scenario, part: Stretch) -> list[str]:
+    quick = [
+        group
+        for group in scenario.groups
+        if group.line == PSTN and group.press_ms / part.scale < LEAST_PRESS_MS
+    ]
+    return [
+        f"{group.name} listens {LEAST_PRESS_MS / SECOND_MS:g} s before pressing 1, not"
+        f" {group.press_ms / part.scale / SECOND_MS:.2g} s: the least there is"
+        for group in quick
+    ]
 
 
 def _closing(closing: Closing | None, part: Stretch) -> Closing | None:
@@ -274,6 +291,7 @@ def _arrivals(plan: Arrivals, factor: float, part: Stretch) -> Arrivals:
 
 def _group(group: Group, scenario: Scenario, part: Stretch) -> Group:
     by, start = part.scale, part.start_ms
+    press_ms = max(LEAST_PRESS_MS, round(group.press_ms / by)) if group.line == PSTN else 0
     weekday = scenario.date(part.day).weekday()
 
     def wall(ms: float) -> int:
@@ -298,7 +316,8 @@ def _group(group: Group, scenario: Scenario, part: Stretch) -> Group:
         shifts=tuple(shifts) or ((Shift(DAY_MS - 1, DAY_MS),) if group.shifts else ()),
         breaks=breaks,
         staff=_staff(group.staff, weekday, part) if group.staff else None,
-        ring=_scaled(group.ring, by),
+        ring=later(_scaled(group.ring, by), press_ms - round(group.press_ms / by)),
+        press_ms=press_ms,
         back_after_ms=max(1, round(group.back_after_ms / by)),
     )
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from simulator.centre.config import CentreSpec
 from simulator.centre.daemon import DaemonProcess
@@ -65,13 +65,21 @@ class EngineRun:
     distorted: int = 0
     problems: list[str] = field(default_factory=list)
     oddities: dict[str, int] = field(default_factory=dict)
+    speech: dict[str, Any] = field(default_factory=dict)
+    """Of talks on real Asterisk: how many had sound both ways (`speech.Found`); empty without phones."""
     cpu_share_of_a_core: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+
+    @property
+    def unheard(self) -> int:
+        """Talks without sound both ways, and calls that heard another."""
+        names = ("talks_one_way_or_silent", "calls_with_crossed_sound")
+        return sum(int(self.speech.get(name, 0)) for name in names)
 
     def as_json(self) -> dict[str, object]:
         """Return all but the books, which the report shows."""
         names = ("engine", "version", "calls", "cards", "lost", "double_booked", "distorted", "problems",
-                 "oddities", "cpu_share_of_a_core", "seconds")  # fmt: skip
+                 "oddities", "speech", "cpu_share_of_a_core", "seconds")  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
 
@@ -212,9 +220,10 @@ class Session:
         for world in worlds:
             world.staff_leaves()
         await desks.settle()
+        found = EngineRun("", runs, calls=sum(len(world.truths) for world in worlds))
         if isinstance(line, SippLine):
             await line.end_run()
-        found = EngineRun("", runs, calls=sum(len(world.truths) for world in worlds))
+            await _sound(found, line)
         found.seconds = time.monotonic() - started
         found.cpu_share_of_a_core = shares(before, after)
         for world in worlds:
@@ -276,6 +285,13 @@ class Session:
         found.problems += verdict.problems
 
 
+async def _sound(found: EngineRun, line: SippLine) -> None:
+    """Add what was heard in the talks of this run."""
+    heard = await line.speech.verdict(time.time())
+    found.speech = heard.as_json()
+    found.problems += heard.problems
+
+
 async def run_real_processes(
     centre: Centre,
     engine: str,
@@ -284,6 +300,7 @@ async def run_real_processes(
     *,
     compare: bool = False,
     strategy: str = BENCH_STRATEGY,
+    speaks: bool = True,
 ) -> list[EngineRun]:
     """Run on the stand-in or on real Asterisk; with `compare`, app_queue on the same Asterisk after it.
 
@@ -294,11 +311,12 @@ async def run_real_processes(
         told: gives the progress function of an engine's name.
         compare: run app_queue too.
         strategy: app_queue's.
+        speaks: on real Asterisk people speak, and every talk's sound is judged.
     """
     me = asyncio.current_task()
     if me is not None:  # asked to end, we still stop the daemon, the switch and the phones we started
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
-    line = StandInLine() if engine == "stand-in" else SippLine()
+    line = StandInLine() if engine == "stand-in" else SippLine(speaks=speaks)
     session = Session(centre, line, scale, told(engine))
     session.strategy = strategy
     good = False

@@ -4,8 +4,8 @@ SIPp knows neither who a caller will reach nor when he gives up. So its two scen
 every step, and a tiny SIP request with the call's own Call-ID tells a call to answer, refuse or hang up.
 Thus real phones behave by the very draws of the virtual engine.
 
-What differs from virtual time: a step is heard of up to POLL_S late (books use SIPp's own stamps), a call
-starts within about 15 ms of its plan, and there is no speech on the lines but the PBX's own music.
+What differs from virtual time: a step is heard of up to POLL_S late (books use SIPp's own stamps), and a call
+starts within about 15 ms of its plan. Voices and keys come from `speech.py`: whose talk had sound is told too.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.faults.pressing import Presser
-from simulator.lab.agents import Agent
 from simulator.lab.instance import TRUNK_HOST, Lab, Ports
 from simulator.lab.ports import free_port
-from simulator.lab.sipp import SippError, SippProcess
+from simulator.lab.sipp import SippError, SippProcess, register
 from simulator.load.appqueue import write_app_queue
+from simulator.load.lines import AgentLine, lines_of
 from simulator.load.notes import Note, Notes
+from simulator.load.speech import Speech
 from simulator.load.trunk import say_nothing, write_trunk
+from simulator.load.voice import PRESS_MS
+from simulator.scenario import HOME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -51,15 +54,16 @@ class Puppets(SippProcess):
     """One SIPp process that is moved from here, and what is new in its log."""
 
     def __init__(self, scenario: str, host: str, sip_port: int, folder: Path, *, port: int = 0) -> None:
-        super().__init__(
-            HERE / scenario, host=host, port=port or _free_udp(host), sip_port=sip_port, folder=folder
-        )
+        super().__init__(HERE / scenario, host=host, port=port, sip_port=sip_port, folder=folder)
         self._read = 0
         self._rest = b""
+        self.talk_at = host, self.media_port
+        """Where the sound of its calls is wanted: its own port, where nobody listens, or our media end's."""
 
     def start(self, lines: Sequence[str] = (), *options: str) -> None:
         """Begin. Raises SippError when SIPp is not installed."""
-        self.launch(lines, LONGEST_S, *options)
+        host, port = self.talk_at
+        self.launch(lines, LONGEST_S, "-key", "talk_ip", host, "-key", "talk_port", str(port), *options)
 
     def news(self) -> Iterator[tuple[str, dict[str, str], float]]:
         """Yield (event, fields, epoch seconds) of every whole line written since the last time."""
@@ -82,7 +86,12 @@ class SippLine:
 
     engine = "real"
 
-    def __init__(self) -> None:
+    def __init__(self, *, speaks: bool = True) -> None:
+        self.speech = Speech(speaks=speaks)
+        """What people say and press."""
+        self._lines: dict[str, AgentLine] = {}
+        self._dialled: dict[str, str] = {}
+        """By the number that is dialled: the agent behind it."""
         self.lab: Lab | None = None
         self._phones: Puppets | None = None
         self._callers: list[Puppets] = []
@@ -99,12 +108,14 @@ class SippLine:
         """By number: Call-ID of the phone that talks."""
         self._ringing: dict[str, tuple[str, str, int]] = {}
         """By Call-ID of a phone: number, agent, planned milliseconds of ringing (-1: for ever)."""
+        self._rtp_of: dict[str, str] = {}
+        """By Call-ID of a ringing phone: Asterisk's port for its sound."""
+        self._refuses: set[str] = set()
+        """Call-IDs of outside phones whose owner will not press 1."""
         self._due: list[asyncio.TimerHandle] = []
         self._task: asyncio.Task[None] | None = None
         self.did_of: Callable[[str], str] = str
         """Turns our router's number into the one to dial (app_queue's)."""
-        self._numbers: Puppets | None = None
-        """The telephones that are called back."""
         self._pressing: asyncio.Task[None] | None = None
         self._back_calls: set[str] = set()
         self._dial_ms: dict[str, int] = {}
@@ -131,37 +142,42 @@ class SippLine:
         ):
             if puppets is not None and puppets.process is not None and puppets.running:
                 found[name] = puppets.process.pid
+        if self.speech.pid:
+            found["speech"] = self.speech.pid
         return found
 
     async def open(self, spec: CentreSpec, centre: Centre, strategy: str = BENCH_STRATEGY) -> None:
         """Start Asterisk and the phones; fill in ports, secrets and journal; give app_queue the same centre."""
         self._folder = spec.directory / "sipp"
-        port, out_port = free_port(), free_port()
+        port = free_port()
         ports = Ports.free(agi=spec.agi_port, rtp_count=RTP_PORTS)
+        self._lines = lines_of(centre)
+        self._dialled = {line.number: device for device, line in self._lines.items() if line.number}
         lab = Lab(
             f"load{uuid.uuid4().hex[:8]}",
-            agents=[Agent(device, contact=f"sip:{device}@127.0.0.1:{port}") for device in centre.devices],
+            agents=[line.phone(device, port) for device, line in self._lines.items()],
             ports=ports,
-            settings={"record": "0", "out_port": str(out_port)},
+            settings={"record": "0", "out_port": str(port), "rtp_timeout": "30"},
             die_with_parent=True,
         )
         self.lab = lab
         await asyncio.to_thread(lab.up)
-        await asyncio.to_thread(_let_silence_be, lab)
+        if not self.speech.speaks:
+            await asyncio.to_thread(_let_silence_be, lab)
+        await self.speech.open()
         spec.ami_port, spec.ami_user, spec.ami_secret = lab.ports.ami, lab.router_user, lab.router_secret
         spec.callback_secret = lab.callback_secret
         spec.queue_log, spec.cel = lab.queue_log, lab.cel_csv
         self._phones = Puppets("phones.xml", "127.0.0.1", lab.ports.sip, self._folder / "phones", port=port)
+        self._phones.talk_at = self.speech.at
         self._phones.start()
         await self._listening(self._phones)
         if any(queue.callback for queue in centre.scenario.queues):
-            self._numbers = Puppets(
-                "phones.xml", "127.0.0.1", lab.ports.sip, self._folder / "numbers", port=out_port
-            )
-            self._numbers.start()
-            await self._listening(self._numbers)
             await asyncio.to_thread(say_nothing, lab)
             self._pressing = asyncio.create_task(Presser(lab, _Takers(self)).run())
+        at_home = [(device, line.password) for device, line in self._lines.items() if line.kind == HOME]
+        if at_home:
+            await asyncio.to_thread(register, lab.ports.sip, at_home, port, self._folder / "register")
         await asyncio.to_thread(write_app_queue, lab, centre, strategy)
         await asyncio.to_thread(write_trunk, lab, centre)
         self._notes = Notes(lab.queue_log)
@@ -169,7 +185,7 @@ class SippLine:
     async def _listening(self, puppets: Puppets) -> None:
         end = time.monotonic() + 5
         while time.monotonic() < end and puppets.running:
-            if not _bindable(puppets.host, puppets.port):
+            if puppets.listening:
                 return
             await asyncio.sleep(0.02)
         raise SippError(f"SIPp does not listen on {puppets.port}:\n{puppets.screen()}")
@@ -194,6 +210,7 @@ class SippLine:
         assert self.lab is not None  # noqa: S101 - open() comes first
         folder = self._folder / f"callers{next(self._runs)}"
         puppets = Puppets("callers.xml", TRUNK_HOST, self.lab.ports.sip, folder)
+        puppets.talk_at = self.speech.at
         count = str(len(lines))
         puppets.start(
             lines, "-m", count, "-l", count, "-r", str(CREATE_PER_S), "-rate_max", str(CREATE_PER_S)
@@ -211,6 +228,8 @@ class SippLine:
             puppets.stop()
         self._callers.clear()
         self._ringing.clear()
+        self._rtp_of.clear()
+        self._refuses.clear()
         self._phone_of.clear()
         self._leaving.clear()
 
@@ -225,9 +244,9 @@ class SippLine:
         if self._pressing is not None:
             self._pressing.cancel()
             await asyncio.gather(self._pressing, return_exceptions=True)
-        for puppets in (self._phones, self._numbers):
-            if puppets is not None:
-                puppets.stop()
+        await self.speech.close()
+        if self._phones is not None:
+            self._phones.stop()
         self._wire.close()
         if self.lab is not None:
             await asyncio.to_thread(self.lab.down)
@@ -278,10 +297,8 @@ class SippLine:
                     self._caller_event(puppets, event, fields, at_s)
             if self._phones is not None:
                 for event, fields, at_s in self._phones.news():
-                    self._phone_event(event, fields, at_s)
-            if self._numbers is not None:
-                for event, fields, at_s in self._numbers.news():
-                    self._number_event(event, fields, at_s)
+                    back = fields["agent"] in self._dial_ms
+                    (self._number_event if back else self._phone_event)(event, fields, at_s)
             for note in self._notes.news() if self._notes is not None else ():
                 self._noted(note)
             await asyncio.sleep(POLL_S)
@@ -322,50 +339,95 @@ class SippLine:
             world.entered(number, at_s)
         elif event == "ACCEPTED":
             self.accepted.add(number)
+            self.speech.begin(fields["cid"], number, fields.get("rtp", ""))
             self._caller_at[number] = puppets, fields["cid"]
             if number in self._leaving:
                 self._leaving.discard(number)
                 self.hang_up(number)
         elif event == "REFUSED":
             world.gone(number, at_s, "refused" if world.scenario.lines is None else "busy")
-        elif event == "ENDED" and self._caller_at.get(number) == (puppets, fields["cid"]):
+        elif event == "ENDED":
+            self.speech.end(fields["cid"], at_s)
+            if self._caller_at.get(number) != (puppets, fields["cid"]):
+                return  # he had hung up himself, and may wait to be called back
             del self._caller_at[number]
             world.gone(number, at_s, "overflowed")
+        elif event == "HUNGUP":
+            self.speech.end(fields["cid"], at_s)
+
+    def _number_event(self, event: str, fields: dict[str, str], at_s: float) -> None:
+        """A caller's telephone is called back: lifted after so long; then it can hang up like a caller's."""
+        number, call_id = fields["agent"], fields["cid"]
+        if event == "INVITE":
+            self._rtp_of[call_id] = fields.get("rtp", "")
+            self._later(at_s + self._dial_ms[number] / 1000, self._move_phone, "MESSAGE", call_id)
+        elif event == "ANSWER" and self._phones is not None:
+            self.speech.begin(call_id, number, self._rtp_of.pop(call_id, ""))
+            self._caller_at[number] = self._phones, call_id
+        elif event in ("ENDED", "HUNGUP"):
+            self.speech.end(call_id, at_s)
 
     def _phone_event(self, event: str, fields: dict[str, str], at_s: float) -> None:
-        number, agent, call_id = fields["ani"], fields["agent"], fields["cid"]
+        number, call_id = fields["ani"], fields["cid"]
+        outside = fields["agent"] in self._dialled
+        agent = self._dialled.get(fields["agent"], fields["agent"])
         if self._world_of is None:
             return
         world = self._world_of(number)
         if event == "INVITE":
             does = world.rang(number, agent, at_s)
             self._ringing[call_id] = number, agent, -1 if does.after_ms is None else does.after_ms
+            self._rtp_of[call_id] = fields.get("rtp", "")
             if does.after_ms is not None:
-                delay = at_s + does.after_ms / 1000 - time.time()
-                method = "INFO" if does.refuses else "MESSAGE"
-                self._later(delay, method, call_id)
+                lifts_ms = does.after_ms - (self._lines[agent].press_ms if outside else 0)
+                if outside and does.refuses:
+                    self._refuses.add(call_id)
+                method = "INFO" if does.refuses and not outside else "MESSAGE"
+                self._later(at_s + lifts_ms / 1000, self._move_phone, method, call_id)
         elif event == "ANSWER":
-            self._ringing.pop(call_id, None)
-            self._phone_of[number] = call_id
-            world.answered(number, agent, at_s)
+            self.speech.begin(call_id, number, self._rtp_of.pop(call_id, ""), agent)
+            if outside:
+                self._listens(world, call_id, at_s)
+            else:
+                self._joined(world, call_id, at_s)
         elif event in ("CANCELLED", "BUSY"):
             planned = self._ringing.pop(call_id, ("", "", 0))[2]
+            self._rtp_of.pop(call_id, None)
             world.offer_over(number, agent, at_s, unanswered=event == "CANCELLED" and planned < 0)
+        elif event in ("ENDED", "HUNGUP"):
+            self.speech.end(call_id, at_s)
+            if self._ringing.pop(call_id, None) is not None:  # lifted, and 1 was never pressed
+                world.offer_over(number, agent, at_s, unanswered=False)
 
-    def _number_event(self, event: str, fields: dict[str, str], at_s: float) -> None:
-        """A telephone is called back: lifted after so long; then it can hang up like a caller's."""
-        assert self._numbers is not None  # noqa: S101 - it told us
-        number, call_id = fields["agent"], fields["cid"]
-        if event == "INVITE":
-            delay = at_s + self._dial_ms.get(number, 0) / 1000 - time.time()
-            self._later(delay, "MESSAGE", call_id, self._numbers)
-        elif event == "ANSWER":
-            self._caller_at[number] = self._numbers, call_id
+    def _joined(self, world: LiveWorld, call_id: str, at_s: float) -> None:
+        """The agent talks with the caller."""
+        ringing = self._ringing.pop(call_id, None)
+        if ringing is None:  # over meanwhile
+            return
+        number, agent, _ = ringing
+        self._phone_of[number] = call_id
+        self.speech.joined(call_id, at_s)
+        world.answered(number, agent, at_s)
 
-    def _later(self, delay: float, method: str, call_id: str, puppets: Puppets | None = None) -> None:
-        loop, puppets = asyncio.get_running_loop(), puppets or self._phones
-        assert puppets is not None  # noqa: S101 - it told us of the ringing
-        handle = loop.call_later(max(0.0, delay), self._command, method, puppets, call_id)
+    def _listens(self, world: LiveWorld, call_id: str, at_s: float) -> None:
+        """An outside phone is lifted and the PBX asks for 1: press it in time, or hang up without."""
+        agent = self._ringing[call_id][1]
+        joined_s = at_s + self._lines[agent].press_ms / 1000
+        if call_id in self._refuses:
+            self._refuses.discard(call_id)
+            self._later(joined_s, self._move_phone, "INFO", call_id)
+            return
+        self._later(joined_s - PRESS_MS / 1000, self.speech.press, call_id, "1")
+        self._later(joined_s, self._joined, world, call_id, joined_s)
+
+    def _move_phone(self, method: str, call_id: str) -> None:
+        assert self._phones is not None  # noqa: S101 - it told us of the ringing
+        self._command(method, self._phones, call_id)
+
+    def _later(self, at_s: float, deed: Callable[..., None], *words: object) -> None:
+        """Do something at a moment, in epoch seconds."""
+        loop = asyncio.get_running_loop()
+        handle = loop.call_later(max(0.0, at_s - time.time()), deed, *words)
         self._due = [one for one in self._due if not one.cancelled() and one.when() > loop.time()]
         self._due.append(handle)
 
@@ -396,18 +458,3 @@ def command(method: str, puppets: Puppets, call_id: str, serial: int) -> bytes:
         f"From: <sip:load@127.0.0.1>;tag=load{serial}\r\nTo: <sip:puppet@{puppets.host}>\r\n"
         f"Call-ID: {call_id}\r\nCSeq: {serial} {method}\r\nMax-Forwards: 1\r\nContent-Length: 0\r\n\r\n"
     ).encode("ascii")
-
-
-def _free_udp(host: str) -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-
-
-def _bindable(host: str, port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-        return True

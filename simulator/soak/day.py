@@ -130,6 +130,7 @@ class Soak:
         running = asyncio.create_task(house.run())
         watcher = PopWatcher(spec.mqtt_port, spec.agent_ids[:4], spec.agents_token)
         try:
+            await house.complete.wait()
             while house.troubles():  # noqa: ASYNC110 - a bounded start, on virtual time
                 await asyncio.sleep(0.1)
             api = Api(spec, timeout_s=60.0)

@@ -42,12 +42,15 @@ class Busy:
         self.count = 0
 
     def watch_threads(self) -> None:
-        """Count what aiosqlite's thread and the web framework's threads do."""
+        """Count what aiosqlite's thread, the web framework's and our own threads of long work do."""
         import anyio.to_thread
         from aiosqlite.core import Connection
 
+        from acd import unhurried
+
         self._watch_one(Connection, "_execute")  # the one door to its thread
         self._watch_one(anyio.to_thread, "run_sync")
+        self._watch_one(unhurried, "in_thread")
 
     def _watch_one(self, owner: Any, name: str) -> None:
         plain = getattr(owner, name)

@@ -80,6 +80,7 @@ async def test_a_server_without_this_mail_ends_nothing(server: ImapServer, said:
     assert taker.taken == [b"", b""]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["CAPABILITY", "LOGIN", "UID SEARCH", "UID FETCH"])
 @pytest.mark.parametrize("how", ["endless", "drip", "giant"])
 async def test_a_look_has_an_end_and_a_size(

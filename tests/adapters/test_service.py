@@ -99,6 +99,7 @@ def test_a_supervisor_that_does_not_read_holds_nobody_up(
         assert time.monotonic() - begun < 2
 
 
+@pytest.mark.slow
 async def test_a_loop_that_slept_says_so_once() -> None:
     slept: list[int] = []
     watch = LoopWatch(lambda: slept.append(1), slept_s=0.3)

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from acd import durable
 from acd.adapters.spool import Spool, parse_item
 from acd.core.events import CallbackChosen, CallEnded, CardFilled
-from agi_scripts import _spool
 from agi_scripts._spool import spool
 
 FACTS = [
@@ -58,7 +58,7 @@ def test_a_crash_before_the_rename_leaves_nothing_to_collect(tmp_path, monkeypat
     def dies(_fd):
         raise OSError("power")
 
-    monkeypatch.setattr(_spool.os, "fsync", dies)
+    monkeypatch.setattr(durable.os, "fsync", dies)
     with pytest.raises(OSError, match="power"):
         spool(tmp_path, FACTS[0])
     assert list(tmp_path.glob("*.json")) == []

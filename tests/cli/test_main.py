@@ -139,6 +139,7 @@ def test_status_shows_queues_with_their_formula_and_what_is_degraded(daemon):
     assert "\x1b" not in result.stdout
 
 
+@pytest.mark.slow
 def test_calls_and_agents_are_tables_with_names(daemon, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
     daemon(lambda _: httpx.Response(200, json=encode(SNAPSHOT, LABELS)))

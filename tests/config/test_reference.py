@@ -14,6 +14,7 @@ def test_the_readme_lists_every_key_of_the_models():
     assert rewritten(text) == text, "run: python -m acd.config.reference config/README.md"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "key",
     [

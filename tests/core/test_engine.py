@@ -127,6 +127,7 @@ print(digest.hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_the_same_day_is_the_same_under_any_hash_seed():
     digests = set()
     for seed in ("0", "1", "2"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,6 +89,7 @@ class Ruled(base.Watcher):
             assert all(call.state.value == "waiting" for call in calls.values())
 
 
+@pytest.mark.slow
 @base.RUNS
 @given(STORIES)
 def test_no_sequence_of_facts_breaks_an_invariant_with_rules(story):
@@ -101,6 +103,7 @@ def test_no_sequence_of_facts_breaks_an_invariant_with_rules(story):
             watcher.engine.explain(call, watcher.now)
 
 
+@pytest.mark.slow
 @base.RUNS
 @given(STORIES)
 def test_nobody_is_forgotten_by_rules(story):

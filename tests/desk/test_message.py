@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acd.desk.forms import Field, Form, Outcome, default_form, from_data
-from acd.desk.message import About, Problem, compose, tidy
+from acd.desk.message import About, Problem, compose, one_line, tidy
 
 ABOUT = About("ООО «Ромашка»", "1042-7", "22.11.2026 09:20", "Анна", "+79160000001")
 GOOD = {
@@ -157,3 +157,8 @@ def test_whatever_is_typed_gives_a_message_and_never_an_error(values):
 def test_tidy_is_stable(text):
     assert tidy(tidy(text)) == tidy(text)
     assert tidy(tidy(text, lines=True), lines=True) == tidy(text, lines=True)
+
+
+def test_a_header_is_one_line() -> None:
+    assert one_line("a\r\nBcc: evil@x\0") == "a Bcc: evil@x"
+    assert len(one_line("я" * 1000)) == 150

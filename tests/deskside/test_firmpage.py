@@ -178,6 +178,7 @@ async def test_an_impossible_swap_is_refused_in_words(rig: Rig, wrong: dict[str,
     assert rig.swaps.current == ()
 
 
+@pytest.mark.slow
 async def test_floods_of_swaps_and_huge_forms_are_refused(rig: Rig) -> None:
     for _ in range(MAX_SWAPS):
         assert await rig.swaps.add(FIRM, "duty", "bob", "2026-11-25", "2026-11-25", "firm law") == ""

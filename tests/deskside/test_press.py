@@ -22,7 +22,7 @@ from acd.adapters.store import case_store, desk_store
 from acd.desk.project import CasePolicy
 from acd.deskside.press import REST_MS, OwedMessages, Press
 from acd.workroom.client import JobRefusedError, JobStoppedError
-from tests.deskside.test_delivery import FIRM, Rig, card, rig  # noqa: F401 - the fixture
+from tests.deskside.delivery_rig import FIRM, Rig, card, rig  # noqa: F401 - the fixture
 
 FORMED = replace(FIRM, form=replace(FIRM.form, subject="For {{ subscriber }}", text="Said: {{ note|upper }}"))
 
@@ -170,6 +170,7 @@ async def test_the_press_hears_of_it_when_it_is_committed_and_not_before(rig: Ri
     assert await rig.store.read(desk_store.owed) == ["c1"]
 
 
+@pytest.mark.slow
 async def test_what_stays_owed_keeps_no_other_firms_message_back(
     rig: Rig,
     monkeypatch: pytest.MonkeyPatch,

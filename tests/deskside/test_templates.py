@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from acd.deskside.templates import MAX_RESULT, TemplateRefusedError, one_line, render
+from acd.deskside.templates import MAX_RESULT, TemplateRefusedError, render
 
 N_FILTERS = 120
 
@@ -49,11 +49,6 @@ def test_results_are_limited() -> None:
     source = "{% for a in l %}{% for b in l %}" + "x" * 100 + "{% endfor %}{% endfor %}"
     with pytest.raises(TemplateRefusedError, match=f"longer than {MAX_RESULT}"):
         render(source, {"l": ["1"] * 100})
-
-
-def test_a_header_is_one_line() -> None:
-    assert one_line("a\r\nBcc: evil@x\0") == "a Bcc: evil@x"
-    assert len(one_line("я" * 1000)) == 150
 
 
 def test_the_dearest_template_that_is_allowed_does_not_hold_up_a_call() -> None:

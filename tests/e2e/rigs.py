@@ -7,12 +7,13 @@ the journal, the cards, the pops and the daemon's own interface. So the stand-in
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from simulator.centre.config import CentreSpec, write
 from simulator.centre.daemon import Api, DaemonProcess
@@ -28,6 +29,7 @@ from simulator.standin.dialplan import Caller
 from tests.dialplan.driver import Ami
 
 FOREVER_S = 3_600.0
+TYPES = Path(__file__).parents[2] / "config" / "projects" / "types"
 WEB_PASSWORD = "web-phone-of-the-tests"
 
 
@@ -311,6 +313,18 @@ class Rig:
     ) -> None:
         """A caller dials."""
         self.switch.call(ani, did, name, gives_up_s=gives_up_s, ringing_s=ringing_s)
+
+    def project(self, text: str) -> None:
+        """A firm of our own, with the typical projects it may extend, beside the configuration: before `open`."""
+        projects = self.spec.directory / "config" / "projects"
+        shutil.copytree(TYPES, projects / "types")
+        (projects / "romashka.yaml").write_text(text, encoding="utf-8")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def close(self) -> None:
         """Stop everything this rig started."""

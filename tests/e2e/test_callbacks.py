@@ -34,11 +34,8 @@ SECTION = {
 
 @pytest.fixture(params=list(SWITCHES))
 async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
-    rig = Rig(SWITCHES[request.param](), tmp_path)
-    try:
+    async with Rig(SWITCHES[request.param](), tmp_path) as rig:
         yield rig
-    finally:
-        await rig.close()
 
 
 async def opened(rig: Rig, phones: dict[str, Behaviour], number: Behaviour, **section: Any) -> None:

@@ -20,11 +20,8 @@ SWITCHES = {"stand-in": StandInSwitch, "asterisk": LabSwitch}
 
 @pytest.fixture(params=list(SWITCHES))
 async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
-    rig = Rig(SWITCHES[request.param](), tmp_path)
-    try:
+    async with Rig(SWITCHES[request.param](), tmp_path) as rig:
         yield rig
-    finally:
-        await rig.close()
 
 
 async def test_a_call_reaches_an_agent_with_a_pop_before_hello_and_ends_in_a_card(rig: Rig) -> None:

@@ -27,11 +27,8 @@ ANI = "+79160000001"
 
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    rig = Rig(StandInSwitch(), tmp_path)
-    try:
+    async with Rig(StandInSwitch(), tmp_path) as rig:
         yield rig
-    finally:
-        await rig.close()
 
 
 async def test_sigterm_ends_the_daemon_cleanly_and_the_waiting_caller_does_not_notice(rig: Rig) -> None:
@@ -181,3 +178,75 @@ async def test_cards_are_found_and_explained_from_the_command_line(rig: Rig) -> 
     assert ANI in await asyncio.to_thread(acd, "card", card["number"], "--json")
     assert "a101" in await asyncio.to_thread(acd, "explain", card["call"])
     assert "agents" in await asyncio.to_thread(acd, "status", "--json")
+
+
+def _before_the_library(folder: Path, name: str, text: str) -> str:
+    """Return a PYTHONPATH under which importing the library runs this text."""
+    folder.mkdir()
+    (folder / f"{name}.py").write_text(text, encoding="utf-8")
+    return str(folder)
+
+
+async def test_a_caller_who_waited_over_a_restart_is_offered_before_the_page_answers(
+    rig: Rig, tmp_path: Path
+) -> None:
+    """What no call needs is loaded when calls are routed (decision 0230); here its loading takes ten seconds."""
+    await rig.open({"a101": Behaviour(talks_s=0.3)})
+    assert rig.daemon is not None
+    assert rig.api is not None
+    rig.daemon.kill()
+    rig.call(ANI)
+    slow = "import sys, time; time.sleep(10); sys.path.remove({0!r}); del sys.modules['prometheus_client']\nimport prometheus_client\n"
+    folder = tmp_path / "before"
+    path = _before_the_library(folder, "prometheus_client", slow.format(str(folder)))
+    rig.daemon.environment["PYTHONPATH"] = path
+    rig.daemon.start()
+    await rig.noted("ACDANSWER")
+    with pytest.raises(httpx.ConnectError):
+        await rig.api.get("/agents")
+    await rig.daemon.ready()
+    assert (await rig.card())["end_reason"] == "handled"
+
+
+async def test_a_library_that_cannot_be_loaded_ends_the_start_and_is_named(rig: Rig, tmp_path: Path) -> None:
+    """Not hours later, when somebody first needs it."""
+    await rig.open({"a101": Behaviour()})
+    assert rig.daemon is not None
+    assert await rig.daemon.stop() == 0
+    rig.daemon.environment["PYTHONPATH"] = _before_the_library(
+        tmp_path / "broken", "holidays", "raise ImportError('half unpacked')"
+    )
+    rig.daemon.start()
+    assert await rig.daemon.wait(30) == 1
+    assert "cannot_start" in rig.daemon.tail()
+    assert "half unpacked" in rig.daemon.tail()
+
+
+async def test_a_database_deleted_while_calls_run_is_written_back_and_survives_a_kill(rig: Rig) -> None:
+    """Somebody cleans up the folder: cards come back from the journal, who was paused and every number would not."""
+    await rig.open({"a101": Behaviour(talks_s=0.3), "a102": Behaviour(talks_s=0.3)})
+    assert rig.daemon is not None
+    assert rig.api is not None
+    await rig.api.post("/agents/a102/pause", {"reason": "lunch"})
+    callers = [f"+7916000000{n}" for n in range(1, 7)]
+    database = rig.spec.state_dir / "acd.db"
+    rig.call(callers[0])
+    before = (await rig.card(callers[0]))["number"]
+    for n, ani in enumerate(callers[1:]):
+        rig.call(ani)
+        await rig.noted("ACDQUEUED", ani)
+        if n % 2 == 0:
+            for file in database.parent.glob("acd.db*"):
+                if file.is_file():
+                    file.unlink()
+    for ani in callers:
+        assert (await rig.card(ani))["end_reason"] == "handled"
+    assert "database_written_back" in rig.daemon.log.read_text(encoding="utf-8")
+    rig.daemon.kill()
+    rig.daemon.start()
+    await rig.daemon.ready()
+    cards = rig.all_cards()
+    assert len(cards) == len(callers)
+    assert len({card["number"] for card in cards}) == len(callers)
+    assert rig.cards()[callers[0]]["number"] == before
+    assert (await rig.agent("a102"))["pause_reason"] == "lunch"

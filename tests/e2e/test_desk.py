@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from tests.e2e.rigs import Behaviour, Rig, StandInSwitch
 
 pytestmark = pytest.mark.e2e
 
-TYPES = Path(__file__).parents[2] / "config" / "projects" / "types"
 PROJECT = """
 extends: answering-on-call
 name: ООО «Ромашка»
@@ -48,13 +46,9 @@ async def mail() -> AsyncIterator[MailServer]:
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     rig = Rig(StandInSwitch(), tmp_path)
-    projects = tmp_path / "config" / "projects"
-    shutil.copytree(TYPES, projects / "types")
-    (projects / "romashka.yaml").write_text(PROJECT, encoding="utf-8")
-    try:
+    rig.project(PROJECT)
+    async with rig:
         yield rig
-    finally:
-        await rig.close()
 
 
 async def test_a_call_becomes_a_message_that_somebody_has(rig: Rig, mail: MailServer) -> None:

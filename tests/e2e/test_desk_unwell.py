@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -17,7 +16,7 @@ import pytest
 
 from tests.adapters.mail_help import MailServer
 from tests.e2e.rigs import Behaviour, Rig, StandInSwitch
-from tests.e2e.test_desk import TYPES, put_message
+from tests.e2e.test_desk import put_message
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -82,13 +81,9 @@ async def mail() -> AsyncIterator[MailServer]:
 @pytest.fixture
 async def rig(tmp_path: Path, silent: Silent) -> AsyncIterator[Rig]:
     rig = Rig(StandInSwitch(), tmp_path)
-    projects = tmp_path / "config" / "projects"
-    shutil.copytree(TYPES, projects / "types")
-    (projects / "romashka.yaml").write_text(PROJECT.format(port=silent.port), encoding="utf-8")
-    try:
+    rig.project(PROJECT.format(port=silent.port))
+    async with rig:
         yield rig
-    finally:
-        await rig.close()
 
 
 async def opened(rig: Rig, mail: MailServer) -> None:

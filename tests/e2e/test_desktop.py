@@ -30,10 +30,8 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     made = Rig(StandInSwitch(), tmp_path)
     made.spec.wrap_up_s = 60.0
     made.spec.ring_timeout_s = 12.0
-    try:
+    async with made:
         yield made
-    finally:
-        await made.close()
 
 
 async def fields_of(rig: Rig, ani: str = ANI) -> dict[str, str]:

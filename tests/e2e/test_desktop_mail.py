@@ -6,7 +6,6 @@ and at once. 000-10, 000-11, 001-07, 002-08; security 22.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from simulator.centre import day_story
 from tests.adapters.mail_help import MailServer
 from tests.e2e.desktop_help import desk
 from tests.e2e.rigs import FOREVER_S, Behaviour, LabSwitch, Rig, StandInSwitch
-from tests.e2e.test_desk import TYPES
 from tests.e2e.test_desktop_transfer import idle, in_talk
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -45,13 +43,6 @@ async def mail() -> AsyncIterator[MailServer]:
     await server.stop()
 
 
-def with_project(rig: Rig) -> Rig:
-    projects = rig.spec.directory / "config" / "projects"
-    shutil.copytree(TYPES, projects / "types")
-    (projects / "romashka.yaml").write_text(PROJECT, encoding="utf-8")
-    return rig
-
-
 async def fill_form(page: Any, urgency: str) -> None:
     await page.fill("#field-caller_name", "Ольга")
     await page.fill("#field-subject", "Пожар")
@@ -66,8 +57,8 @@ async def test_a_sip_call_is_written_down_in_the_page_and_its_mail_arrives_durin
     """Real Asterisk, SIPp phones, Chromium, SMTP: from ring to mail, then the case as written work until it is done."""
     switch = LabSwitch()
     switch.record = True
-    rig = with_project(Rig(switch, tmp_path))
-    try:
+    async with Rig(switch, tmp_path) as rig:
+        rig.project(PROJECT)
         await rig.open(
             {AGENT: Behaviour(rings_s=1.0, talks_s=25.0)},
             projects="projects",
@@ -105,8 +96,6 @@ async def test_a_sip_call_is_written_down_in_the_page_and_its_mail_arrives_durin
             await mine.stored()
             await written_work(rig, page)
         assert len(mail.mails) == 1, "the stored card sends nothing again"
-    finally:
-        await rig.close()
 
 
 async def written_work(rig: Rig, page: Any) -> None:
@@ -136,10 +125,9 @@ async def written_work(rig: Rig, page: Any) -> None:
 
 async def test_the_transfer_buttons_do_by_mouse_what_the_keys_do(tmp_path: Path) -> None:
     """Ask first, take back, ask again, hand over; and without a recording the button says so."""
-    rig = Rig(StandInSwitch(), tmp_path)
-    rig.spec.wrap_up_s, rig.spec.ring_timeout_s = 60.0, 12.0
-    talks = Behaviour(rings_s=0.5, talks_s=FOREVER_S)
-    try:
+    async with Rig(StandInSwitch(), tmp_path) as rig:
+        rig.spec.wrap_up_s, rig.spec.ring_timeout_s = 60.0, 12.0
+        talks = Behaviour(rings_s=0.5, talks_s=FOREVER_S)
         await rig.open({AGENT: talks, COLLEAGUE: talks})
         async with desk(rig.spec.http_port, locale="en-GB") as mine:
             page = mine.page
@@ -158,8 +146,6 @@ async def test_the_transfer_buttons_do_by_mouse_what_the_keys_do(tmp_path: Path)
             await page.wait_for_timeout(700)
             await page.click("#consult-done")
             await mine.phase("wrap_up")
-    finally:
-        await rig.close()
 
 
 async def ask_by_mouse(page: Any) -> None:

@@ -55,10 +55,8 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     made = Rig(LabSwitch(), tmp_path)
     made.spec.wrap_up_s = 60.0
     made.spec.ring_timeout_s = 20.0
-    try:
+    async with made:
         yield made
-    finally:
-        await made.close()
 
 
 async def test_a_caller_is_answered_in_the_page_and_the_card_is_saved(rig: Rig) -> None:

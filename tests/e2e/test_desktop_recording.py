@@ -20,10 +20,8 @@ AGENT = "a101"
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     made = Rig(StandInSwitch(), tmp_path)
     made.spec.ring_timeout_s = 12.0
-    try:
+    async with made:
         yield made
-    finally:
-        await made.close()
 
 
 async def test_the_button_says_what_is_recorded_and_a_talk_without_recording_says_so(rig: Rig) -> None:

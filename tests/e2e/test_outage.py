@@ -8,7 +8,6 @@ real minutes run in virtual time in tests/deskside/test_delivery.py. 000-06, 000
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from simulator.centre import day_story
 from tests.adapters.gateway_help import Gateway
 from tests.adapters.mail_help import MailServer
 from tests.e2e.rigs import Behaviour, Rig, StandInSwitch
-from tests.e2e.test_desk import TYPES, put_message
+from tests.e2e.test_desk import put_message
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -47,9 +46,7 @@ async def mail() -> AsyncIterator[MailServer]:
 @pytest.fixture
 async def rig(tmp_path: Path, gateway: Gateway) -> AsyncIterator[Rig]:
     rig = Rig(StandInSwitch(), tmp_path)
-    projects = tmp_path / "config" / "projects"
-    shutil.copytree(TYPES, projects / "types")
-    (projects / "romashka.yaml").write_text(
+    rig.project(
         f"""
 extends: answering-on-call
 name: ООО «Ромашка»
@@ -61,13 +58,10 @@ deliver:
   - {{to: {TO["email"]}, by: email}}
   - {{to: '{TO["sms"]}', by: sms}}
   - {{to: 'http://127.0.0.1:{gateway.port}/hook', by: webhook}}
-""",
-        encoding="utf-8",
+"""
     )
-    try:
+    async with rig:
         yield rig
-    finally:
-        await rig.close()
 
 
 async def take_messages(rig: Rig) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from simulator.centre import day_story
 from tests.dialplan.driver import Ami
 from tests.e2e.rigs import Behaviour, LabSwitch, Rig
 from tests.e2e.test_callbacks import SECTION
-from tests.e2e.test_desk import TYPES, put_message
+from tests.e2e.test_desk import put_message
 
 pytestmark = pytest.mark.e2e
 
@@ -38,13 +37,9 @@ deliver:
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     rig = Rig(LabSwitch(), tmp_path)
-    projects = tmp_path / "config" / "projects"
-    shutil.copytree(TYPES, projects / "types")
-    (projects / "romashka.yaml").write_text(PROJECT, encoding="utf-8")
-    try:
+    rig.project(PROJECT)
+    async with rig:
         yield rig
-    finally:
-        await rig.close()
 
 
 async def test_the_first_does_not_answer_and_the_second_presses_one(rig: Rig) -> None:

@@ -25,11 +25,8 @@ ANI = "+79160000001"
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     switch = LabSwitch()
     switch.record = True
-    rig = Rig(switch, tmp_path)
-    try:
+    async with Rig(switch, tmp_path) as rig:
         yield rig
-    finally:
-        await rig.close()
 
 
 def recording(rig: Rig, call: str) -> Path:

@@ -21,11 +21,8 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
     switch = StandInSwitch() if request.param == "stand-in" else LabSwitch()
     if isinstance(switch, LabSwitch):
         switch.settings["verbose"] = "3"  # so that its log says what is played
-    rig = Rig(switch, tmp_path)
-    try:
+    async with Rig(switch, tmp_path) as rig:
         yield rig
-    finally:
-        await rig.close()
 
 
 def rules(*given: dict[str, Any]) -> dict[str, Any]:

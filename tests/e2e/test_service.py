@@ -28,11 +28,8 @@ ANI = "+79160000001"
 
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    rig = Rig(StandInSwitch(), tmp_path)
-    try:
+    async with Rig(StandInSwitch(), tmp_path) as rig:
         yield rig
-    finally:
-        await rig.close()
 
 
 class Supervisor:

@@ -23,11 +23,8 @@ pytestmark = pytest.mark.e2e
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     switch = LabSwitch()
     switch.settings["verbose"] = "3"
-    rig = Rig(switch, tmp_path)
-    try:
+    async with Rig(switch, tmp_path) as rig:
         yield rig
-    finally:
-        await rig.close()
 
 
 def ears(rig: Rig) -> Ears:

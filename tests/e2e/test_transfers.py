@@ -26,10 +26,8 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
     made = Rig(StandInSwitch() if request.param == "standin" else LabSwitch(), tmp_path)
     made.spec.ring_timeout_s = 12.0
     made.spec.wrap_up_s = 1.0
-    try:
+    async with made:
         yield made
-    finally:
-        await made.close()
 
 
 async def talk(rig: Rig, second: Behaviour, *, caller_s: float | None = None) -> str:

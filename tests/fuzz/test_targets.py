@@ -27,6 +27,7 @@ def injury(chance: random.Random) -> random.Random:
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in fuzz.TARGETS if name != "config"])
 @QUICK
 @given(data=st.binary(max_size=300))
@@ -95,6 +96,7 @@ def test_a_number_has_one_normal_form(text: str) -> None:
     assert config_numbers.normalise(number, "RU")[0] == number
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(body=st.binary(max_size=200), path=st.text(max_size=30), junk=st.text(max_size=40))
 async def test_http_answers_every_request_and_never_with_a_defect(body: bytes, path: str, junk: str) -> None:

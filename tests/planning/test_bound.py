@@ -34,6 +34,7 @@ def test_one_busy_class_alone_is_erlang_a():
     assert on_time == pytest.approx(exact, abs=0.012)
 
 
+@pytest.mark.slow
 def test_no_rule_is_better_than_the_bound():
     chain = Chain(SMALL)
     bound, q = chain.bound(steps=8)
@@ -44,6 +45,7 @@ def test_no_rule_is_better_than_the_bound():
     assert all(chain.worst(rule) >= bound * (1 - 1e-6) for rule in rules)
 
 
+@pytest.mark.slow
 def test_the_best_rule_for_the_best_multiplier_comes_close_to_the_bound():
     chain = Chain(SMALL)
     bound, q = chain.bound(steps=10)

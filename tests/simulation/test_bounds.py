@@ -72,6 +72,7 @@ def test_no_policy_beats_the_pooled_deadline_bound():
         assert got["on_time"] <= best["on_time"]
 
 
+@pytest.mark.slow
 def test_nobody_beats_the_clairvoyant():
     base = centre(1, 1.0)
     drawn = base.draw(3, 300)

@@ -77,7 +77,9 @@ def check(scenario: Scenario, policy: str, seed: int) -> None:
     checkers.finish(world)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(
+    "seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 20))]
+)
 def test_everything_holds_after_every_step(seed: int) -> None:
     check(awkward(), ("recommended", "fifo", "groups", "rrmemory")[seed % 4], seed)
 

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 REPEAT = "repeat one with: python -m simulator.virtual --trace SEED"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", sorted(REGRESSIONS))
 def test_a_seed_that_once_failed_never_fails_again(seed: int) -> None:
     assert run_seed(seed).problems == [], REGRESSIONS[seed]
@@ -65,12 +66,14 @@ def digest_of(hash_seed: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_one_seed_is_one_history_to_the_byte_under_any_hash_seed() -> None:
     first = digest_of("1")
     assert len(set(first.split())) == 3
     assert first == digest_of("4242")
 
 
+@pytest.mark.slow
 def test_a_story_can_be_told_without_changing_it() -> None:
     told, untold = run_seed(5, trace=True), run_seed(5)
     assert told.digest == untold.digest
@@ -107,6 +110,7 @@ def test_without_the_group_guard_double_booking_is_seen() -> None:
     assert "double booked" in " ".join(run_seed(58, guard=False).problems)
 
 
+@pytest.mark.slow
 def test_a_walk_that_leaves_the_dialplan_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     async def lost(self: Walk) -> tuple[str, str]:
         return ("nowhere", "s")
@@ -116,6 +120,7 @@ def test_a_walk_that_leaves_the_dialplan_is_seen(monkeypatch: pytest.MonkeyPatch
     assert "no owner" in problems_of(range(1, 3)) or "fell out of the dialplan" in problems_of(range(1, 3))
 
 
+@pytest.mark.slow
 def test_a_caller_who_never_gets_out_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     async def stay(self: Walk, extension: str) -> tuple[str, str]:
         await self.nap(3.0)
@@ -136,11 +141,13 @@ def test_an_end_missing_in_the_journal_is_seen(monkeypatch: pytest.MonkeyPatch) 
     assert "0 ends in the journal" in problems_of(range(1, 2))
 
 
+@pytest.mark.slow
 def test_a_reservation_that_nobody_ends_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Offers, "overdue", lambda self, call, now: None)
     assert "reserved for ever" in problems_of(range(1, 30))
 
 
+@pytest.mark.slow
 def test_a_task_that_is_dialled_without_being_claimed_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """003-24, failure mode 38: the claim is what keeps a number from being rung twice."""
     monkeypatch.setattr(ledger, "dial_started", lambda task: task)
@@ -148,6 +155,7 @@ def test_a_task_that_is_dialled_without_being_claimed_is_seen(monkeypatch: pytes
     assert "is rung twice at once" in found or "is rung again after a talk" in found
 
 
+@pytest.mark.slow
 def test_a_call_back_made_before_its_claim_is_committed_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     async def unclaimed(db: object, task: int, now: int, call: str) -> MissedTask | None:
         del now, call
@@ -157,11 +165,13 @@ def test_a_call_back_made_before_its_claim_is_committed_is_seen(monkeypatch: pyt
     assert "without a claim" in problems_of(range(1, 5))
 
 
+@pytest.mark.slow
 def test_a_lost_place_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callbacks, "_keeps_place", lambda *_: False)
     assert "lost the place" in problems_of(range(1, 30))
 
 
+@pytest.mark.slow
 def test_a_second_open_task_of_one_number_is_refused_by_the_schema_and_seen_here(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

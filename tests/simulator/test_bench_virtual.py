@@ -11,6 +11,7 @@ from simulator.accelerator.build import ROOT, build
 from simulator.bench import virtual
 
 
+@pytest.mark.slow
 def test_every_simulator_runs_the_same_model() -> None:
     """Shares lost agree within chance; the recursion meets the very callers of the virtual centre."""
     ours = virtual.run_ours(6.0, 1)

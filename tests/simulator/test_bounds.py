@@ -37,6 +37,7 @@ def narrow(agents: int = 2) -> Scenario:
     return Scenario("narrow", queues, groups)
 
 
+@pytest.mark.slow
 def test_no_policy_passes_the_bounds_and_the_bounds_are_not_trivial():
     found = run_experiment(
         narrow(1), ("recommended", "fifo", "leastrecent", POOLED, CLAIRVOYANT), range(1, 5)
@@ -88,6 +89,7 @@ def test_what_the_bounds_do_not_cover_is_said():
         run_experiment(scenario, (CLAIRVOYANT,), (1, 2))
 
 
+@pytest.mark.slow
 def test_the_command_shows_them_as_rows(tmp_path, capsys):
     target = tmp_path / "out.json"
     words = ["secretarial-pool", "--days", "1", "--seeds", "2", "--json", str(target)]
@@ -99,4 +101,15 @@ def test_the_command_shows_them_as_rows(tmp_path, capsys):
     assert data["policies"]["fifo"]["all"]["sl_of_offered"]["value"] <= bound
     assert "clairvoyant" in shown.out
     assert main(["bank", "--policies", CLAIRVOYANT]) == 2
+    assert "name a policy too" in capsys.readouterr().err
+
+
+def test_a_scenario_that_names_nothing_but_the_bound_is_told_so(tmp_path, capsys):
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "name: x\npolicies: [clairvoyant]\nqueues:\n  - {name: a, arrivals: {per_hour: 10}, talk: 60}\n"
+        "agents:\n  - {name: home, count: 2}\n",
+        encoding="utf-8",
+    )
+    assert main([str(path), "--seeds", "2"]) == 2
     assert "name a policy too" in capsys.readouterr().err

@@ -55,6 +55,7 @@ def test_the_objective_is_shortfall_and_a_third_of_the_lost(tiny: Path):
     assert objective(scenario, [run]) == pytest.approx((missing + lost / 3) / sum(offered))
 
 
+@pytest.mark.slow
 def test_bad_weights_lose_against_the_defaults_and_the_defaults_stay(tiny: Path):
     scenario, _ = load(tiny)
     good, bad = RoutingWeights(), replace(RoutingWeights(), hold_back=1.0, opportunity=50.0)
@@ -78,6 +79,7 @@ def test_equal_weights_are_no_gain(tiny: Path):
     assert not judge(scenario, RoutingWeights(), RoutingWeights(), QUICK).better
 
 
+@pytest.mark.slow
 def test_the_same_seed_finds_the_same(tiny: Path):
     scenario, _ = load(tiny)
     told: list[str] = []

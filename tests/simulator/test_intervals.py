@@ -49,6 +49,7 @@ def test_ninety_five_percent_of_intervals_cover_the_truth() -> None:
     assert 925 <= covered <= 972
 
 
+@pytest.mark.slow
 def test_controls_with_a_known_mean_narrow_the_interval_without_bias() -> None:
     rng = np.random.default_rng(2)
     plain, controlled = [], []

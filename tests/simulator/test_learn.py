@@ -71,6 +71,7 @@ def test_without_censoring_patience_would_come_out_too_short() -> None:
     assert sum(w > 60 for w in gone) / len(gone) < 0.4
 
 
+@pytest.mark.slow
 def test_rates_weekdays_talk_and_the_spread_between_days_are_found() -> None:
     found = synthetic()
     per_hour, weekday = rates(found.stays, covered_days(found))

@@ -26,6 +26,7 @@ def small(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_scenario_is_run_checked_and_written(
     small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

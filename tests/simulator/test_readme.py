@@ -24,6 +24,7 @@ def test_the_page_has_examples() -> None:
     assert len(FORMS) >= 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", EXAMPLES, ids=["office", "published"])
 def test_every_example_runs_without_a_warning(text: str) -> None:
     scenario, warnings = from_document(parse(text, "page.yaml"))

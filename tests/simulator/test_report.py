@@ -73,6 +73,7 @@ def test_json_gives_value_half_width_and_formula(experiment: Experiment) -> None
     assert data["policies"]["fifo"]["groups"]["agent"]["occupancy"]["value"] > 0
 
 
+@pytest.mark.slow
 def test_plots_are_drawn_and_stand_inside_the_page(experiment: Experiment, tmp_path: Path) -> None:
     pictures = draw_all(experiment, tmp_path / "plots")
     assert [p.path.name for p in pictures] == [

@@ -260,6 +260,7 @@ def test_the_same_seed_is_the_same_day_and_another_seed_another() -> None:
     assert digests[0] == digests[1] != digests[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["fifo", "recommended"])
 @pytest.mark.parametrize("name", ["back-office-peak", "bars-directions"])
 def test_every_figure_is_the_same_whether_decisions_are_explained_or_not(name: str, policy: str) -> None:

@@ -139,6 +139,7 @@ async def test_it_asks_by_itself_again_and_again():
     assert daemon.asked >= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", ["sflp", "ыадз"])
 async def test_keys_work_on_both_keyboards(keys):
     app = application(Daemon())

@@ -121,6 +121,7 @@ LINES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.one_of(LINES, st.binary(max_size=5)), max_size=40).map(b"".join))
 def test_any_reply_bytes_in_any_chunking_give_the_same_and_one_error_type(data):
     assert read_replies(data) == read_replies(*(data[i : i + 1] for i in range(len(data))))

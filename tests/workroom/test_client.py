@@ -49,6 +49,7 @@ async def test_one_warm_child_does_job_after_job(bench: Bench) -> None:
     assert bench.counters == {"started": 1, "done": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "limits", "why"),
     [
@@ -92,6 +93,7 @@ async def test_a_child_killed_again_and_again_is_given_up(bench: Bench) -> None:
     task.cancel()
 
 
+@pytest.mark.slow
 async def test_a_stopped_child_is_killed_by_the_clock() -> None:
     bench = Bench("hostile", QUICK, HERE)
     await bench.warm()
@@ -153,6 +155,7 @@ async def test_a_child_that_cannot_be_started_says_so_and_is_not_tried_at_every_
     await bench.close()
 
 
+@pytest.mark.slow
 def test_a_child_at_work_dies_with_its_parent() -> None:
     """Kill -9 of the daemon: no stuck process is left behind."""
     code = (

@@ -73,6 +73,7 @@ def test_bombs_and_rubbish_are_refused_quickly(text: bytes) -> None:
     assert time.process_time() - begin < 4.0
 
 
+@pytest.mark.slow
 def test_repetitions_begun_long_ago_are_counted_before_they_are_expanded() -> None:
     """Two thousand daily events since 1900 are 92 million dates; a yearly one, or a few daily ones, are none."""
     old = "DTSTART:19000101T000000Z"

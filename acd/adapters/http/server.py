@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from acd import listening
 from acd.adapters.http.app import create_app
-from acd.ports import PortError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,19 +79,9 @@ class HttpServer:
         """Take new people at a reload."""
         self._app.state.keeper.replace(principals)
 
-    def bind(self) -> None:
-        """Take the port. Raises PortError (retryable) when it is taken. `run()` calls this if needed."""
-        family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind((self._settings.host, self._settings.port))
-        except OSError as problem:
-            sock.close()
-            where = f"{self._settings.host}:{self._settings.port}"
-            raise PortError(f"HTTP cannot listen on {where}: {problem}", retryable=True) from None
-        sock.setblocking(False)  # noqa: FBT003 - the library's signature
-        self._socket = sock
+    def bind(self, taken: socket.socket | None = None) -> None:
+        """Take the port, or what was bound before. Raises PortError (retryable). `run()` calls this if needed."""
+        self._socket = taken or listening.take("HTTP", self._settings.host, self._settings.port)
 
     async def run(self) -> None:
         """Serve until `stop()` or cancel."""

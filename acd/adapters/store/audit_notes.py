@@ -9,20 +9,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from acd import durable
 from acd.adapters.store import audit
 from acd.ports import PortError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import aiosqlite
 
     from acd.adapters.store.writer import Writer
     from acd.core.instant import Instant
     from acd.ports import Clock
+
+Note: TypeAlias = tuple[int, str, str, str]
+"""When, who, what, to which object."""
 
 EVERY_S = 5.0
 NOTES_AT_ONCE = 500
@@ -39,15 +44,10 @@ def leave(database: Path, at: Instant, who: str, what: str, obj: str) -> None:
 
     Raises PortError when it cannot be written: what nobody may know of is not shown either.
     """
-    folder, name = folder_of(database), f"{at:015d}-{uuid.uuid4().hex}"
-    aside = folder / f".{name}.new"
+    folder = folder_of(database)
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        with aside.open("x", encoding="utf-8") as file:
-            json.dump([at, who, what, obj], file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.rename(folder / f"{name}.json")
+        durable.appear(folder / f"{at:015d}-{uuid.uuid4().hex}.json", json.dumps([at, who, what, obj]))
     except OSError as error:
         raise PortError(
             f"what is opened is noted in {folder}, which refuses: {error.strerror or error}", retryable=True
@@ -65,25 +65,33 @@ async def collect(writer: Writer, database: Path) -> int:
 
     Raises PortError when the database refuses; the notes stay.
     """
-    paths = (await asyncio.to_thread(waiting, database))[:NOTES_AT_ONCE]
-    found = await asyncio.to_thread(lambda: [(path, _read(path)) for path in paths])
-    notes = [note for _, note in found if note is not None]
+    found = await asyncio.to_thread(_readable, database)
+    if not found:
+        return 0
 
     async def job(db: aiosqlite.Connection) -> None:
-        for note in notes:
+        for note in found.values():
             known = "SELECT 1 FROM audit WHERE at = ? AND who = ? AND what = ? AND object = ? LIMIT 1"
             if not list(await db.execute_fetchall(known, note)):
                 await audit.append(db, *note)
 
-    if notes:
-        await writer.do(job)
-    for path, note in found:
-        if note is not None:  # what cannot be read stays for a person to look at
-            path.unlink(missing_ok=True)
-    return len(notes)
+    await writer.do(job)
+    await asyncio.to_thread(_remove, found)
+    return len(found)
 
 
-def _read(path: Path) -> tuple[int, str, str, str] | None:
+def _readable(database: Path) -> dict[Path, Note]:
+    """Return what waits, oldest first; what cannot be read stays for a person to look at."""
+    read = {path: _read(path) for path in waiting(database)[:NOTES_AT_ONCE]}
+    return {path: note for path, note in read.items() if note is not None}
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Note | None:
     try:
         at, who, what, obj = json.loads(path.read_bytes()[:NOTE_BYTES])
         return int(at), str(who), str(what), str(obj)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from acd import unhurried
+from acd import durable, unhurried
 from acd.adapters.store.connection import WriterLock, as_port_error, migrations
 from acd.ports import PortError
 
@@ -66,9 +66,9 @@ def _backup(database: Path, folder: Path, stamp: str, keep: int) -> BackupReport
             source.backup(copy)  # all pages in one step: one snapshot, however busy the writer
             copy.execute("PRAGMA journal_mode = DELETE")
         cards = _examine(part)
-        _sync(part)
+        durable.sync(part)
         part.rename(target)
-        _sync(folder)
+        durable.sync(folder)
         if keep > 0:
             for old in sorted(folder.glob("acd-*.db"))[:-keep]:
                 old.unlink()
@@ -89,10 +89,10 @@ def _restore(source: Path, database: Path, stamp: str) -> Path | None:
         shutil.copyfile(source, part)
         part.chmod(0o640)
         _leap(part, database)
-        _sync(part)
+        durable.sync(part)
         aside = _set_aside(database, stamp)
         part.rename(database)
-        _sync(database.parent)
+        durable.sync(database.parent)
     except (sqlite3.Error, OSError) as error:
         raise as_port_error(error) from error
     finally:
@@ -152,11 +152,3 @@ def _opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
         yield connection
     finally:
         connection.close()
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

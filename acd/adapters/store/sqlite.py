@@ -81,6 +81,7 @@ class SqliteStore:
         self.path = path
         self.writer = Writer(path, locking=locking)
         self._reader = Reader(path)
+        self.writer.moved.append(self._reader.look_again)
         self.outbox = outbox.Outbox(self.writer)
         self.warning = wal_reset_warning()
         self.renumbered = 0
@@ -163,7 +164,7 @@ class SqliteStore:
             )  # behind the others: an older card must not overwrite a newer one
             return
         try:
-            await self._do(lambda db: self._store(db, card), CARD_LIMIT_S)
+            await self.write(lambda db: self._store(db, card))
         except PortError as error:
             if not error.retryable:
                 raise
@@ -172,11 +173,11 @@ class SqliteStore:
     async def keep_draft(self, call: str, fields: Sequence[tuple[str, str]]) -> bool:
         """Keep fields of a card that is not written yet, to be taken in by it. False: it has too many. Raises PortError."""
         now = self._clock.now()
-        return await self._do(lambda db: drafts.put(db, call, fields, now), CARD_LIMIT_S)
+        return await self.write(lambda db: drafts.put(db, call, fields, now))
 
     async def keep_agent(self, wish: KeepAgentStatus) -> None:
         """Remember the agent's status over restarts. Raises PortError."""
-        await self._do(lambda db: agents.keep(db, wish), CARD_LIMIT_S)
+        await self.write(lambda db: agents.keep(db, wish))
 
     async def load_agents(self) -> tuple[LiveAgent, ...]:
         """Return the status of every agent ever kept, phones unknown. Raises PortError.
@@ -195,7 +196,7 @@ class SqliteStore:
 
     async def load_cursors(self, path: str) -> list[tuple[int, int, bytes]]:
         """Return (inode, offset, tail) of every file of this journal still being read. Raises PortError."""
-        return await self._do(lambda db: journal_store.cursors(db, path), CARD_LIMIT_S)
+        return await self.write(lambda db: journal_store.cursors(db, path))
 
     async def commit_rows(
         self,
@@ -222,7 +223,7 @@ class SqliteStore:
                     if stored is not None:
                         await ledger_store.note_again(db, stored.card, self._ledger_rules, self._tidy)
 
-        await self._do(job, CARD_LIMIT_S)
+        await self.write(job)
 
     async def note_spooled_callback(self, call: str, number: str, at: Instant) -> None:
         """Open a task for a number that a caller left while we were down. Raises PortError; repeats do nothing."""
@@ -233,15 +234,15 @@ class SqliteStore:
             left = MissedCall(call, self._tidy(number), subscriber, at, "callback", 0)
             await ledger_store.note_spooled(db, left, self._ledger_rules)
 
-        await self._do(job, CARD_LIMIT_S)
+        await self.write(job)
 
     async def write_missing_cards(self, before: Instant, live: Collection[str] = ()) -> int:
         """Write the cards of calls that ended before, by the journal, and have none; return how many.
 
         `live`: calls the core knows and will write itself.
         """
-        calls, self._all_carded_to = await self._do(
-            lambda db: journal_store.without_card(db, before, self._all_carded_to), CARD_LIMIT_S
+        calls, self._all_carded_to = await self.write(
+            lambda db: journal_store.without_card(db, before, self._all_carded_to)
         )
         return await self._write_folded(calls, live)
 
@@ -251,10 +252,10 @@ class SqliteStore:
         Only after a sync: `live` must be every call the switch has now. A card the core had guessed is
         corrected: who was cut off in mid-talk must be called back (failure mode 26).
         """
-        calls = await self._do(lambda db: journal_store.unfinished(db, before), CARD_LIMIT_S)
+        calls = await self.write(lambda db: journal_store.unfinished(db, before))
         lost = [call for call in calls if call not in live]
         for call in lost:
-            await self._do(functools.partial(self._close_lost, call=call), CARD_LIMIT_S)
+            await self.write(functools.partial(self._close_lost, call=call))
         return len(lost)
 
     async def _close_lost(self, db: aiosqlite.Connection, call: str) -> None:
@@ -269,7 +270,7 @@ class SqliteStore:
         for call in calls:
             if call in live:
                 continue
-            card = await self._do(functools.partial(rebuild.fold_call, call=call, lost=True), CARD_LIMIT_S)
+            card = await self.write(functools.partial(rebuild.fold_call, call=call, lost=True))
             if card is not None:
                 await self.write_card(card)
                 written += 1
@@ -310,11 +311,7 @@ class SqliteStore:
 
         It sees everything whose write was answered before.
         """
-        try:
-            async with asyncio.timeout(CARD_LIMIT_S):
-                return await self._reader.do(job)
-        except TimeoutError as error:
-            raise PortError(f"the database did not answer within {CARD_LIMIT_S} s", retryable=True) from error
+        return await _in_time(self._reader.do(job), CARD_LIMIT_S)
 
     async def write(self, job: Callable[[aiosqlite.Connection], Coroutine[Any, Any, T]]) -> T:
         """Run a job in a transaction for somebody who waits. Raises PortError, at the latest after CARD_LIMIT_S."""
@@ -334,21 +331,11 @@ class SqliteStore:
 
     # --- inside ----------------------------------------------------------------------------------
 
-    async def _do(
-        self,
-        job: Callable[[aiosqlite.Connection], Coroutine[Any, Any, T]],
-        limit_s: float,
-        *,
-        urgent: bool = False,
-    ) -> T:
+    async def _do(self, job: Callable[[aiosqlite.Connection], Coroutine[Any, Any, T]], limit_s: float) -> T:
         if self.writer.trouble:
             # known to refuse: say so at once instead of waiting for the lock again; `_care` probes
             raise PortError(self.writer.trouble, retryable=True)
-        try:
-            async with asyncio.timeout(limit_s):
-                return await self.writer.do(job, urgent=urgent)
-        except TimeoutError as error:
-            raise PortError(f"the database did not answer within {limit_s} s", retryable=True) from error
+        return await _in_time(self.writer.do(job), limit_s)
 
     async def _store(self, db: aiosqlite.Connection, card: CallCard) -> None:
         """Card, segments, history, fields, ledger and outbox rows: one transaction.
@@ -465,6 +452,7 @@ class SqliteStore:
                 async with asyncio.timeout(PROBE_EVERY_S):
                     await self._wake.wait()
             self._wake.clear()
+            await self._look_at_files()
             if self.writer.trouble:
                 await asyncio.sleep(PROBE_EVERY_S)
             if self.writer.disk_full > self._disk_full_seen:
@@ -476,3 +464,20 @@ class SqliteStore:
                 await self._reserve_numbers()  # a real write, so it is the probe as well
             if (self._spilled or self._memory or not self._words_taken_in) and not self.writer.trouble:
                 await self._make_up()
+
+    async def _look_at_files(self) -> None:
+        """Who cleans up a folder deletes files that are in use: they are given their names back."""
+        with contextlib.suppress(PortError):
+            await self.writer.look()
+        with contextlib.suppress(PortError, OSError):
+            async with self._spill_lock:
+                await asyncio.to_thread(self._spill.look)
+
+
+async def _in_time(answer: Awaitable[T], limit_s: float) -> T:
+    """Wait for the database. Raises PortError when it takes longer."""
+    try:
+        async with asyncio.timeout(limit_s):
+            return await answer
+    except TimeoutError as error:
+        raise PortError(f"the database did not answer within {limit_s} s", retryable=True) from error

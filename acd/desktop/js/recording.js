@@ -3,7 +3,7 @@
 import { byId } from "./dom.js";
 import { word } from "./words.js";
 
-/** `on`: {api(), call(), now(), told(text, kind)} */
+/** `on`: {api(), now(), told(text, kind)} */
 export class Recording {
   constructor(on) {
     this.on = on;

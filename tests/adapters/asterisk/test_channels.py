@@ -283,6 +283,7 @@ VALUES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.sampled_from(sorted(EVENTS)), st.dictionaries(st.sampled_from(NAMES), VALUES)),

@@ -277,6 +277,7 @@ async def test_only_the_loopback_is_listened_on(serve):
     assert server._server.sockets[0].getsockname()[0] == "127.0.0.1"
 
 
+@pytest.mark.slow
 async def test_close_ends_running_sessions(serve):
     started = asyncio.Event()
 

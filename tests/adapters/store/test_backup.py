@@ -73,6 +73,7 @@ async def test_a_restore_beside_a_running_daemon_is_refused_and_changes_nothing(
         assert await store.get(call=card.call) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["text", "empty", "torn", "foreign", "missing"])
 async def test_what_is_no_sound_backup_is_refused_and_changes_nothing(tmp_path, damage):
     path = tmp_path / "acd.db"

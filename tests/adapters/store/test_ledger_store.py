@@ -54,6 +54,7 @@ async def test_every_call_that_ended_without_a_talk_opens_a_task(tmp_path, reaso
         assert task.asked is (reason is EndReason.CALLBACK)
 
 
+@pytest.mark.slow
 async def test_fifty_missed_calls_of_one_number_in_any_spelling_are_one_task(tmp_path):
     """Failure mode 38; the same card twice counts once."""
     spellings = itertools.cycle(["+79160000001", "89160000001", "8 916 000-00-01"])

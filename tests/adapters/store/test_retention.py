@@ -106,6 +106,7 @@ async def test_too_little_of_a_number_erases_nothing(tmp_path, text):
         assert (await store.get(call="c-1")).card.fields
 
 
+@pytest.mark.slow
 async def test_nothing_overdue_stays_and_nothing_else_goes(tmp_path):
     path, rules = (
         tmp_path / "acd.db",
