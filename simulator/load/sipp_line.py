@@ -308,7 +308,7 @@ class SippLine:
             world.entered(number, at_s)
         elif event == "ACCEPTED":
             self.accepted.add(number)
-            self.speech.begin(fields["cid"], number, fields.get("rtp", ""))
+            self.speech.begin(fields["cid"], number, fields.get("rtp", ""), at_s)
             self._caller_at[number] = puppets, fields["cid"]
             if number in self._leaving:
                 self._leaving.discard(number)
@@ -339,7 +339,7 @@ class SippLine:
                 method = "INFO" if does.refuses and not outside else "MESSAGE"
                 self._later(at_s + lifts_ms / 1000, self._move_phone, method, call_id)
         elif event == "ANSWER":
-            self.speech.begin(call_id, number, self._rtp_of.pop(call_id, ""), agent)
+            self.speech.begin(call_id, number, self._rtp_of.pop(call_id, ""), at_s, agent)
             if outside:
                 self._listens(world, call_id, at_s)
             else:
