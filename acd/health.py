@@ -53,6 +53,7 @@ def gauges(house: House) -> dict[str, float]:
         "pops_dropped": float(house.runner.pops_dropped),
         "note_repeats": float(house.gate.repeated),
         "cards_spilled": float(house.store.status.spilled),
+        "database_written_back": float(house.store.writer.rescued),
     }
     if house.desk is not None:
         figures |= house.desk.gauges()

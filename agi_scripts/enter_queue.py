@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from acd.core.ids import Ani, Did, QueueId, SkillId
+from acd.core.ids import Ani, CallId, Did, QueueId, SkillId
 from acd.ports import Directory
 from agi_scripts import dialplan_vars as var
 from agi_scripts import identify_subscriber, route_did
 from agi_scripts._session import AgiSession, argument, plain
 from agi_scripts.identify_subscriber import Identity, display_name
 from agi_scripts.route_did import NumberPlan, Numbers
+from agi_scripts.self_answer import Told
 
 MAX_NEEDS = 16
 CARD_DIGITS = 12
@@ -76,6 +77,8 @@ class EnterQuestion:
     waiting: Callable[[QueueId], int] = lambda _queue: 0
     opens: Callable[[QueueId], datetime | None] = lambda _queue: None
     """When a closed queue opens next, in its own time zone."""
+    remember: Callable[[CallId, Told], None] | None = None
+    """Keeps what a caller is told before anybody is rung (self_answer); None: nobody is told anything."""
     department: Callable[[QueueId, str], NumberPlan | None] = lambda _queue, _own_language: None
     """What a number of its own language (or none) leads to whose calls wait in this queue; None: unknown."""
 
@@ -91,6 +94,10 @@ class EnterQuestion:
             identity = await identify_subscriber.ask(self.directory, ani, did, quoted=quoted)
             plan = self._department(route.plan, identity)
             pairs = decide(plan, identity, self._card_number())
+            if identity.told is not None and self.remember is not None:
+                call = CallId(argument(session, 1) or await session.get(var.ACD_CALL))
+                self.remember(call, identity.told)
+                pairs = (*pairs, (var.ACD_SELF, "1"))
         else:
             plan = route.plan
             pairs = ((var.ACD_QUEUE, plan.queue), (var.ACD_SUBSCRIBER, plan.subscriber))

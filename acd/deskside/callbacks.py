@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from acd.adapters.store.ledger_store import Dialling, Origin
     from acd.adapters.store.sqlite import SqliteStore
-    from acd.config.loading import Config
+    from acd.config.loading import Config, Tree
     from acd.core.instant import Instant
     from acd.core.snapshot import CallView, Snapshot
     from acd.desk.ledger import DialVerdict, LedgerRules
@@ -108,6 +108,8 @@ class CallbackDialler:
         self._config, self._store, self._clock = config, store, clock
         self._line, self._released, self._caller = line, released, caller
         self._new_call = new_call
+        self._read: tuple[Tree, LedgerRules] | None = None
+        """The configuration the rules were last made of, and the rules: four times a second they are the same."""
 
     async def run(self) -> None:
         """Dial until cancelled; a database or switch that refuses is asked again."""
@@ -144,10 +146,12 @@ class CallbackDialler:
 
     def _rules(self) -> tuple[LedgerRules, Callbacks | None]:
         tree = self._config().tree
-        return ledger_rules(tree.callbacks, tree.centre.region), tree.callbacks
+        if self._read is None or self._read[0] is not tree:  # a reload brings another one
+            self._read = tree, ledger_rules(tree.callbacks, tree.centre.region)
+        return self._read[1], tree.callbacks
 
     async def _do(self, job: Callable[[aiosqlite.Connection], Coroutine[Any, Any, T]]) -> T:
-        return await self._store.writer.do(job)
+        return await self._store.write(job)
 
     # --- what is under way -----------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ each (failure-modes.md 1.2). `gather` reads, `judge_all` compares and is pure.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -256,20 +256,54 @@ def _tickets(judgement: Judgement, evidence: Evidence) -> None:
 # --- figures -------------------------------------------------------------------------------------
 
 
-def first_offers_s(journal: Mapping[str, JournalCall], lives: Sequence[tuple[int, int]]) -> list[float]:
+TAKEN = frozenset({"ACDDIAL", "ACDFALLBACKANSWER"})
+FREE = frozenset({"ACDDIALEND", "ACDTALKEND", "ACDEND"})
+
+
+def first_offers_s(
+    journal: Mapping[str, JournalCall], lives: Sequence[tuple[int, int]], agents: int
+) -> list[float]:
     """Return seconds from each restart to the first phone tried, for lives that got so far.
 
-    `lives`: (started, ended or 0) in milliseconds; the first one is no restart.
+    Without the time in which every agent was in a call: after half a minute in the fallback all of them are,
+    and no router could offer one. `lives`: (started, ended or 0) in milliseconds; the first one is no restart.
     """
     dials = sorted(
         int(fields["ms"]) for call in journal.values() for kind, fields in call.notes if kind == "ACDDIAL"
     )
+    spans = [span for call in journal.values() for span in _taken(call)]
     found = []
     for started, ended in lives[1:]:
         first = next((at for at in dials if at > started), None)
         if first is not None and (not ended or first < ended):
-            found.append((first - started) / 1000)
+            found.append((first - started - _all_taken_ms(spans, agents, started, first)) / 1000)
     return found
+
+
+def _taken(call: JournalCall) -> Iterator[tuple[int, int]]:
+    """Yield from when to when this call held an agent, milliseconds."""
+    since = 0
+    for kind, fields in call.notes:
+        if kind in TAKEN:
+            since = int(fields["ms"])
+        elif kind in FREE and since:
+            yield since, int(fields["ms"])
+            since = 0
+
+
+def _all_taken_ms(spans: Sequence[tuple[int, int]], agents: int, since: int, until: int) -> int:
+    """Return how long between the two moments at least so many calls held an agent each."""
+    edges = sorted(
+        edge
+        for begun, ended in spans
+        if begun < until and ended > since
+        for edge in ((max(begun, since), 1), (min(ended, until), -1))
+    )
+    held = total = before = 0
+    for at, step in edges:
+        total += (at - before) * (held >= agents)
+        held, before = held + step, at
+    return total
 
 
 def death_to_fallback_s(journal: Mapping[str, JournalCall], deaths: Sequence[Pause]) -> list[float]:

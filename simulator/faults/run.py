@@ -174,7 +174,9 @@ async def run(
         judgement=ev.judge_all(gathered),
         calls=len(truths),
         done=done,
-        first_offers_s=ev.first_offers_s(gathered.journal, [(x.started_ms, x.ended_ms) for x in site.lives]),
+        first_offers_s=ev.first_offers_s(
+            gathered.journal, [(x.started_ms, x.ended_ms) for x in site.lives], site.agents
+        ),
         fallback_s=ev.death_to_fallback_s(gathered.journal, site.deaths),
         took_s=time.monotonic() - begun,
         usage=site.daemon.usage(),

@@ -12,6 +12,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from simulator import doorstep
 from simulator.standin import transfers
 from simulator.standin.agi import ask
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from simulator.standin.server import StandIn
 
 HEARTBEAT_MISSES = 3
+WAIT_TURN_S = 3.0
+"""One turn of acd-wait; a test may shorten it, and the turns at the door with it."""
 ANNOUNCE_TURNS = 10
 FALLBACK_S = 20.0
 NORMAL_CLEARING = 16
@@ -56,7 +59,7 @@ class CallTask:
         """Says yes when offered to be called back."""
         self.done = asyncio.Event()
         self.redirect_pending = False
-        self._unasked_turns = 0
+        self._doorstep = doorstep.Doorstep()
         self._target: tuple[str, str] | None = None
         self._hung_up_by = ""
         self._leg: Channel | None = None
@@ -179,19 +182,16 @@ class CallTask:
         return "acd-wait", "s" if verdict == "queue" else "unasked"
 
     async def _unasked(self) -> tuple[str, str]:
-        """The daemon did not answer at the door: asked again each turn while its heart beats."""
+        """The daemon did not answer at the door."""
         self.channel.variables["ACD_STAGE"] = "wait"
-        seen, misses = self.world.globals.get("ACD_HEARTBEAT", ""), 0
+        self._doorstep.asked(self.world.globals.get("ACD_HEARTBEAT", ""))
+        turn_s = doorstep.TURN_S * self.world.wait_turn_s / WAIT_TURN_S
         while True:
-            if await self.sleep(self.world.wait_turn_s):
+            if await self.sleep(turn_s):
                 return self._next()
-            self._unasked_turns += 1
-            if self.world.globals.get("ACD_HEARTBEAT", "") != seen:
-                break
-            misses += 1
-            if misses >= HEARTBEAT_MISSES:
-                return "acd-fallback", "heartbeat"
-        return ("acd-fallback", "verdict") if self._unasked_turns > HEARTBEAT_MISSES else await self._ask()
+            leaving = self._doorstep.turn(self.world.globals.get("ACD_HEARTBEAT", ""))
+            if leaving is not None:
+                return await self._ask() if leaving == doorstep.ASK else leaving
 
     async def _wait(self) -> tuple[str, str]:
         variables = self.channel.variables

@@ -15,7 +15,7 @@ from acd.wire.ami import AmiAction, AmiServerParser, encode_banner, encode_event
 from acd.wire.errors import LocalProtocolError
 from simulator.standin.callback import CallbackTask, Number, value_of
 from simulator.standin.channels import Channel
-from simulator.standin.dialplan import Caller, CallTask
+from simulator.standin.dialplan import WAIT_TURN_S, Caller, CallTask
 from simulator.standin.journal import QueueLog
 from simulator.standin.phones import Phone
 
@@ -61,7 +61,7 @@ class StandIn:
         agi: tuple[str, int] = ("127.0.0.1", 4573),
         users: dict[str, str] | None = None,
         phones: Iterable[Phone] = (),
-        wait_turn_s: float = 3.0,
+        wait_turn_s: float = WAIT_TURN_S,
         ring_s: float = 12.0,
     ) -> None:
         self.agi = agi

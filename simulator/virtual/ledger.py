@@ -180,15 +180,22 @@ def make_dialler(world: World, daemon: Daemon) -> CallbackDialler:
     )
 
 
+NO_MORE = SETTINGS.model_copy(update={"enabled": False})
+
+
 def _config(world: World) -> SimpleNamespace:
-    settings = SETTINGS if world.dials else SETTINGS.model_copy(update={"enabled": False})
+    return _configured(world.numbers, NO_MORE if not world.dials else SETTINGS)
+
+
+@cache
+def _configured(numbers: tuple[tuple[str, str, int], ...], settings: Callbacks) -> SimpleNamespace:
     queues = {
         queue: SimpleNamespace(
             callbacks=True, subscriber=queue, max_wait_s=25.0, ring_timeout_s=float(ring_s)
         )
-        for _, queue, ring_s in world.numbers
+        for _, queue, ring_s in numbers
     }
-    of_did = {did: (did, SimpleNamespace(queue=queue)) for did, queue, _ in world.numbers}
+    of_did = {did: (did, SimpleNamespace(queue=queue)) for did, queue, _ in numbers}
     tree = SimpleNamespace(callbacks=settings, centre=SimpleNamespace(region="RU"), queues=queues)
     return SimpleNamespace(
         tree=tree,

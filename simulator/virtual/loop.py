@@ -110,6 +110,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Return virtual seconds since the start."""
         return self._virtual_s
 
+    def call_soon(  # type: ignore[override]  # typeshed ties the callback to its arguments
+        self, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """Run at the next turn; asyncio's own way asks four times more whether it is being debugged."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
     def call_at(  # type: ignore[override]  # typeshed ties the callback to its arguments
         self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
@@ -134,31 +142,32 @@ class VirtualLoop(asyncio.BaseEventLoop):
         while handles:
             self._ready.append(handles.popleft())
 
+    def _let_time_pass(self) -> None:
+        if not self._heap:
+            raise StuckError("nothing is ready and no timer runs")
+        if self._heap[0][0] > self._virtual_s:
+            self._virtual_s, self._turns = self._heap[0][0], 0
+
     def _run_once(self) -> None:
         heap, ready = self._heap, self._ready
-        while heap and heap[0][2].cancelled():
+        while heap and heap[0][2]._cancelled:  # noqa: SLF001 - as below
             heapq.heappop(heap)
         if not ready:
-            if not heap:
-                raise StuckError("nothing is ready and no timer runs")
-            if heap[0][0] > self._virtual_s:
-                self._virtual_s, self._turns = heap[0][0], 0
+            self._let_time_pass()
         self._turns += 1
         if self._turns > TURNS_AT_ONE_INSTANT:
             raise StuckError(f"time stands still at {self._virtual_s:.3f} s")
         while heap and heap[0][0] <= self._virtual_s:
             ready.append(heapq.heappop(heap)[2])
         for _ in range(len(ready)):
-            self._run_handle(ready.popleft())
-
-    def _run_handle(self, handle: asyncio.Handle) -> None:
-        if handle.cancelled():
-            return
-        owner = handle._context.get(PROCESS)  # type: ignore[attr-defined]  # noqa: SLF001 - the only way to know
-        if owner is None or (owner.alive and not owner.frozen):
-            handle._run()  # noqa: SLF001 - we are the loop
-        elif owner.alive:
-            owner.park(handle)
+            handle: Any = ready.popleft()
+            if handle._cancelled:  # noqa: SLF001 - we are the loop; this line and the next run 8,000 times a seed
+                continue
+            owner = handle._context.get(PROCESS)  # noqa: SLF001 - the only way to know
+            if owner is None or (owner.alive and not owner.frozen):
+                handle._run()  # noqa: SLF001
+            elif owner.alive:
+                owner.park(handle)
 
     async def create_connection(self, protocol_factory: Any, *args: Any, **options: Any) -> Any:  # noqa: ARG002
         """Reach the modelled network."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from acd.core.ids import AgentId
 from agi_scripts import dialplan_vars as var
+from simulator import doorstep
 
 if TYPE_CHECKING:
     from simulator.standin.channels import Channel
@@ -57,6 +58,7 @@ class Walk:
         self._wake: asyncio.Future[None] | None = None
         self._turns = 0
         self._hb_seen, self._hb_misses = "", 0
+        self._doorstep = doorstep.Doorstep()
         self._chance = caller.chance
 
     # --- what happens to the channel ----------------------------------------------------------------------
@@ -227,15 +229,11 @@ class Walk:
 
     async def _wait_unasked(self) -> tuple[str, str]:
         self.vars[var.ACD_STAGE] = "wait"
-        self._hb_seen = self._beat
+        self._doorstep.asked(self._beat)
         while True:
-            await self.nap(TURN_S)
-            self._turns += 1
-            before = self._hb_misses
-            if (leaving := self._heartbeat()) is not None:
+            await self.nap(doorstep.TURN_S)
+            if (leaving := self._doorstep.turn(self._beat)) is not None:
                 return leaving
-            if self._hb_misses <= before:
-                return ("acd-fallback", "verdict") if self._turns >= 4 else ("acd-in", "ask")
 
     async def _callback(self) -> tuple[str, str]:
         await self.nap(1.0)

@@ -16,6 +16,7 @@ from agi_scripts import dialplan_vars
 from agi_scripts.enter_queue import EnterQuestion, decide, format_needs
 from agi_scripts.identify_subscriber import Identity
 from agi_scripts.route_did import NumberPlan
+from agi_scripts.self_answer import Told
 from tests.agi_scripts.fake_session import FakeSession
 
 PLAN = NumberPlan(
@@ -51,6 +52,35 @@ async def test_a_known_caller_goes_in_with_everything_set_and_the_verdict_last()
     }  # fmt: skip
     assert session.order[-1] == "ACD_VERDICT"
     assert session.facts == []  # the dialplan's own AcdQueued note tells the core
+
+
+async def test_what_is_told_before_anybody_is_rung_is_kept_for_the_call_and_the_dialplan_asks_for_it():
+    """002-18: the words stay with the daemon, the channel learns only that there are some."""
+    parts = (("sound", "your-order"), ("digits", "108"), ("shell", "id"), "odd")
+
+    class Knows:
+        async def find(self, ani, did):
+            return {"name": "Olga", "told": ("order ready", parts, "press-1", "Europe/Moscow")}
+
+    kept = {}
+    session = FakeSession("call-1", "+7495", "+7912")
+    await question(directory=Knows(), remember=kept.__setitem__)(session)
+    assert kept == {"call-1": Told("order ready", parts[:2], "press-1", "Europe/Moscow")}
+    assert session.variables["ACD_SELF"] == "1"
+    assert session.order[-1] == "ACD_VERDICT"
+    for odd in (
+        None,
+        (),
+        "text",
+        ("", parts, "press-1", ""),
+        ("name", (), "press-1", ""),
+        ("name", parts, "", ""),
+    ):
+        silent = FakeSession("call-2", "+7495", "+7912")
+        Knows.find = lambda _self, _ani, _did, odd=odd: asyncio.sleep(0, {"told": odd})
+        await question(directory=Knows(), remember=kept.__setitem__)(silent)
+        assert "ACD_SELF" not in silent.variables, odd
+    assert list(kept) == ["call-1"]
 
 
 async def test_without_arguments_the_channel_variables_are_asked():

@@ -19,7 +19,7 @@ from acd.deskside.phone import PhoneCourier
 from acd.ports import PortError
 from agi_scripts._session import CallerGone
 from tests.agi_scripts.fake_session import FakeSession
-from tests.deskside.test_delivery import FIRM, Rig, rig
+from tests.deskside.delivery_rig import FIRM, Rig, rig
 
 __all__ = ["rig"]
 

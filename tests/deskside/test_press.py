@@ -22,7 +22,7 @@ from acd.adapters.store import case_store, desk_store
 from acd.desk.project import CasePolicy
 from acd.deskside.press import REST_MS, OwedMessages, Press
 from acd.workroom.client import JobRefusedError, JobStoppedError
-from tests.deskside.test_delivery import FIRM, Rig, card, rig  # noqa: F401 - the fixture
+from tests.deskside.delivery_rig import FIRM, Rig, card, rig  # noqa: F401 - the fixture
 
 FORMED = replace(FIRM, form=replace(FIRM.form, subject="For {{ subscriber }}", text="Said: {{ note|upper }}"))
 

@@ -201,6 +201,12 @@ class Daemon:
         if self.agi:
             self.agi.close()
 
+    def come_back(self) -> None:
+        """It is restarted: answers at the door, then the heart beats."""
+        assert self.agi
+        self.agi.mode = "answer"
+        self._beating.set()
+
     def offer(self, queued: Event, agent: str, attempt: str = "1") -> Event:
         """The one Redirect."""
         return self.redirect(queued, "acd-dial", f"{agent}_{attempt}")

@@ -121,6 +121,22 @@ def test_agi_server_that_hangs_is_left_by_the_dead_man(lab: Lab, tmp_path: Path)
         assert time.monotonic() - answered > 2, "no timer of ours ended the talk"
 
 
+@pytest.mark.parametrize("away_s", [3.3, 4.2, 5.1])
+def test_who_came_while_the_daemon_was_away_is_asked_within_a_second_of_its_return(
+    lab: Lab, tmp_path: Path, away_s: float
+):
+    """A restart costs the callers at the door a second more, at whatever moment of a turn it ends (001-21, 004-01)."""
+    with daemon(lab, agi="die", heartbeat=False) as acd, one_caller(lab, tmp_path):
+        enter = acd.ami.wait_for("AcdEnter")
+        time.sleep(away_s)
+        assert not acd.ami.notes(name="AcdFallback")
+        back = time.monotonic()
+        acd.come_back()
+        acd.ami.wait_for("AcdQueued", Call=enter["Call"])
+        assert time.monotonic() - back <= 1.6, "half a second of the heart, one of the turn"
+        acd.hang_up(enter["Call"])
+
+
 def test_agi_absent_while_the_heart_beats_leads_to_fallback_for_want_of_a_verdict(lab: Lab, tmp_path: Path):
     """Nobody listens on the AGI port: asked again each turn, then the PBX serves the caller itself."""
     with daemon(lab, agi="absent") as acd, busy_phones(lab, tmp_path), one_caller(lab, tmp_path):

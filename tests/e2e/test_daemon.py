@@ -220,3 +220,33 @@ async def test_a_library_that_cannot_be_loaded_ends_the_start_and_is_named(rig: 
     assert await rig.daemon.wait(30) == 1
     assert "cannot_start" in rig.daemon.tail()
     assert "half unpacked" in rig.daemon.tail()
+
+
+async def test_a_database_deleted_while_calls_run_is_written_back_and_survives_a_kill(rig: Rig) -> None:
+    """Somebody cleans up the folder: cards come back from the journal, who was paused and every number would not."""
+    await rig.open({"a101": Behaviour(talks_s=0.3), "a102": Behaviour(talks_s=0.3)})
+    assert rig.daemon is not None
+    assert rig.api is not None
+    await rig.api.post("/agents/a102/pause", {"reason": "lunch"})
+    callers = [f"+7916000000{n}" for n in range(1, 7)]
+    database = rig.spec.state_dir / "acd.db"
+    rig.call(callers[0])
+    before = (await rig.card(callers[0]))["number"]
+    for n, ani in enumerate(callers[1:]):
+        rig.call(ani)
+        await rig.noted("ACDQUEUED", ani)
+        if n % 2 == 0:
+            for file in database.parent.glob("acd.db*"):
+                if file.is_file():
+                    file.unlink()
+    for ani in callers:
+        assert (await rig.card(ani))["end_reason"] == "handled"
+    assert "database_written_back" in rig.daemon.log.read_text(encoding="utf-8")
+    rig.daemon.kill()
+    rig.daemon.start()
+    await rig.daemon.ready()
+    cards = rig.all_cards()
+    assert len(cards) == len(callers)
+    assert len({card["number"] for card in cards}) == len(callers)
+    assert rig.cards()[callers[0]]["number"] == before
+    assert (await rig.agent("a102"))["pause_reason"] == "lunch"

@@ -134,7 +134,22 @@ def test_restart_to_first_offer_counts_only_lives_that_came_so_far():
         "c1": JournalCall("c1", "+1", "7001", (("ACDDIAL", {"ms": "5000"}), ("ACDDIAL", {"ms": "9000"})))
     }
     lives = [(0, 1000), (2000, 3000), (4000, 6000), (8500, 0)]
-    assert first_offers_s(calls, lives) == [1.0, 0.5]
+    assert first_offers_s(calls, lives, 2) == [1.0, 0.5]
+
+
+def test_restart_to_first_offer_is_without_the_time_in_which_no_agent_was_free():
+    def talk(call: str, begun: str, since: int, until: int) -> JournalCall:
+        end = "ACDTALKEND" if begun == "ACDDIAL" else "ACDEND"
+        return JournalCall(call, "+1", "7001", ((begun, {"ms": str(since)}), (end, {"ms": str(until)})))
+
+    calls = {
+        "both": talk("both", "ACDFALLBACKANSWER", 1000, 6000),
+        "one": talk("one", "ACDFALLBACKANSWER", 4500, 5500),
+        "first": talk("first", "ACDDIAL", 7000, 9000),
+    }
+    assert first_offers_s(calls, [(0, 1000), (4000, 0)], 2) == [2.0], "of three seconds one had nobody free"
+    assert first_offers_s(calls, [(0, 1000), (4000, 0)], 1) == [1.0], "one agent was taken until 6000"
+    assert first_offers_s(calls, [(0, 1000), (4000, 0)], 3) == [3.0]
 
 
 def test_death_to_fallback_is_measured_from_when_the_caller_began_to_wait_or_the_daemon_died():

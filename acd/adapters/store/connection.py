@@ -100,6 +100,22 @@ class WriterLock:
             os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         self._fd = fd
 
+    def renew(self) -> None:
+        """Take it under its name again when somebody deleted that. Raises PortError when another was quicker."""
+        if self._fd is None:
+            return
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(self._fd), self._path.stat()):
+                return
+        held, self._fd = self._fd, None
+        try:
+            self.acquire()
+        finally:
+            if self._fd is None:
+                self._fd = held
+            else:
+                os.close(held)
+
     def release(self) -> None:
         """Give the lock back; harmless when not held."""
         if self._fd is not None:

@@ -59,6 +59,14 @@ class Reader:
                 self._connection = await open_reader(self._path)
             return self._connection
 
+    async def look_again(self) -> None:
+        """The database stands in a new file: the next question opens that."""
+        async with self._opening:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                await connection.close()
+
     async def close(self) -> None:
         """Close; harmless twice."""
         async with self._opening:

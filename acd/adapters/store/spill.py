@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zlib
 from typing import TYPE_CHECKING
@@ -38,6 +39,27 @@ class SpillFile:
         self._size = max(self._size, os.fstat(self._fd).st_size)
         os.fsync(self._fd)
         return self.records()
+
+    def look(self) -> None:
+        """Make the file again, with what is in it, when somebody deleted or replaced it. Raises OSError, PortError."""
+        if self._fd is None:
+            return
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(self._fd), self._path.stat()):
+                return
+        records, old = self.records(), self._fd
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        try:
+            self.open()
+            for record in records:
+                self.append(record)
+        except BaseException:
+            self.close()
+            self._fd = old
+            self.records()  # the position to go on at
+            raise
+        os.close(old)
 
     def close(self) -> None:
         """Close; the records stay."""

@@ -81,6 +81,7 @@ class SqliteStore:
         self.path = path
         self.writer = Writer(path, locking=locking)
         self._reader = Reader(path)
+        self.writer.moved.append(self._reader.look_again)
         self.outbox = outbox.Outbox(self.writer)
         self.warning = wal_reset_warning()
         self.renumbered = 0
@@ -451,6 +452,7 @@ class SqliteStore:
                 async with asyncio.timeout(PROBE_EVERY_S):
                     await self._wake.wait()
             self._wake.clear()
+            await self._look_at_files()
             if self.writer.trouble:
                 await asyncio.sleep(PROBE_EVERY_S)
             if self.writer.disk_full > self._disk_full_seen:
@@ -462,6 +464,14 @@ class SqliteStore:
                 await self._reserve_numbers()  # a real write, so it is the probe as well
             if (self._spilled or self._memory or not self._words_taken_in) and not self.writer.trouble:
                 await self._make_up()
+
+    async def _look_at_files(self) -> None:
+        """Who cleans up a folder deletes files that are in use: they are given their names back."""
+        with contextlib.suppress(PortError):
+            await self.writer.look()
+        with contextlib.suppress(PortError, OSError):
+            async with self._spill_lock:
+                await asyncio.to_thread(self._spill.look)
 
 
 async def _in_time(answer: Awaitable[T], limit_s: float) -> T:

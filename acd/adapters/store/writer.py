@@ -10,12 +10,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+import structlog
+
 from acd.adapters.store.connection import DISK_FULL, WriterLock, as_port_error, open_writer
 from acd.adapters.store.direct import as_connection, finish
+from acd.adapters.store.rescue import Home, StrayedError
 from acd.ports import PortError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
     from pathlib import Path
 
     import aiosqlite
@@ -32,9 +35,11 @@ CLOSE_LIMIT_S = 10.0
 CHECKPOINT_TRIES = 100
 
 STRAYED = (
-    "the database's file was deleted or replaced while we run: what is written now is seen by nobody else and gone"
-    " after a restart; calls are routed all the same. Put the file back, or save it from /proc/PID/fd, then restart"
+    "the database's file was deleted or replaced while we run, and it could not be written back: what is written now is"
+    " gone after a restart; calls are routed all the same. It is tried again every few seconds: make room on the disk"
 )
+
+log = structlog.get_logger("acd.store")
 
 T = TypeVar("T")
 
@@ -51,8 +56,9 @@ class _Item:
 _Answers: TypeAlias = "list[tuple[_Item, Any, PortError | None]]"
 
 
-def _transaction(batch: list[_Item], raw: sqlite3.Connection) -> _Answers:
+def _transaction(batch: list[_Item], home: Home, raw: sqlite3.Connection) -> _Answers:
     """Run the jobs of a batch and commit; in the database's thread, in one trip. All or nothing."""
+    home.check()
     answers: _Answers = []
     raw.execute("BEGIN IMMEDIATE")
     try:
@@ -89,13 +95,8 @@ def _one(raw: sqlite3.Connection, item: _Item, *, alone: bool) -> tuple[Any, Por
     return answer, None
 
 
-def _file_at(path: Path) -> tuple[int, int] | None:
-    """Return what a file is known by whatever its name, None when there is none."""
-    try:
-        about = path.stat()
-    except OSError:
-        return None
-    return about.st_dev, about.st_ino
+async def _nothing(_db: aiosqlite.Connection) -> None:
+    """Be a transaction: before each the writer looks where it writes."""
 
 
 class Writer:
@@ -116,7 +117,7 @@ class Writer:
         self._queue: asyncio.Queue[_Item | None] = asyncio.Queue(queue_limit)
         self._connection: StoreConnection | None = None
         self._task: asyncio.Task[None] | None = None
-        self._file: tuple[int, int] | None = None
+        self._home = Home(path)
         self._next_open = 0.0
         self._closing = False
         self.trouble: str = ""
@@ -128,6 +129,10 @@ class Writer:
         """Told in the event loop after each commit, before its jobs are answered; must not raise."""
         self.disk_full = 0
         """Batches that a full disk refused."""
+        self.rescued = 0
+        """How often the database was written back after somebody deleted or replaced its file."""
+        self.moved: list[Callable[[], Awaitable[None]]] = []
+        """Asked, after the database was written back, to look at the new file; must not raise."""
 
     async def open(self) -> None:
         """Start. A database that refuses for the moment is retried at every job; a hopeless one raises."""
@@ -237,8 +242,7 @@ class Writer:
     async def _commit(self, batch: list[_Item]) -> None:
         batch = [item for item in batch if not item.done.done()]  # nobody waits for the others any more
         try:
-            connection = await self._connected()
-            answers = await connection.in_thread(functools.partial(_transaction, batch))
+            answers = await self._committed(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, every waiting caller must hear of it
             await self._refuse(batch, as_port_error(error))
             return
@@ -257,6 +261,44 @@ class Writer:
                 item.done.set_result(answer)
             else:
                 item.done.set_exception(failure)
+
+    async def _committed(self, batch: list[_Item]) -> _Answers:
+        connection = await self._connected()
+        try:
+            return await connection.in_thread(functools.partial(_transaction, batch, self._home))
+        except StrayedError:
+            await self._write_back(connection)
+        connection = await self._connected()
+        return await connection.in_thread(functools.partial(_transaction, batch, self._home))
+
+    async def _write_back(self, connection: StoreConnection) -> None:
+        """Save the database whose name is gone; what fails is tried again, and meanwhile we write where we wrote."""
+        try:
+            if self._lock is not None:
+                self._lock.renew()  # its file goes with the others; who holds the new one writes under that name
+            await connection.in_thread(self._home.write_back)
+        except (PortError, sqlite3.Error, OSError) as error:
+            self._home.put_off()
+            log.error("database_not_written_back", database=str(self._path), reason=str(as_port_error(error)))  # noqa: TRY400 - of the disk, not of ours
+            return
+        self.rescued += 1
+        log.error("database_written_back", database=str(self._path), why="its file was deleted or replaced")
+        for look_again in self.moved:
+            await look_again()
+        # the old one is closed before the new one is open: it takes its log's name away with it
+        self._connection, self._next_open = None, 0.0
+        with contextlib.suppress(sqlite3.Error):
+            await connection.close()
+
+    async def look(self) -> None:
+        """Look whether the database's name still leads to what we write to; if not, write it back."""
+        connection = self._connection
+        if connection is None:
+            return
+        with contextlib.suppress(sqlite3.Error, ValueError):  # closed meanwhile
+            await connection.in_thread(lambda _raw: self._home.look())
+        if self.strayed:
+            await self.do(_nothing, urgent=True)
 
     async def _refuse(self, batch: list[_Item], error: PortError) -> None:
         self.trouble = str(error)
@@ -280,13 +322,13 @@ class Writer:
             if self._lock is not None:
                 self._lock.acquire()
             self._connection = await open_writer(self._path)
-            self._file = _file_at(self._path)
+            self._home = Home(self._path)
         return self._connection
 
     @property
     def strayed(self) -> str:
-        """What is wrong, in plain words, when the file we write to stands no longer under its name; else empty."""
-        return "" if self._connection is None or _file_at(self._path) == self._file else STRAYED
+        """What is wrong, in plain words, when the file we write to stood no longer under its name; else empty."""
+        return STRAYED if self._connection is not None and self._home.strayed else ""
 
     def _fail_queued(self) -> None:
         while not self._queue.empty():

@@ -173,21 +173,6 @@ async def test_agents_are_known_also_when_nothing_can_be_written(tmp_path):
     assert agent.logged_in
 
 
-async def test_a_file_deleted_or_replaced_under_us_is_told(tmp_path):
-    """Cards went into a file without a name, and all looked well until the restart."""
-    path = tmp_path / "acd.db"
-    async with opened(path) as store:
-        assert store.status.ok
-        path.rename(tmp_path / "aside")
-        assert not store.status.ok
-        assert "deleted or replaced" in store.status.words
-        path.write_bytes(b"")
-        assert "deleted or replaced" in store.status.words
-        path.unlink()
-        (tmp_path / "aside").rename(path)
-        assert store.status.ok
-
-
 async def test_a_disk_that_refuses_in_the_middle_of_a_replay_does_not_end_the_care(
     tmp_path, impatient, monkeypatch
 ):
