@@ -5,6 +5,7 @@ Part of the composition root: configuration and core views in, the scripts' own 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from agi_scripts import after_call_survey
 from agi_scripts.announce_wait import AnnouncePlan, AnnounceQuestion, WaitView, decide
 from agi_scripts.enter_queue import EnterQuestion
 from agi_scripts.route_did import NumberPlan, Numbers
+from agi_scripts.self_answer import SelfAnswer, Told
 
 if TYPE_CHECKING:
     from acd.adapters.asterisk.fastagi import Script
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from acd.core.snapshot import CallView
     from acd.ports import Clock
 
+TOLD_LIMIT = 1_000
 STICKY_MS = 24 * 3_600_000
 """The agent of a talk not older than this is asked first when the client calls again (002-08)."""
 
@@ -104,6 +107,7 @@ class Door:
         self._directory, self._next_card_number = directory, next_card_number
         self._plans: tuple[Config | None, Numbers] = (None, {})
         self._offered: set[CallId] = set()
+        self._told: OrderedDict[CallId, Told] = OrderedDict()
 
     def routes(self) -> dict[str, Script]:
         """Return path → script, as the dialplan asks (dialplan_vars.QUESTIONS)."""
@@ -115,6 +119,7 @@ class Door:
                 is_open=lambda queue: self._config().is_open(queue, utc(self._clock.now())),
                 waiting=self._waiting,
                 opens=self._opens,
+                remember=self._remember_told,
                 department=self._department,
             ),
             "announce_wait": AnnounceQuestion(self._view),
@@ -122,7 +127,16 @@ class Door:
 
     def talks(self) -> dict[str, Script]:
         """Return path → script of talks with prompts, which may take their time."""
-        return {"after_call_survey": after_call_survey.ask}
+        return {
+            "after_call_survey": after_call_survey.ask,
+            "self_answer": SelfAnswer(lambda call: self._told.pop(call, None)),
+        }
+
+    def _remember_told(self, call: CallId, told: Told) -> None:
+        """Keep it for the moment after the greeting; who hung up during that is forgotten by number."""
+        self._told[call] = told
+        while len(self._told) > TOLD_LIMIT:
+            self._told.popitem(last=False)
 
     def _opens(self, queue: QueueId) -> datetime | None:
         """Return when a closed queue opens, in the time zone of its callers."""

@@ -25,7 +25,8 @@ DOOR_LIMIT: Final = 1_000
 DISK_SHARE: Final = 0.10
 CLOCK_MS: Final = 2_000
 
-_THROUGH = (fact.CallQueued, fact.CallRefused, fact.CallLeftToFallback, fact.CallEnded)
+_THROUGH = (fact.CallQueued, fact.CallRefused, fact.CallLeftToFallback, fact.CallEnded, fact.CardFilled)
+"""CardFilled: who is told his answer at the door (002-18) may listen for half a minute; we were reached."""
 
 
 class DoorWatch:

@@ -57,6 +57,9 @@ class AgiSession(Protocol):
     async def stream(self, file: str, digits: str = "") -> str:
         """Play a sound; return the digit that interrupted it, else empty."""
 
+    async def say_date(self, at_s: int, form: str, zone: str, digits: str = "") -> str:
+        """Say a moment, in seconds since the epoch, as SayUnixTime's format wants it; return the key that interrupted."""
+
     async def read_digits(self, file: str, *, most: int, timeout_ms: int) -> str:
         """Play a sound and collect digits; return what was keyed before the silence."""
 
@@ -191,6 +194,10 @@ class OneShotSession:
     async def stream(self, file: str, digits: str = "") -> str:
         """Play a sound; return the digit that interrupted it."""
         return str(self._do(self._agi.stream_file, quote(file), digits) or "")
+
+    async def say_date(self, at_s: int, form: str, zone: str, digits: str = "") -> str:
+        """Say a moment; return the key that interrupted it."""
+        return str(self._do(self._agi.say_datetime, at_s, digits, form, zone) or "")
 
     async def read_digits(self, file: str, *, most: int, timeout_ms: int) -> str:
         """Play a sound and collect digits."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from acd.core.ids import AgentId, Ani, Did, QueueId, SkillId
 from acd.ports import Directory
+from agi_scripts.self_answer import KINDS, Told
 
 BUDGET_S: Final = 0.5
 """The outer guard; the desk's own budget (`desk.dossier_budget_ms`) is shorter and keeps what is known by then."""
@@ -32,6 +33,8 @@ class Identity:
     sticky: AgentId | None = None
     queue: QueueId | None = None
     """Another waiting line than the number's own: the department for what is open (002-11)."""
+    told: Told | None = None
+    """What he is told before anybody is rung."""
     known: bool = False
 
 
@@ -56,7 +59,7 @@ def display_name(subscriber: str, client: str) -> str:
 
 
 def decide(dossier: Mapping[str, object]) -> Identity:
-    """Read a dossier. Keys: name, priority, needs (skill → level), sticky, queue. What does not fit is left out."""
+    """Read a dossier. Keys: name, priority, needs (skill → level), sticky, queue, told. What does not fit is left out."""
     name = dossier.get("name")
     sticky = dossier.get("sticky")
     return Identity(
@@ -65,6 +68,7 @@ def decide(dossier: Mapping[str, object]) -> Identity:
         needs=_needs(dossier.get("needs")),
         sticky=AgentId(sticky) if isinstance(sticky, str) and sticky.isascii() and sticky.isalnum() else None,
         queue=_queue(dossier.get("queue")),
+        told=_told(dossier.get("told")),
         known=bool(dossier),
     )
 
@@ -72,6 +76,15 @@ def decide(dossier: Mapping[str, object]) -> Identity:
 def _queue(value: object) -> QueueId | None:
     good = isinstance(value, str) and value.isascii() and value.replace("_", "").replace("-", "").isalnum()
     return QueueId(str(value)) if good and len(str(value)) <= QUEUE_LENGTH else None
+
+
+def _told(value: object) -> Told | None:
+    """Take (name, parts, person, zone) as the desk gives it; anything else is nothing to say."""
+    match value:
+        case (str(name), tuple(parts), str(person), str(zone)) if name and person:
+            said = [part for part in parts if isinstance(part, tuple) and len(part) == 2 and part[0] in KINDS]  # noqa: PLR2004 - a pair
+            return Told(clean_name(name), tuple(said), person, zone) if said else None
+    return None
 
 
 def _priority(value: object) -> float:

@@ -177,6 +177,12 @@ def _refused(call: _Call, row: JournalRow) -> None:
     _gone_soon(call, row, EndReason.REFUSED, f"refused {row.fields.get('why', '')}".strip())
 
 
+def _self_served(call: _Call, row: JournalRow) -> None:
+    call.queue = QueueId(row.queue) or call.queue
+    call.subscriber = SubscriberId(row.fields.get("subscriber", "")) or call.subscriber
+    _gone_soon(call, row, EndReason.SELF_SERVED, "told what he wanted to know")
+
+
 def _callback(call: _Call, row: JournalRow) -> None:
     if call.leg is not None:
         _close_leg(call, row.ms, OfferOutcome.CALLER_GONE.value)
@@ -349,6 +355,7 @@ _HANDLERS: dict[str, Callable[[_Call, JournalRow], None]] = {
     "ACDENTER": _entered,
     "ACDQUEUED": _queued,
     "ACDREFUSED": _refused,
+    "ACDSELFSERVED": _self_served,
     "ACDDIAL": _dial,
     "ACDANSWER": _answered,
     "ACDDIALEND": _dial_ended,

@@ -22,6 +22,7 @@ from acd.config.hours import DAYS, days_of, intervals_of
 from acd.config.project_models import Condition, DeliveryEntry, ProjectFile, TargetEntry, When
 from acd.config.state_days import state_days
 from acd.config.strict_yaml import ConfigError, Document, Location, Mark, Problem, check, merge, read
+from acd.desk.answers import Answer
 from acd.desk.delivery import Rule
 from acd.desk.dossier import About
 from acd.desk.hours import Hours
@@ -313,6 +314,7 @@ def project_of(name: str, file: ProjectFile, zone: ZoneInfo) -> Project:
         ),
         deliver=tuple(_rules(file)),
         routing=tuple(_routing(file)),
+        answers=tuple(_answers(file)),
         always_taken=file.calls == "always",
         sources=tuple(Source(s.kind, s.url, s.token_file, s.mapping, s.matter) for s in file.dossier),
         cases=CasePolicy(
@@ -376,6 +378,19 @@ def _routing(file: ProjectFile) -> Iterator[RoutingRule]:
             person=r.person,
             priority=r.priority,
             otherwise=r.otherwise,
+        )
+
+
+def _answers(file: ProjectFile) -> Iterator[Answer]:
+    for a in file.answers:
+        yield Answer(
+            name=a.name,
+            **_about(a.when),
+            person=a.person,
+            before=a.before or "",
+            number=a.number,
+            after=a.after or "",
+            date=a.date,
         )
 
 

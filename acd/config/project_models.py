@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -299,6 +299,26 @@ class RoutingEntry(Section):
     )
 
 
+class AnswerEntry(Section):
+    """What a caller is told before anybody is rung, when this is all that is open of him."""
+
+    name: Name = Field(description="Shown on the card")
+    when: Condition = Field(description="Of which open matter; `open` is needed")
+    before: Sound | None = Field(default=None, description="Sound before the number")
+    number: Flag = Field(default=False, description="Say the digits of the matter's number")
+    after: Sound | None = Field(default=None, description="Sound after the number, before the date")
+    date: Flag = Field(default=False, description="Say the matter's date")
+    person: Sound = Field(description="Sound: press 1 for a person, or hang up")
+
+    @model_validator(mode="after")
+    def _about_something(self) -> Self:
+        if not self.when.open:
+            raise ValueError("say of which open matter: when: {open: order}")
+        if not (self.before or self.number or self.after or self.date):
+            raise ValueError("nothing is said: give before, number, after or date")
+        return self
+
+
 class SourceEntry(Section):
     """One place to ask about a caller."""
 
@@ -397,6 +417,9 @@ class ProjectFile(Section):
     form: FormEntry = Field(default=FormEntry(), description="The written message")
     deliver: tuple[DeliveryEntry, ...] = Field(default=(), description="Who gets messages")
     routing: tuple[RoutingEntry, ...] = Field(default=(), description="Rules by what is open")
+    answers: Annotated[tuple[AnswerEntry, ...], Field(max_length=20)] = Field(
+        default=(), description="What callers are told before anybody is rung; the first that fits"
+    )
     dossier: tuple[SourceEntry, ...] = Field(
         default=(SourceEntry(kind="local"),), description="Where to ask who calls"
     )

@@ -22,6 +22,7 @@ from acd.core.events import (
     CallLeftToFallback,
     CallQueued,
     CallRefused,
+    CallSelfServed,
     CardFilled,
     EndedBy,
     EndReason,
@@ -160,6 +161,17 @@ class CallFacts:
             self.floor.from_line(call)
         call.queue, call.subscriber = fact.queue or call.queue, fact.subscriber or call.subscriber
         self._gone_soon(call, EndReason.REFUSED, f"refused {fact.reason}", when)
+
+    def self_served(self, fact: CallSelfServed, now: Instant) -> None:
+        """The caller heard his answer at the door and hangs up: he was never in the line."""
+        call = self._live(fact.call)
+        if call is None or call.final is EndReason.SELF_SERVED:
+            return
+        if call.state is not CallState.NEW:
+            self._illegal(call, "self_served")
+            return
+        call.queue, call.subscriber = fact.queue or call.queue, fact.subscriber or call.subscriber
+        self._gone_soon(call, EndReason.SELF_SERVED, "told what he wanted to know", happened(fact, now))
 
     def _gone_soon(self, call: Call, final: EndReason, detail: str, when: Instant) -> None:
         call.apply(CallSignal.GONE_SOON)

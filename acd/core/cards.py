@@ -26,6 +26,7 @@ _WAYS = {
     EndReason.OVERFLOWED: Way.OVERFLOWED,
     EndReason.FALLBACK: Way.FALLBACK,
     EndReason.REFUSED: Way.REFUSED,
+    EndReason.SELF_SERVED: Way.REFUSED,  # for completeness: he never was in the line
     EndReason.CALLBACK: Way.CALLBACK,
     EndReason.PBX_FAILED: Way.PBX_FAILED,
     EndReason.TRANSFERRED: Way.ANSWERED,

@@ -80,6 +80,7 @@ class Engine:
             events.CallEntered: calls.entered,
             events.CallQueued: calls.queued,
             events.CallRefused: calls.refused,
+            events.CallSelfServed: calls.self_served,
             events.OfferConfirmed: calls.offer_confirmed,
             events.AgentRinging: calls.offer_confirmed,
             events.CallAnswered: calls.answered,

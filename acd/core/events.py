@@ -51,6 +51,8 @@ class EndReason(Worded):
     CALLBACK = "callback"
     TRANSFERRED = "transferred"
     PBX_FAILED = "pbx_failed"
+    SELF_SERVED = "self_served"
+    """The caller heard the answer to his question at the door and hung up content: nobody is owed anything (002-18)."""
     NOT_REACHED = "not_reached"
     """A call-back of ours that did not lead to a talk with the number: no agent, or no answer there."""
 
@@ -116,6 +118,16 @@ class CallRefused:
 
     call: CallId
     reason: str
+    queue: QueueId = QueueId("")
+    subscriber: SubscriberId = SubscriberId("")
+    at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallSelfServed:
+    """The caller was told what he wanted to know before anybody was rung, and hangs up."""
+
+    call: CallId
     queue: QueueId = QueueId("")
     subscriber: SubscriberId = SubscriberId("")
     at: Instant | None = None
@@ -470,7 +482,7 @@ class WorldSynced:
 
 # fmt: off
 Fact: TypeAlias = (
-      CallEntered | CallQueued | CallRefused | OfferConfirmed | AgentRinging | CallAnswered
+      CallEntered | CallQueued | CallRefused | CallSelfServed | OfferConfirmed | AgentRinging | CallAnswered
     | OfferEnded | TalkEnded | HoldStarted | HoldEnded | CallTransferred
     | TransferAsked | ConsultStarted | ConsultAnswered | ConsultEnded | TransferEnded | CallLeftToFallback
     | CallbackChosen | CallbackBegun | NumberCalled | CallEnded | CardFilled | AgentLoggedIn

@@ -13,6 +13,7 @@ from typing import Final
 from acd.core.instant import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from acd.desk import delivery, instructions, oncall
 from acd.desk import script as talk
+from acd.desk.answers import Answer, Spoken, spoken
 from acd.desk.delivery import Rule
 from acd.desk.dossier import About, Dossier
 from acd.desk.hours import Hours, local
@@ -114,6 +115,8 @@ class Project:
     form: Form = field(default_factory=Form)
     deliver: tuple[Rule, ...] = ()
     routing: tuple[RoutingRule, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    """What callers are told before anybody is rung; the first that fits counts."""
     sources: tuple[Source, ...] = ()
     cases: CasePolicy = field(default_factory=CasePolicy)
     targets: Mapping[Operation, Target] = field(default_factory=lambda: dict(DEFAULT_TARGETS))
@@ -135,6 +138,10 @@ class Project:
     def lines(self, at: Instant, dossier: Dossier) -> tuple[talk.Line, ...]:
         """Return what to say to this caller now, by stage of the call."""
         return talk.lines(self.script, dossier, at, self.hours.zone, is_open=self.hours.is_open(at))
+
+    def answer_to(self, at: Instant, dossier: Dossier) -> Spoken | None:
+        """Return what this caller is told before anybody is rung; None: nothing."""
+        return spoken(self.answers, dossier, self.hours.zone, is_open=self.hours.is_open(at))
 
     def people_of(self, rule: Rule, at: Instant) -> tuple[str, ...]:
         """Return whom a rule asks, in order: person ids, or one plain address."""
@@ -301,6 +308,9 @@ def dry_run(
     steps += [Step("because", reason) for reason in choice.why]
     if project.ask_card:
         steps.append(Step("asked", f"for the number of an earlier card ({project.ask_card})"))
+    if told := project.answer_to(at, dossier):
+        said = " ".join(value for _, value in told.parts)
+        steps.append(Step("told", f"before anybody is rung ({told.name}): {said}; 1 or silence: a person"))
     steps.append(Step("greeting", project.greeting_at(at)))
     steps += [
         Step("instruction", f"[{i.call_type}] {i.text}" if i.call_type else i.text)

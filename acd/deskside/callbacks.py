@@ -151,7 +151,7 @@ class CallbackDialler:
         return self._read[1], tree.callbacks
 
     async def _do(self, job: Callable[[aiosqlite.Connection], Coroutine[Any, Any, T]]) -> T:
-        return await self._store.writer.do(job)
+        return await self._store.write(job)
 
     # --- what is under way -----------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ import structlog
 
 from acd.adapters.store import cards, case_store, desk_store
 from acd.core.card import handed_to
+from acd.core.events import EndReason
 from acd.core.instant import HOUR_MS, Duration, Instant
 from acd.desk import operations, project
 from acd.desk.case import Case as DeskCase
@@ -118,6 +119,8 @@ class DeskCards:
 
     @staticmethod
     async def _clocks(db: aiosqlite.Connection, owner: Project, card: CallCard, now: Instant) -> None:
+        if card.end_reason is EndReason.SELF_SERVED:
+            return  # he wanted nobody: no promise of an answer was broken
         target = owner.targets[Operation.ANSWER]
         since = card.answered_at - card.wait_ms if card.answered_at is not None else card.entered_at
         await desk_store.start_clock(

@@ -119,7 +119,13 @@ class Dossiers:
             "needs": dict(choice.needs),
             "queue": choice.queue,
             "sticky": sticky or ("" if choice.person else last),
+            **self._told(owner, found),
         }
+
+    def _told(self, owner: Project, found: Dossier) -> dict[str, object]:
+        """Return what the caller hears before anybody is rung, in the door's own plain words (002-18)."""
+        told = owner.answer_to(self._clock.now(), found)
+        return {} if told is None else {"told": (told.name, told.parts, told.person, owner.hours.zone.key)}
 
     def _last_talk(self, found: Dossier) -> str:
         """Return the agent of the last talk, when it is not long ago (002-08)."""

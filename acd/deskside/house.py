@@ -226,7 +226,7 @@ class DeskHouse:
             if message is not None and person is not None:
                 await also_to(db, message, person, self._clock.now(), "he is joined with the caller")
 
-        await self._store.writer.do(job)
+        await self._store.write(job)
 
     def talks(self) -> dict[str, Script]:
         """Return the talks by FastAGI: path → script."""
@@ -272,7 +272,7 @@ class DeskHouse:
             if projects.kept is not None:
                 await unhurried.in_thread(project_files.keep, one, projects.kept)
             content, digest = project_files.dump(one.document), one.digest
-            version = await self._store.writer.do(
+            version = await self._store.write(
                 lambda db, n=one.name, d=digest, c=content: directory_store.keep_version(  # type: ignore[misc]
                     db, n, d, c, self._clock.now()
                 )
@@ -283,7 +283,7 @@ class DeskHouse:
     async def _warn(self) -> None:
         now = self._clock.now()
         self._pressing = await self._store.read(lambda db: desk_store.pressing(db, now))
-        for clock in await self._store.writer.do(lambda db: desk_store.take_warnings(db, self._clock.now())):
+        for clock in await self._store.write(lambda db: desk_store.take_warnings(db, self._clock.now())):
             log.warning(
                 "operation_late", project=clock.project, operation=clock.operation.value, object=clock.object,
                 due_at=clock.due_at,
@@ -296,7 +296,7 @@ class DeskHouse:
             return
         for project in self.projects().good.values():
             before = now - project.retention_days * DAY_MS
-            await self._store.writer.do(
+            await self._store.write(
                 lambda db, p=project.id, b=before: desk_store.expire(db, p, b)  # type: ignore[misc]
             )
         self._expire_at = now + DAY_MS

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection
 from dataclasses import replace
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from acd.adapters.asterisk.journal import TailCounters
 from acd.cards import fold as cardfold
@@ -23,12 +22,15 @@ from acd.wire.queue_log import JournalRow
 from simulator.virtual.ledger import Ledger, Writer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Coroutine
+
     from acd.core.card import CallCard
     from acd.core.effects import KeepAgentStatus, OfferCall
     from acd.core.ids import AgentId
     from acd.core.instant import Instant
 
 READ_AT_ONCE = 64
+T = TypeVar("T")
 
 
 class Journal:
@@ -84,6 +86,10 @@ class Store:
         await asyncio.sleep(self.disk.chance.uniform(0.0005, 0.004) + self.disk.slow_s)
         if self.disk.refuses:
             raise PortError("the database refuses", retryable=True)
+
+    async def write(self, job: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
+        """Run a job of the ledger, as SqliteStore does for somebody who waits. Raises PortError."""
+        return await self.writer.do(job)
 
     async def intend(self, wish: OfferCall, at: Instant) -> None:  # noqa: ARG002
         """Commit the intent row."""

@@ -15,6 +15,7 @@ class FakeSession:
         self.facts: list[Fact] = []
         self.keyed: list[str] = []
         self.prompts: list[str] = []
+        self.presses: dict[str, str] = {}
 
     async def get(self, name: str) -> str:
         return self.variables.get(name, "")
@@ -29,7 +30,16 @@ class FakeSession:
 
     async def stream(self, file: str, digits: str = "") -> str:
         self.prompts.append(file)
-        return ""
+        return self._pressed(file, digits)
+
+    async def say_date(self, at_s: int, form: str, zone: str, digits: str = "") -> str:
+        self.prompts.append(f"{at_s} {form} {zone}".strip())
+        return self._pressed(self.prompts[-1], digits)
+
+    def _pressed(self, prompt: str, digits: str) -> str:
+        """`presses`: during which prompt which key."""
+        key = self.presses.get(prompt, "")
+        return key if key in digits else ""
 
     async def read_digits(self, file: str, *, most: int, timeout_ms: int) -> str:
         self.prompts.append(file)

@@ -110,6 +110,7 @@ def test_a_handled_call_with_one_unanswered_offer():
             EndedBy.CALLER,
             1.8,
         ),
+        ("9 END - cause=16 stage=enter by=caller", EndReason.ABANDONED, EndedBy.CALLER, 8.8),
         (  # transferred to another queue, hung up while waiting there
             (
                 "1 DIAL anna attempt=1\n2 ANSWER anna attempt=1\n9 TRANSFER anna to=law\n"
@@ -310,3 +311,16 @@ def test_a_callback_is_handled_only_when_the_number_answered(rest, reason, resul
 def test_a_callback_cut_by_the_pbx_is_not_reached_by_the_pbx_failing():
     card = cardfold.fold(told(CALLBACK), pbx_failed_at=T0 + 60_000)
     assert card.end_reason is EndReason.PBX_FAILED
+
+
+def test_who_heard_his_answer_at_the_door_has_a_card_that_says_so():
+    """002-18, also when the daemon was dead by then: the dialplan notes it itself."""
+    card = cardfold.fold(
+        told("0 ENTER - did=1 ani=2\n9 SELFSERVED - subscriber=acme\n9 END - cause=16 stage=enter by=caller")
+    )
+    assert (card.end_reason, card.subscriber, card.queue, card.wait_ms) == (
+        EndReason.SELF_SERVED,
+        "acme",
+        "acme",
+        0,
+    )

@@ -172,6 +172,30 @@ def test_hostile_or_senseless_values_are_refused(config: Path, text: str) -> Non
     assert "alfa" not in load(config).projects.good
 
 
+def test_answers_before_the_line_are_read_and_a_senseless_one_is_named(config: Path) -> None:
+    """002-18: off unless written; what says nothing, or of no matter, is a mistake with its place."""
+    assert not load(CONFIG).projects.good["servis"].answers
+    good = "{name: ready, when: {open: order, state: ready}, before: a, number: true, after: b, date: true, person: c}"
+    write(config, "alfa", f"{MINIMAL}answers: [{good}]\n")
+    [answer] = load(config).projects.good["alfa"].answers
+    assert (answer.name, answer.open_kind, answer.open_state) == ("ready", "order", "ready")
+    assert (answer.before, answer.number, answer.after, answer.date, answer.person) == (
+        "a",
+        True,
+        "b",
+        True,
+        "c",
+    )
+    for text, said in (
+        ("{name: x, when: {known: true}, before: a, person: c}", "of which open matter"),
+        ("{name: x, when: {open: order}, person: c}", "nothing is said"),
+        ("{name: x, when: {open: order}, before: a}", "person"),
+        ("{name: x, when: {open: order}, before: 'a&b', person: c}", "before"),
+    ):
+        write(config, "alfa", f"{MINIMAL}answers: [{text}]\n")
+        assert any(said in str(problem) for problem in load(config).projects.problems), text
+
+
 def test_a_directory_that_is_not_there_is_said(config: Path) -> None:
     with pytest.raises(ConfigError, match="there is no directory"):
         load(config, ["projects=nowhere"])

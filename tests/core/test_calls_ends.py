@@ -256,3 +256,31 @@ def test_who_leaves_a_number_after_hours_is_called_back_and_not_just_refused():
     t.tell(20, ev.CallEnded("c1"))
     assert t.cards()[-1].end_reason is ev.EndReason.CALLBACK
     assert t.counter("illegal_transitions") == 0
+
+
+def test_who_heard_his_answer_at_the_door_is_neither_abandoned_nor_offered():
+    """002-18: nobody is owed a call-back, no figure of the line counts him."""
+    t = Telling()
+    t.tell(
+        0, ev.CallEntered("c1", "100", "200"), ev.CardFilled("c1", None, (("self_answer", "order ready"),))
+    )
+    t.tell(
+        9_000,
+        ev.CallSelfServed("c1", "desk", "firm"),
+        ev.CallSelfServed("c1", "desk", "firm"),
+        ev.CallEnded("c1"),
+    )
+    [card] = t.cards()
+    assert (card.end_reason, card.queue, card.subscriber) == (ev.EndReason.SELF_SERVED, "desk", "firm")
+    assert (card.agent, card.answered_at, dict(card.fields)) == (None, None, {"self_answer": "order ready"})
+    view = next((q for q in t.engine.snapshot(9_000).queues if q.queue == "desk"), None)
+    assert view is None or (view.offered, view.abandoned) == (0, 0)
+
+
+def test_who_waited_for_a_person_after_all_is_a_caller_like_any_other():
+    t = Telling()
+    t.tell(0, ev.CallEntered("c1", "100", "200"))
+    t.queued(9_000, entered_at=0)
+    t.tell(20_000, ev.CallSelfServed("c1"), ev.CallEnded("c1"))
+    [card] = t.cards()
+    assert card.end_reason is ev.EndReason.ABANDONED, "a stray note of it changes nothing"

@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import replace
 
 from acd.desk import project
+from acd.desk.answers import Answer
 from acd.desk.delivery import Rule
 from acd.desk.dossier import Dossier, Matter
 from acd.desk.instructions import Instruction, Window
@@ -95,6 +96,12 @@ def test_the_dry_run_tells_every_step_and_says_when_nobody_gets_the_message() ->
         "email to ann at once, to be acknowledged within 600 s, then bob, else alarm"
         in said["message (urgent)"]
     )
+    assert "told" not in said
+    answer = Answer(name="order", person="press-1", before="your-order", number=True, open_kind="order")
+    buyer = replace(CLIENT, matters=CLIENT.matters[1:])
+    told = project.dry_run(replace(LAW, answers=(answer,)), NOON, "+79160000001", buyer)
+    [step] = [s for s in told if s.what == "told"]
+    assert step.detail == "before anybody is rung (order): your-order 8; 1 or silence: a person"
     silent = project.dry_run(replace(LAW, deliver=()), NOON, "", Dossier())
     assert ("message (urgent)", "NOBODY gets it: no delivery rule fits") in [
         (s.what, s.detail) for s in silent

@@ -15,7 +15,7 @@ import pytest
 
 from acd import numberfacts
 from acd.adapters.asterisk.link import NoAnswer
-from acd.adapters.store import audit, ledger_store
+from acd.adapters.store import audit, ledger_store, sqlite
 from acd.config.callbacks import ledger_rules
 from acd.core.events import EndReason
 from acd.core.ids import Ani
@@ -23,7 +23,7 @@ from acd.desk.ledger import BY_RULE, TaskState
 from acd.deskside import callbacks
 from acd.deskside.callbacks import GRACE_MS, LOOK_MS, CallbackDialler
 from acd.ports import PortError
-from tests.adapters.store.support import StandingClock, make_card, opened
+from tests.adapters.store.support import StandingClock, make_card, opened, standing_still
 from tests.config_help import loaded
 
 NOON = 1_700_038_800_000  # 2023-11-15 12:00 in Moscow
@@ -328,7 +328,7 @@ async def test_a_person_approves_retries_and_closes_and_the_audit_log_knows(tmp_
 async def test_the_loop_survives_a_database_that_refuses(tmp_path):
     async with desk(tmp_path) as d:
         await d.missed("c-1")
-        real, d.dialler._store = d.dialler._store, SimpleNamespace(writer=SimpleNamespace(do=refuse))
+        real, d.dialler._store = d.dialler._store, SimpleNamespace(write=refuse)
         running = asyncio.create_task(d.dialler.run())
         while not d.dialler.counters["failed_ticks"]:
             await asyncio.sleep(0.01)
@@ -338,6 +338,30 @@ async def test_the_loop_survives_a_database_that_refuses(tmp_path):
             await asyncio.sleep(0.01)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_disk_that_stands_still_holds_neither_the_dialler_nor_a_person(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database neither answers nor refuses: both waited for ever, and nothing said why."""
+    monkeypatch.setattr(sqlite, "CARD_LIMIT_S", 0.1)
+    monkeypatch.setattr(callbacks, "TICK_S", 0.01)
+    async with desk(tmp_path) as d:
+        await d.missed("c-1")
+        async with standing_still(d.store), asyncio.timeout(5):
+            with pytest.raises(PortError):
+                await d.dialler.tick()
+            with pytest.raises(PortError):
+                await d.dialler.tasks()
+            running = asyncio.create_task(d.dialler.run())
+            while not d.dialler.trouble:
+                await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            while not d.caller.orders:
+                await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert len(d.caller.orders) == 1
 
 
 async def refuse(_job: Any) -> None:

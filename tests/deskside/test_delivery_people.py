@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from acd.core.events import EndReason
 from acd.desk.delivery import Rule
 from acd.desk.operations import Operation
 from acd.deskside.delivery import acknowledge
@@ -138,3 +139,14 @@ async def test_a_lost_note_costs_whom_the_call_was_handed_to_no_message(rig: Rig
     await rig.store.write_card(elsewhere)
     await rig.turn()
     assert sorted(rig.mail.recipients) == ["bob@law.example", "office@law.example", "office@law.example"]
+
+
+async def test_who_heard_his_answer_at_the_door_breaks_no_promise_of_an_answer(rig: Rig) -> None:
+    """002-18: nobody was to answer him; who hung up waiting was to be answered."""
+    served = replace(
+        card("c1", self_answer="order ready"), answered_at=None, agent=None, end_reason=EndReason.SELF_SERVED
+    )
+    await rig.store.write_card(served)
+    assert await rig.clocks() == {}
+    await rig.store.write_card(replace(served, call="c2", end_reason=EndReason.ABANDONED))  # type: ignore[arg-type]
+    assert list(await rig.clocks()) == [Operation.ANSWER]

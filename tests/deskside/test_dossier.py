@@ -16,6 +16,7 @@ from acd.adapters.store.sqlite import SqliteStore
 from acd.config.loading import load
 from acd.core.effects import ShowPop
 from acd.core.ids import QueueId, SubscriberId
+from acd.desk.answers import Answer
 from acd.desk.case import Case
 from acd.desk.project import Project, Source
 from acd.deskside.dossier import Dossiers
@@ -100,6 +101,10 @@ async def test_an_open_order_leads_to_the_one_who_has_it_before_anyone_answers(
     found = await dossiers.find(ANI, "7012")  # type: ignore[arg-type]
     assert found == {"name": "Ольга", "priority": 1.0, "needs": {}, "queue": "", "sticky": "104"}
     assert await dossiers.find(ANI, "7099") == {}  # type: ignore[arg-type]
+    answer = Answer(name="in repair", person="press-1", before="your-order", number=True, open_kind="order")
+    telling = made(store, tmp_path, replace(servis, answers=(answer,)))
+    told = (await telling.find(ANI, "7012"))["told"]  # type: ignore[arg-type]
+    assert told == ("in repair", (("sound", "your-order"), ("digits", "8")), "press-1", "Europe/Moscow")
     pop = dossiers.pop(wish())
     assert pop["greeting"] == "Сервисный центр «Точка», добрый день!"
     assert [m["id"] for m in pop["open_matters"]] == ["8"]  # type: ignore[attr-defined]

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from acd.adapters.store import audit, desk_store, directory_store
+from acd.adapters.store import audit, desk_store, directory_store, sqlite
 from acd.adapters.store.sqlite import SqliteStore
 from acd.config.loading import Config, load
 from acd.desk.operations import Clock, Operation
 from acd.deskside.house import DeskHouse
 from acd.deskside.troubles import NAMES as TROUBLES
+from acd.ports import PortError
+from tests.adapters.store.support import standing_still
 from tests.config.test_project_files import CONFIG, MINIMAL
 from tests.fakes.ports import FakeClock
 
@@ -111,3 +113,19 @@ def test_three_hundred_subscribers_are_read_in_seconds(tmp_path: Path) -> None:
     config = load(tmp_path / "config")
     assert len(config.projects.good) == 303
     assert time.monotonic() - begin < 20.0
+
+
+async def test_a_disk_that_stands_still_does_not_hold_the_care_of_the_desk(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waited for ever in one of its writes: no version kept, no promise warned of, nothing swept."""
+    monkeypatch.setattr(sqlite, "CARD_LIMIT_S", 0.1)
+    async with standing_still(rig.store), asyncio.timeout(5):
+        with pytest.raises(PortError):
+            await rig.house._warn()
+        with pytest.raises(PortError):
+            await rig.house._keep_versions(rig.house.projects())
+        with pytest.raises(PortError):
+            await rig.house._patched(1)
+    await rig.house._keep_versions(rig.house.projects())
+    assert await rig.versions() == [1]

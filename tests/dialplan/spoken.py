@@ -7,7 +7,11 @@ import time
 
 from simulator.lab import Lab
 
-PLAYED = re.compile(r"<(?P<channel>[^>]+)> Playing '(?P<file>[^']+)' \(language '(?P<language>[^']*)'\)")
+PLAYED = re.compile(
+    r"<(?P<channel>[^>]+)> Playing '(?P<file>[^']+)' "
+    r"(?:\(escape_digits=[^)]*\) \(sample_offset \d+\) )?\(language '(?P<language>[^']*)'\)"
+)
+"""The longer form is that of AGI's STREAM FILE."""
 
 
 MUSIC = re.compile(r"Started music on hold, class '([^']+)'")

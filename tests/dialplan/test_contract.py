@@ -109,7 +109,7 @@ def test_an_agent_is_counted_before_dialled_and_let_go_after():
     assert "Set(GROUP(agent)=${ACD_CONSULTED:6})" in asked, "who is asked counts too"
 
 
-LIMITS = {"deliver_message": "90", "after_call_survey": "20"}
+LIMITS = {"deliver_message": "90", "after_call_survey": "20", "self_answer": "60"}
 """Talks with prompts, in seconds."""
 
 

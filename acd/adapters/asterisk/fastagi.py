@@ -124,8 +124,15 @@ class FastAgiSession:
         reply = await self._command("STREAM FILE", file, digits)
         if reply.result == "-1":
             raise CallerGone("hung up during a prompt")
-        code = int(reply.result) if reply.result.isascii() and reply.result.isdigit() else 0
-        return chr(code) if 0x20 < code < 0x7F else ""  # noqa: PLR2004 - printable ASCII
+        return _digit(reply)
+
+    async def say_date(self, at_s: int, form: str, zone: str, digits: str = "") -> str:
+        """Say a moment, in seconds since the epoch; return the digit that interrupted it, else empty.
+
+        Asterisk says -1 both for a hang-up and for a prompt it has not got: the next command tells which.
+        """
+        reply = await self._command("SAY DATETIME", at_s, digits, form, *((zone,) if zone else ()))
+        return _digit(reply)
 
     async def read_digits(self, file: str, *, most: int, timeout_ms: int) -> str:
         """Play a sound and collect digits; return what was keyed."""
@@ -137,6 +144,12 @@ class FastAgiSession:
     def report(self, fact: Fact) -> None:
         """Tell the daemon at once."""
         self._inbox(fact)
+
+
+def _digit(reply: AgiReply) -> str:
+    """Return the key that a reply names by its code."""
+    code = int(reply.result) if reply.result.isascii() and reply.result.isdigit() else 0
+    return chr(code) if 0x20 < code < 0x7F else ""  # noqa: PLR2004 - printable ASCII
 
 
 Script: TypeAlias = Callable[[FastAgiSession], Awaitable[None]]

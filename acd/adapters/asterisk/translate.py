@@ -250,6 +250,11 @@ _NOTES: Final[Mapping[str, Callable[[Fields], tuple[Fact, ...]]]] = {
             at=_at(f),
         ),
     ),
+    "AcdSelfServed": lambda f: (
+        fact.CallSelfServed(
+            _call(f), QueueId(f.get("queue", "")), SubscriberId(f.get("subscriber", "")), at=_at(f)
+        ),
+    ),
     "AcdDial": lambda f: (fact.OfferConfirmed(_call(f), _agent(f), _attempt(f), at=_at(f), queue=_queue(f)),),
     "AcdAnswer": lambda f: (fact.CallAnswered(_call(f), _agent(f), _attempt(f), at=_at(f), queue=_queue(f)),),
     "AcdDialEnd": _dial_ended,

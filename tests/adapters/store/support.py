@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -90,3 +91,22 @@ async def until(condition):
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def standing_still(store: SqliteStore):
+    """The disk neither answers nor refuses: the database's thread hangs in its transaction."""
+    goes_on, hangs = threading.Event(), threading.Event()
+
+    async def hang(_db) -> None:  # in the thread of the database
+        hangs.set()
+        goes_on.wait(20)
+
+    hanging = asyncio.create_task(store.writer.do(hang, urgent=True))
+    try:
+        while not hangs.is_set():
+            await asyncio.sleep(0.005)
+        yield
+    finally:
+        goes_on.set()
+        await hanging
