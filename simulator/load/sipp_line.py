@@ -24,7 +24,7 @@ from simulator.lab.instance import TRUNK_HOST, Lab, Ports
 from simulator.lab.ports import free_port
 from simulator.lab.sipp import SippError, SippProcess, register
 from simulator.load.appqueue import write_app_queue
-from simulator.load.lines import AgentLine, lines_of
+from simulator.load.lines import AgentLine, lines_of, write_mobiles
 from simulator.load.notes import Note, Notes
 from simulator.load.speech import Speech
 from simulator.load.trunk import say_nothing, write_trunk
@@ -164,6 +164,8 @@ class SippLine:
         await asyncio.to_thread(lab.up)
         if not self.speech.speaks:
             await asyncio.to_thread(_let_silence_be, lab)
+        if self._dialled:
+            await asyncio.to_thread(write_mobiles, lab, port)
         await self.speech.open()
         spec.ami_port, spec.ami_user, spec.ami_secret = lab.ports.ami, lab.router_user, lab.router_secret
         spec.callback_secret = lab.callback_secret
@@ -295,12 +297,13 @@ class SippLine:
             for puppets in list(self._callers):
                 for event, fields, at_s in puppets.news():
                     self._caller_event(puppets, event, fields, at_s)
-            if self._phones is not None:
-                for event, fields, at_s in self._phones.news():
-                    back = fields["agent"] in self._dial_ms
-                    (self._number_event if back else self._phone_event)(event, fields, at_s)
+            # a note is written before the phone it leads to rings: so phones are read first and told last
+            told = list(self._phones.news()) if self._phones is not None else []
             for note in self._notes.news() if self._notes is not None else ():
                 self._noted(note)
+            for event, fields, at_s in told:
+                back = fields["agent"] in self._dial_ms
+                (self._number_event if back else self._phone_event)(event, fields, at_s)
             await asyncio.sleep(POLL_S)
 
     def _noted(self, note: Note) -> None:
@@ -339,7 +342,7 @@ class SippLine:
             world.entered(number, at_s)
         elif event == "ACCEPTED":
             self.accepted.add(number)
-            self.speech.begin(fields["cid"], number, fields.get("rtp", ""))
+            self.speech.begin(fields["cid"], number, fields.get("rtp", ""), at_s)
             self._caller_at[number] = puppets, fields["cid"]
             if number in self._leaving:
                 self._leaving.discard(number)
@@ -362,7 +365,7 @@ class SippLine:
             self._rtp_of[call_id] = fields.get("rtp", "")
             self._later(at_s + self._dial_ms[number] / 1000, self._move_phone, "MESSAGE", call_id)
         elif event == "ANSWER" and self._phones is not None:
-            self.speech.begin(call_id, number, self._rtp_of.pop(call_id, ""))
+            self.speech.begin(call_id, number, self._rtp_of.pop(call_id, ""), at_s)
             self._caller_at[number] = self._phones, call_id
         elif event in ("ENDED", "HUNGUP"):
             self.speech.end(call_id, at_s)
@@ -385,7 +388,7 @@ class SippLine:
                 method = "INFO" if does.refuses and not outside else "MESSAGE"
                 self._later(at_s + lifts_ms / 1000, self._move_phone, method, call_id)
         elif event == "ANSWER":
-            self.speech.begin(call_id, number, self._rtp_of.pop(call_id, ""), agent)
+            self.speech.begin(call_id, number, self._rtp_of.pop(call_id, ""), at_s, agent)
             if outside:
                 self._listens(world, call_id, at_s)
             else:

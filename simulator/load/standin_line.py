@@ -66,9 +66,6 @@ class StandInLine:
         del calls, begun_s
         self._world_of = world_of
 
-    def check(self) -> None:
-        """Nothing of ours runs beside the switch."""
-
     async def close(self) -> None:
         """Stop the stand-in."""
         if self.switch is not None:
