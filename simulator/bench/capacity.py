@@ -22,7 +22,7 @@ import time
 import uuid
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -39,6 +39,7 @@ from simulator.lab.ports import free_port
 from simulator.lab.sipp import SippError
 from simulator.load.ramp import Ramp, peak, saturated
 from simulator.load.sipp_line import Puppets, command
+from simulator.load.speech import Speech
 from simulator.load.usage import sample, shares
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ class Step:
     concurrent_calls: int
     enter_to_invite_p50_ms: float | None
     enter_to_invite_p99_ms: float | None
+    unheard: int = 0
+    """Talks without sound both ways, and calls that heard another."""
+    speech: dict[str, Any] = field(default_factory=dict)
     cpu: dict[str, float] = field(default_factory=dict)
     good: bool = False
     why_not: str = ""
@@ -112,6 +116,8 @@ def judge_step(step: Step, cores: int) -> Step:
         step.why_not = f"{step.calls - step.answered} calls not answered in time"
     elif step.lost:
         step.why_not = f"{step.lost} calls without a card"
+    elif step.unheard:
+        step.why_not = f"{step.unheard} talks without sound both ways"
     elif p99 is None or p99 > LATE_MS:
         step.why_not = f"late: 99 % ring within {p99 or 0:.0f} ms"
     elif full:
@@ -123,8 +129,9 @@ def judge_step(step: Step, cores: int) -> Step:
 class Bench:
     """One Asterisk, its phones, app_queue and our daemon."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: Size, *, speaks: bool = False) -> None:
         self.size = size
+        self.speech = Speech(speaks=speaks)
         self.spec = CentreSpec(
             Path(tempfile.mkdtemp(prefix="acd-capacity-")), agents=size.agents, wrap_up_s=0.0
         )
@@ -161,6 +168,9 @@ class Bench:
         self.phones = Puppets(
             "busy_phones.xml", "127.0.0.1", lab.ports.sip, spec.directory / "phones", port=port
         )
+        if self.speech.speaks:
+            await self.speech.open()
+            self.phones.talk_at = self.speech.at
         rng = random.Random(1)
         self.phones.start([str(rng.randint(*TALK_MS)) for _ in range(997)])
         self.daemon = DaemonProcess(spec, write(spec))
@@ -182,13 +192,15 @@ class Bench:
         callers = Puppets(
             "callers.xml", TRUNK_HOST, self.lab.ports.sip, self.spec.directory / f"{router}{numbers[0]}"
         )
+        if self.speech.speaks:
+            callers.talk_at = self.speech.at
         # SIPp takes a whole number of calls per period
         period = (
             ("-r", "1", "-rp", str(round(1000 / rate))) if rate < 20 else ("-r", f"{rate:.0f}", "-rp", "1000")
         )
         callers.start(lines, "-m", str(count), "-l", str(count), *period)
         before = sample(self._processes(callers))
-        begun, seen = time.monotonic(), _Seen(set(numbers))
+        begun, seen = time.monotonic(), _Seen(set(numbers), self.speech)
         cpu: dict[str, float] = {}
         try:
             while (
@@ -203,7 +215,7 @@ class Bench:
         finally:
             callers.stop()
         lost = await self._without_card(numbers) if router == OURS and len(seen.answered) == count else 0
-        delays = seen.delays_ms()
+        delays, heard = seen.delays_ms(), await self.speech.verdict(time.time())
         return judge_step(
             Step(
                 rate_per_s=round(rate, 2),
@@ -211,6 +223,8 @@ class Bench:
                 answered=len(seen.answered),
                 failed=len(seen.refused) + sum(number not in seen.accepted for number in seen.entered),
                 lost=lost,
+                unheard=len(heard.one_way) + len(heard.crossed),
+                speech=heard.as_json() if self.speech.speaks else {},
                 concurrent_calls=peak(seen.spans()),
                 enter_to_invite_p50_ms=percentile(delays, 0.5),
                 enter_to_invite_p99_ms=percentile(delays, 0.99),
@@ -227,6 +241,8 @@ class Bench:
         ):  # fmt: skip
             if process is not None and process.poll() is None:
                 found[name] = process.pid
+        if self.speech.pid:
+            found["speech"] = self.speech.pid
         return found
 
     async def _send_home(self, callers: Puppets, seen: _Seen) -> None:
@@ -257,6 +273,7 @@ class Bench:
             await self.daemon.stop()
         if self.phones is not None:
             self.phones.stop()
+        await self.speech.close()
         self._wire.close()
         if self.lab is not None:
             await asyncio.to_thread(self.lab.down)
@@ -273,8 +290,8 @@ def _callers_with_cards(database: Path) -> set[str]:
 class _Seen:
     """What SIPp saw of one step's calls."""
 
-    def __init__(self, numbers: set[str]) -> None:
-        self._numbers = numbers
+    def __init__(self, numbers: set[str], speech: Speech) -> None:
+        self._numbers, self._speech = numbers, speech
         self.entered: dict[str, float] = {}
         self.accepted: dict[str, str] = {}
         self.ended: dict[str, float] = {}
@@ -290,15 +307,21 @@ class _Seen:
                 self.entered[number] = at_s
             elif event == "ACCEPTED":
                 self.accepted[number] = fields["cid"]
+                self._speech.begin(fields["cid"], number, fields["rtp"], at_s)
             elif event == "REFUSED":
                 self.refused.add(number)
             elif event in ("ENDED", "HUNGUP"):
                 self.ended.setdefault(number, at_s)
+                self._speech.end(fields["cid"], at_s)
         for event, fields, at_s in phones.news():
             if fields["ani"] in self._numbers and event == "INVITE":
                 self.rang.setdefault(fields["ani"], at_s)
             elif fields["ani"] in self._numbers and event == "ANSWER":
                 self.answered.add(fields["ani"])
+                self._speech.begin(fields["cid"], fields["ani"], fields["rtp"], at_s, fields["agent"])
+                self._speech.joined(fields["cid"], at_s)
+            elif event in ("ENDED", "HUNGUP"):
+                self._speech.end(fields["cid"], at_s)
 
     def delays_ms(self) -> list[float]:
         """Return the time from each caller's INVITE to the first phone's."""
@@ -310,12 +333,12 @@ class _Seen:
         return [(at, self.ended.get(number, last)) for number, at in self.entered.items()]
 
 
-async def measure(size: Size, told: Callable[[str], None]) -> dict[str, object]:
+async def measure(size: Size, told: Callable[[str], None], *, speaks: bool = False) -> dict[str, object]:
     """Search the highest good rate of both routers in turn; return the report."""
     me = asyncio.current_task()
     if me is not None:  # asked to end, we still stop the daemon, Asterisk and the phones we started
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
-    bench = Bench(size)
+    bench = Bench(size, speaks=speaks)
     ramps = {n: Ramp(size.start_per_s, size.growth, size.fine, most=size.most_per_s) for n in (THEIRS, OURS)}
     steps: dict[str, list[Step]] = {name: [] for name in ramps}
     started, out_of_time = time.monotonic(), False
@@ -355,7 +378,9 @@ async def measure(size: Size, told: Callable[[str], None]) -> dict[str, object]:
         "agents": size.agents,
         "talk_ms": TALK_MS,
         "good_is": f"all answered, none failed or lost, 99 % ring within {LATE_MS:.0f} ms, no core full",
-        "media": "the PBX's own music while waiting; no speech in talk",
+        "media": "speech both ways in talk"
+        if speaks
+        else "the PBX's own music while waiting; no speech in talk",
         "out_of_time": out_of_time,
         "others_cpu_share_most": round(max(others, default=0.0), 3),
         "caution": CAUTION if shared else "",
@@ -421,6 +446,9 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bin/bench capacity", description=__doc__)
     parser.add_argument("--json", type=Path, help="write the report here")
     parser.add_argument("--quick", action="store_true", help="a coarse search within 90 s")
+    parser.add_argument(
+        "--speech", action="store_true", help="people speak; a talk not heard both ways is a failure"
+    )
     options = parser.parse_args(argv)
     console = Console(stderr=True)
     with Progress(
@@ -429,7 +457,8 @@ def main(argv: list[str]) -> int:
         task = bar.add_task("starting Asterisk, phones and the daemon", total=None)
         size = QUICK if options.quick else Size()
         try:
-            report = asyncio.run(measure(size, lambda text: bar.update(task, description=text)))
+            work = measure(size, lambda text: bar.update(task, description=text), speaks=options.speech)
+            report = asyncio.run(work)
         except (KeyboardInterrupt, asyncio.CancelledError):
             console.print("bench capacity: stopped; everything started is stopped too")
             return 130

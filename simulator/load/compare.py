@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.experiment import Experiment
 from simulator.load.compress import Stretch, compress
 from simulator.report import Block, Heading, Table, Text, blocks_of, figure, to_json, write_figure
+from simulator.scenario import HOME, PSTN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +114,8 @@ def load_blocks(
     text = f"The stretch run: {part}. All times are the scenario's own, whatever the speed."
     blocks.insert(1, Text(" ".join([text, *(f"Note: {note}." for note in notes)])))
     blocks.insert(2, _facts(found))
-    blocks[3:3] = [Text(text) for text in map(_sound, found) if text]
+    texts = [*map(_sound, found), _lines(experiment.scenario, found)]
+    blocks[3:3] = [Text(text) for text in texts if text]
     problems = [f"{one.engine}: {problem}" for one in found for problem in one.problems[:10]]
     blocks += [Text(f"Problem: {problem}") for problem in problems]
     if len(experiment.seeds) < 2:
@@ -169,13 +171,30 @@ def _sound(one: EngineRun) -> str:
         if share is None
         else f"; {share:.1%} of what was said was heard, gaps {heard['speech_gaps_share']:.2%}"
     )
-    late = heard["frames_spoken_late"]
-    caution = f" {late} frames were spoken late: the machine was full, gaps are ours." if late else ""
+    missed = heard["speaker_turns_missed"]
+    caution = (
+        f" The machine was full: the speakers missed {missed} turns of 20 ms, gaps are ours."
+        if missed
+        else ""
+    )
     return (
         f"{one.engine}: {heard['talks_with_sound_both_ways']} of {heard['talks']} talks had sound both ways{much}."
+        f" {heard['waits_with_music']} of {heard['waits']} who waited 2 s or longer heard music."
         f" Too short to tell: {heard['talks_too_short_to_tell']}."
         f" Calls that heard another's voice: {heard['calls_with_crossed_sound']}.{caution}{pressed}"
     )
+
+
+def _lines(scenario: Scenario, found: Sequence[EngineRun]) -> str:
+    """Say what an agent's line is where there are no phones, if any is not in the office."""
+    kinds = {group.line for group in scenario.groups}
+    without = [one.engine for one in found if one.engine in ("virtual", "stand-in")]
+    told = []
+    if HOME in kinds:
+        told.append("a line at home is as one in the office")
+    if PSTN in kinds:
+        told.append("pressing 1 is a longer way to the talk, without a key")
+    return f"{' and '.join(without)}: {'; '.join(told)}." if without and told else ""
 
 
 def agreement_blocks(found: Sequence[Agreement]) -> list[Block]:

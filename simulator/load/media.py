@@ -42,8 +42,8 @@ class MediaEnd:
         self._rest = b""
         self._legs: dict[int, Mouth] = {}
         self._by_port: dict[int, Mouth] = {}
-        self.late = 0
-        """Frames that could not be sent in time: this process had no turn on a core."""
+        self.missed = 0
+        """Turns of 20 ms that were passed over: this process had no core."""
 
     def run(self) -> None:
         """Work until the orders end."""
@@ -63,7 +63,7 @@ class MediaEnd:
                 self._tick()
                 due += step
                 if now - due > 1:  # far behind: a phone does not send a second of speech at once
-                    self.late += int((now - due) / step)
+                    self.missed += int((now - due) / step)
                     due = now + step
 
     def _tick(self) -> None:
@@ -108,7 +108,7 @@ class MediaEnd:
         if self._by_port.get(leg.port) is leg:
             del self._by_port[leg.port]
         heard = {who: [one.frames, one.missing] for who, one in leg.heard.items()}
-        story = {"leg": number, "sent": leg.sent, "other": leg.other, "heard": heard, "late": self.late}
+        story = {"leg": number, "sent": leg.sent, "other": leg.other, "heard": heard, "missed": self.missed}
         os.write(self._out, json.dumps(story).encode() + b"\n")
 
 

@@ -253,6 +253,8 @@ class Session:
         while time.time() < limit_s:
             over = sum(len(world.ledger.records) for world in worlds)
             self._told(min(over, drawn), drawn)
+            if isinstance(self.line, SippLine):
+                self.line.check()
             for world in worlds:
                 if world.result is None and world.over:
                     world.close()  # its staff's time ends with its own last caller, not with the slowest copy's

@@ -23,7 +23,7 @@ from simulator.lab.instance import TRUNK_HOST, Lab, Ports
 from simulator.lab.ports import free_port
 from simulator.lab.sipp import SippError, SippProcess, register
 from simulator.load.appqueue import write_app_queue
-from simulator.load.lines import AgentLine, lines_of
+from simulator.load.lines import AgentLine, lines_of, write_mobiles
 from simulator.load.notes import Note, Notes
 from simulator.load.speech import Speech
 from simulator.load.trunk import write_trunk
@@ -151,13 +151,15 @@ class SippLine:
             f"load{uuid.uuid4().hex[:8]}",
             agents=[line.phone(device, port) for device, line in self._lines.items()],
             ports=ports,
-            settings={"record": "0", "out_port": str(port), "rtp_timeout": "30"},
+            settings={"record": "0", "rtp_timeout": "30"},
             die_with_parent=True,
         )
         self.lab = lab
         await asyncio.to_thread(lab.up)
         if not self.speech.speaks:
             await asyncio.to_thread(_let_silence_be, lab)
+        if self._dialled:
+            await asyncio.to_thread(write_mobiles, lab, port)
         await self.speech.open()
         spec.ami_port, spec.ami_user, spec.ami_secret = lab.ports.ami, lab.router_user, lab.router_secret
         spec.queue_log, spec.cel = lab.queue_log, lab.cel_csv
@@ -206,6 +208,11 @@ class SippLine:
             lines, "-m", count, "-l", count, "-r", str(CREATE_PER_S), "-rate_max", str(CREATE_PER_S)
         )
         self._callers.append(puppets)
+
+    def check(self) -> None:
+        """Raise what broke the following of phones, if anything did: else the run would wait for ever."""
+        if self._task is not None and self._task.done():
+            self._task.result()
 
     async def end_run(self) -> None:
         """Stop this run's callers; phones and Asterisk stay for the next."""
@@ -272,11 +279,12 @@ class SippLine:
             for puppets in list(self._callers):
                 for event, fields, at_s in puppets.news():
                     self._caller_event(puppets, event, fields, at_s)
-            if self._phones is not None:
-                for event, fields, at_s in self._phones.news():
-                    self._phone_event(event, fields, at_s)
+            # a note is written before the phone it leads to rings: so phones are read first and told last
+            told = list(self._phones.news()) if self._phones is not None else []
             for note in self._notes.news() if self._notes is not None else ():
                 self._noted(note)
+            for event, fields, at_s in told:
+                self._phone_event(event, fields, at_s)
             await asyncio.sleep(POLL_S)
 
     def _noted(self, note: Note) -> None:
@@ -308,7 +316,7 @@ class SippLine:
             world.entered(number, at_s)
         elif event == "ACCEPTED":
             self.accepted.add(number)
-            self.speech.begin(fields["cid"], number, fields.get("rtp", ""))
+            self.speech.begin(fields["cid"], number, fields.get("rtp", ""), at_s)
             self._caller_at[number] = puppets, fields["cid"]
             if number in self._leaving:
                 self._leaving.discard(number)
@@ -339,7 +347,7 @@ class SippLine:
                 method = "INFO" if does.refuses and not outside else "MESSAGE"
                 self._later(at_s + lifts_ms / 1000, self._move_phone, method, call_id)
         elif event == "ANSWER":
-            self.speech.begin(call_id, number, self._rtp_of.pop(call_id, ""), agent)
+            self.speech.begin(call_id, number, self._rtp_of.pop(call_id, ""), at_s, agent)
             if outside:
                 self._listens(world, call_id, at_s)
             else:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LEAST_TALK_S = 0.5
 """A shorter talk proves nothing about its sound."""
+LEAST_WAIT_S = 2.0
+"""Who waits less may be greeted by nothing."""
 LEAST_FRAMES = 5
 """A voice is heard from so many frames on: 0.1 s."""
 SETTLE_S = 3.0
@@ -39,10 +41,13 @@ class Side:
     number: str
     """The caller's, the same for all legs of a call."""
     agent: str = ""
+    begun_s: float = 0.0
     joined_s: float = 0.0
     ended_s: float = 0.0
     heard: dict[int, tuple[int, int]] = field(default_factory=dict)
     """By the leg that spoke: frames heard, and frames missing among them."""
+    other: int = 0
+    """Packets of nobody's voice: music, prompts."""
 
     @property
     def talk_s(self) -> float:
@@ -62,13 +67,16 @@ class Found:
     """Talks under LEAST_TALK_S: not among `talks`."""
     one_way: list[str] = field(default_factory=list)
     crossed: list[str] = field(default_factory=list)
+    waits: int = 0
+    """Callers who waited so long that they must have heard music: LEAST_WAIT_S."""
+    waits_with_music: int = 0
     frames_due: int = 0
     frames_heard: int = 0
     frames_missing: int = 0
     """Gaps within what was heard; what is due and not heard is the joining's delay besides."""
     keys_pressed: int = 0
-    late_frames: int = 0
-    """Not spoken in time, because the machine gave the speakers no core: then gaps say nothing about the PBX."""
+    turns_missed: int = 0
+    """Turns of 20 ms in which nobody spoke, because the machine gave the speakers no core: gaps are then ours."""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain data, shares from 0 to 1; None when nothing was said."""
@@ -77,12 +85,14 @@ class Found:
             return {"keys_pressed": self.keys_pressed}
         return {
             "keys_pressed": self.keys_pressed,
-            "frames_spoken_late": self.late_frames,
+            "speaker_turns_missed": self.turns_missed,
             "talks": self.talks,
             "talks_with_sound_both_ways": self.both_ways,
             "talks_one_way_or_silent": len(self.one_way),
             "talks_too_short_to_tell": self.too_short,
             "calls_with_crossed_sound": len(self.crossed),
+            "waits": self.waits,
+            "waits_with_music": self.waits_with_music,
             "speech_heard_share": round(min(1.0, self.frames_heard / due), 4) if due else None,
             "speech_gaps_share": round(self.frames_missing / due, 5) if due else None,
         }
@@ -107,7 +117,11 @@ def judge(sides: Iterable[Side]) -> Found:
         )
         if strange >= LEAST_FRAMES:
             found.crossed.append(f"{number}: {strange / PER_S:.1f} s of a voice of another call was heard")
+        joined_s = min((one.joined_s for one in legs if one.joined_s), default=float("inf"))
         for side in legs:
+            if not side.agent and min(joined_s, side.ended_s) - side.begun_s >= LEAST_WAIT_S:
+                found.waits += 1
+                found.waits_with_music += side.other >= LEAST_FRAMES
             if side.joined_s:
                 _judge_talk(found, side, [one for one in legs if one is not side])
     return found
@@ -141,7 +155,7 @@ class Speech:
     def __init__(self, *, speaks: bool) -> None:
         self.speaks = speaks
         self.port = 0
-        self._keys_pressed = self._late_frames = 0
+        self._keys_pressed = self._missed = self._missed_before = 0
         self._serial = itertools.count(1)
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
@@ -186,11 +200,11 @@ class Speech:
 
     # --- what the legs do ------------------------------------------------------------------------
 
-    def begin(self, call_id: str, number: str, port: str, agent: str = "") -> None:
+    def begin(self, call_id: str, number: str, port: str, at_s: float, agent: str = "") -> None:
         """A leg is up: Asterisk's sound for it comes from, and goes to, `port`; empty when its SDP named none."""
         if not port.isdigit() or call_id in self._open:
             return
-        side = Side(next(self._serial), number, agent)
+        side = Side(next(self._serial), number, agent, at_s)
         self._open[call_id] = self._sides[side.leg] = side
         self._order(f"begin {side.leg} {port} {int(self.speaks)}")
 
@@ -212,11 +226,12 @@ class Speech:
         side = self._open.pop(call_id, None)
         if side is not None:
             side.ended_s = at_s
-            self._untold.add(side.leg)
+            if self.pid:
+                self._untold.add(side.leg)
             self._order(f"end {side.leg}")
 
     def _order(self, line: str) -> None:
-        if self._process is not None and self._process.stdin is not None:
+        if self.pid and self._process is not None and self._process.stdin is not None:
             self._process.stdin.write(line.encode("ascii") + b"\n")
 
     async def _read(self) -> None:
@@ -226,8 +241,9 @@ class Speech:
             story = json.loads(line)
             side = self._sides.get(story["leg"])
             if side is not None:
+                side.other = story["other"]
                 side.heard = {int(who): (frames, gaps) for who, (frames, gaps) in story["heard"].items()}
-            self._late_frames = max(self._late_frames, story["late"])
+            self._missed = max(self._missed, story["missed"])
             self._untold.discard(story["leg"])
             self._told.set()
 
@@ -241,8 +257,12 @@ class Speech:
                     self._told.clear()
                     await self._told.wait()
         found = judge(self._sides.values()) if self.speaks else Found(speaks=False)
-        found.keys_pressed, found.late_frames = self._keys_pressed, self._late_frames
-        self._keys_pressed = 0
+        if self.speaks and not self.pid:
+            found.one_way.insert(
+                0, "the process that speaks for everybody has ended: nothing is known of the sound"
+            )
+        found.keys_pressed, found.turns_missed = self._keys_pressed, self._missed - self._missed_before
+        self._keys_pressed, self._missed_before = 0, self._missed
         self._sides.clear()
         self._untold.clear()
         return found

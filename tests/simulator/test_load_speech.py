@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 
 from simulator.load.media import HOST
@@ -11,8 +13,8 @@ from simulator.load.voice import PER_S, Mouth, listen
 
 
 def talk(first: int, number: str, caller_hears: int, agent_hears: int, seconds: float = 2.0) -> list[Side]:
-    caller = Side(first, number, ended_s=105.0, heard={first + 1: (caller_hears, 0)})
-    agent = Side(first + 1, number, "a1", 100.0, 100.0 + seconds, {first: (agent_hears, 1)})
+    caller = Side(first, number, begun_s=99.0, ended_s=105.0, heard={first + 1: (caller_hears, 0)})
+    agent = Side(first + 1, number, "a1", 99.9, 100.0, 100.0 + seconds, {first: (agent_hears, 1)})
     return [caller, agent]
 
 
@@ -30,13 +32,22 @@ def test_talks_with_sound_one_way_or_none_are_told_apart():
 
 def test_who_hears_another_calls_voice_is_crossed_and_a_colleague_of_the_same_call_is_not():
     caller, agent = talk(1, "+1", 100, 100)
-    colleague = Side(3, "+1", "a2", 103.0, 105.0, {2: (90, 0)})
+    colleague = Side(3, "+1", "a2", 102.9, 103.0, 105.0, {2: (90, 0)})
     agent.heard[3] = (90, 0)
     other = talk(5, "+2", 100, 100)
     assert judge([caller, agent, colleague, *other]).problems == []
     caller.heard[6] = (25, 0)
     [problem] = judge([caller, agent, colleague, *other]).problems
     assert problem == "+1: 0.5 s of a voice of another call was heard"
+
+
+def test_whoever_waits_must_hear_music():
+    quick, patient = talk(1, "+1", 100, 100), talk(3, "+2", 100, 100)
+    left = Side(5, "+3", begun_s=90.0, ended_s=93.0, other=120)
+    patient[0].begun_s = 96.0
+    found = judge([*quick, *patient, left])
+    assert (found.waits, found.waits_with_music) == (2, 1)
+    assert found.problems == [], "told, not judged: a short prompt may be all there is"
 
 
 def test_a_run_without_talks_has_no_share():
@@ -55,9 +66,9 @@ def test_the_media_end_speaks_hears_and_presses():
                 ear.bind((HOST, 0))
                 ear.settimeout(0)
             ports = [ear.getsockname()[1] for ear in ears]
-            speech.begin("c", "+1", str(ports[0]))
-            speech.begin("p", "+1", str(ports[1]), "a1")
-            speech.begin("x", "+1", "")  # an SDP without audio
+            speech.begin("c", "+1", str(ports[0]), 99.0)
+            speech.begin("p", "+1", str(ports[1]), 99.9, "a1")
+            speech.begin("x", "+1", "", 99.0)  # an SDP without audio
             speech.joined("p", 100.0)
             kinds: set[int] = set()
             for turn in range(60):
@@ -100,7 +111,7 @@ def test_the_media_end_without_voices_sends_nothing():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
             ear.bind((HOST, 0))
             ear.settimeout(0)
-            speech.begin("c", "+1", str(ear.getsockname()[1]))
+            speech.begin("c", "+1", str(ear.getsockname()[1]), 0.0)
             await asyncio.sleep(0.2)
             try:
                 heard = listen(ear.recv(2048)[12:])
@@ -109,6 +120,27 @@ def test_the_media_end_without_voices_sends_nothing():
             assert heard is None
         found = await speech.verdict(1.0)
         assert found.as_json() == {"keys_pressed": 0}
+        await speech.close()
+
+    asyncio.run(scene())
+
+
+def test_an_end_of_the_speakers_is_told_and_nobody_is_called_deaf_for_it():
+    """failure-modes: the tool's own death must not read as a fault of the PBX, nor as silence kept."""
+
+    async def scene() -> None:
+        speech = Speech(speaks=True)
+        await speech.open()
+        speech.begin("c", "+1", "40000", 99.0)
+        os.kill(speech.pid, signal.SIGKILL)
+        while speech.pid:
+            await asyncio.sleep(0.01)
+        speech.end("c", 100.0)
+        found = await speech.verdict(101.0)
+        assert found.problems == [
+            "the process that speaks for everybody has ended: nothing is known of the sound"
+        ]
+        assert found.as_json()["talks_one_way_or_silent"] == 1
         await speech.close()
 
     asyncio.run(scene())
