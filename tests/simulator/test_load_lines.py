@@ -129,7 +129,7 @@ def test_a_mobile_that_nobody_answers_for_takes_no_call(tmp_path: Path):
     data = json.loads(out.read_text(encoding="utf-8"))
     [real] = data["engines"]
     assert (real["lost"], real["double_booked"], real["distorted"], real["problems"]) == (0, 0, 0, [])
-    assert real["speech"] == {"keys_pressed": 0}
+    assert real["speech"] == {"keys_pressed": 0, "keys_not_taken": 0}
     mobile = data["policies"]["real"]["groups"]["mobile"]
     assert mobile["offers_unanswered_share"]["value"] == 1
     assert mobile["occupancy"]["value"] < 0.1, "lifted and laid down again is no talk"
