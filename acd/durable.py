@@ -20,6 +20,17 @@ def appear(path: Path, text: str) -> None:
     sync(path.parent)
 
 
+def replace(path: Path, text: str) -> None:
+    """Put a text in a file's place, whole or not at all. Raises OSError."""
+    aside = path.with_name(f".{path.stem}.new")
+    with aside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    sync(path.parent)
+
+
 def sync(path: Path) -> None:
     """Flush what a file holds, or which names a folder has. Raises OSError."""
     fd = os.open(path, os.O_RDONLY)

@@ -107,7 +107,7 @@ class House:
         config, clock = self.config, self.clock
         self.translator = Translator(self._devices())
         self.gate = NoteGate()
-        self.twins = TwinWatch(lambda: self.ami)
+        self.twins = TwinWatch(lambda: self.ami, on_shared=self._another_served)
         self.sync = Synchroniser(
             self.translator,
             self._tell,
@@ -296,6 +296,7 @@ class House:
     async def open(self) -> None:
         """Start what can fail at once. Raises PortError with what to do."""
         self.twins.remember(self.config.state_dir / "heartbeat")
+        self.callbacks.remember(self.config.state_dir / "another-served")
         self.edges.take_ports()
         await self.store.open()
         agi = self.config.tree.asterisk.agi
@@ -407,6 +408,10 @@ class House:
 
     def _on_event(self, frame: AmiFrame) -> None:
         self.sync.on_event(frame)
+
+    def _another_served(self) -> None:
+        """Another daemon did until now; the dialler is made after the watch."""
+        self.callbacks.another_served()
 
     async def _known_agents(self) -> Sequence[LiveAgent]:
         """Status of every configured agent: as kept, else logged out."""

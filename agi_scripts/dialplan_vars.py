@@ -35,6 +35,7 @@ ACD_AFTER = "ACD_AFTER"  # whom nobody could serve leaves: voicemail (a message)
 ACD_SELF = (
     "ACD_SELF"  # 1 = there is something to say before anybody is rung; asked; said = all of it was heard
 )
+ACD_ASK_CARD = "ACD_ASK_CARD"  # sound that asks for the number of an earlier card; empty = nobody is asked
 ACD_OPENS = "ACD_OPENS"  # of a closed line: when it opens next, seconds since the epoch; empty = not known
 ACD_ZONE = "ACD_ZONE"  # the time zone in which that time is said, Europe/Moscow
 
@@ -57,6 +58,7 @@ ACD_AT_DOOR_S = "ACD_AT_DOOR_S"  # seconds without a verdict
 ACD_ASKED_AGO_S = "ACD_ASKED_AGO_S"  # since the daemon was last asked for one
 ACD_AWAY_S = "ACD_AWAY_S"  # of them without a heartbeat
 ACD_TURN = "ACD_TURN"
+ACD_QUOTED = "ACD_QUOTED"  # number of an earlier card, keyed in at the door
 ACD_MS = "ACD_MS"  # epoch milliseconds of the AcdQueued or AcdDial note, the same in journal and event
 ACD_GOSUB = "ACD_GOSUB"  # 1 = the call came through context acd: Return() at the end, no Hangup()
 ACD_DIAL = "ACD_DIAL"  # dial string of the agent, set by context acd-agents
@@ -187,7 +189,8 @@ NUMBER_STATUSES: dict[str, str] = {
 """Status of AcdNumberEnd to the result of a call-back (acd.core.events.NumberResult); others are `failed`."""
 
 QUESTIONS = ("enter_queue", "announce_wait", "deliver_message", "after_call_survey", "self_answer")
-"""FastAGI paths the dialplan asks: agi://host:port/enter_queue with arguments call, did, ani;
+"""FastAGI paths the dialplan asks: agi://host:port/enter_queue with arguments call, did, ani, language, number of
+an earlier card (asked a second time, if the caller keyed one in);
 agi://host:port/announce_wait with argument call. Each has 1.5 s before the dialplan goes on without it.
 agi://host:port/deliver_message with argument attempt is a talk with prompts, at most 90 s;
 agi://host:port/after_call_survey with arguments call and sound is one of at most 20 s;

@@ -1,7 +1,9 @@
 """The one question at the door: where does this call belong, who calls, what does the caller hear?
 
 Answered in one FastAGI session: route, identify, set the variables, and the verdict last. Whatever fails
-before that leaves the verdict empty and the dialplan on its default branch.
+before that leaves the verdict empty and the dialplan on its default branch. Nobody is spoken to in here: the dialplan
+waits 1.5 s for the answer. A line that wants the number of an earlier card says so (ACD_ASK_CARD); the dialplan
+reads the keys and asks once more, with them as argument 5.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ from agi_scripts.self_answer import Told
 
 MAX_NEEDS = 16
 CARD_DIGITS = 12
-CARD_WAIT_MS = 4_000
 TURN_S = 3.0
 """One turn of the dialplan's waiting loop (20-queue.conf)."""
 
@@ -49,6 +50,11 @@ def decide(plan: NumberPlan, identity: Identity, card_number: str) -> tuple[tupl
 def announce_turns(every_s: float) -> tuple[tuple[str, str], ...]:
     """Return the rhythm of announcements in turns of the waiting loop; nothing leaves the dialplan's own."""
     return ((var.ACD_ANNOUNCE_TURNS, str(max(1, round(every_s / TURN_S)))),) if every_s > 0 else ()
+
+
+def digits(keyed: str) -> str:
+    """Return the number of an earlier card as the caller keyed it in, empty when it is none."""
+    return keyed if keyed.isascii() and keyed.isdigit() and len(keyed) <= CARD_DIGITS else ""
 
 
 def format_needs(needs: tuple[tuple[SkillId, int], ...]) -> str:
@@ -90,14 +96,16 @@ class EnterQuestion:
         if route.plan is None:
             return
         if route.verdict == "queue":
-            quoted = await self._quoted(session, route.plan)
+            quoted = digits(argument(session, 5))
             identity = await identify_subscriber.ask(self.directory, ani, did, quoted=quoted)
             plan = self._department(route.plan, identity)
-            pairs = decide(plan, identity, self._card_number())
-            if identity.told is not None and self.remember is not None:
-                call = CallId(argument(session, 1) or await session.get(var.ACD_CALL))
-                self.remember(call, identity.told)
-                pairs = (*pairs, (var.ACD_SELF, "1"))
+            number = await session.get(var.ACD_CARD) if quoted else self._card_number()
+            pairs = decide(plan, identity, number)
+            if route.plan.ask_card and not quoted:
+                pairs = (*pairs, (var.ACD_ASK_CARD, route.plan.ask_card))
+            pairs = (*pairs, *await self._told(session, identity, again=bool(quoted)))
+        elif argument(session, 5):
+            return  # let in already: what was decided then stands
         else:
             plan = route.plan
             pairs = ((var.ACD_QUEUE, plan.queue), (var.ACD_SUBSCRIBER, plan.subscriber))
@@ -136,13 +144,14 @@ class EnterQuestion:
             priority=plan.priority,
         )
 
-    @staticmethod
-    async def _quoted(session: AgiSession, plan: NumberPlan) -> str:
-        """Ask for the number of an earlier card, if this line does; nothing keyed in costs four seconds."""
-        if not plan.ask_card:
-            return ""
-        digits = await session.read_digits(plan.ask_card, most=CARD_DIGITS, timeout_ms=CARD_WAIT_MS)
-        return digits if digits.isascii() and digits.isdigit() else ""
+    async def _told(
+        self, session: AgiSession, identity: Identity, *, again: bool
+    ) -> tuple[tuple[str, str], ...]:
+        """Keep what the caller is told before anybody is rung; the second answer of a call undoes the first's."""
+        if identity.told is None or self.remember is None:
+            return ((var.ACD_SELF, ""),) if again else ()
+        self.remember(CallId(argument(session, 1) or await session.get(var.ACD_CALL)), identity.told)
+        return ((var.ACD_SELF, "1"),)
 
     def _card_number(self) -> str:
         try:

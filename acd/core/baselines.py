@@ -2,7 +2,7 @@
 
 Each rule is two keys, smaller is better: which waiting call, which ready agent. They never hold a
 call back. The strategies of app_queue order agents by penalty first (penalty = 5 - level), as
-Asterisk's own metric does, and serve calls by age.
+Asterisk's own metric does, and serve calls by the queue's weight, then by age.
 """
 
 from __future__ import annotations
@@ -57,6 +57,12 @@ class History:
 def _age(line: Line, call: Waiting, level: int, now: Instant) -> Key:
     del line, level, now
     return (call.entered_at, call.order)
+
+
+def _weight_then_age(line: Line, call: Waiting, level: int, now: Instant) -> Key:
+    """app_queue: an agent of several queues is left to the one of greatest `weight`, a whole number."""
+    del level, now
+    return (-round(line.priority), call.entered_at, call.order)
 
 
 def _level_then_age(line: Line, call: Waiting, level: int, now: Instant) -> Key:
@@ -129,13 +135,13 @@ RULES: dict[str, tuple[CallKey, AgentKey]] = {
     "strict_tier": (_tier_then_age, _longest_idle),
     "delay_ratio": (_delay_ratio, _longest_idle),
     "earliest_deadline": (_deadline, _longest_idle),
-    "leastrecent": (_age, _best_level),
-    "fewestcalls": (_age, _fewest_calls),
-    "rrmemory": (_age, _round_robin),
-    "random": (_age, _random),
-    "linear": (_age, _linear),
-    "ringall": (_age, _linear),
-    "wrandom": (_age, _weighted_random),
+    "leastrecent": (_weight_then_age, _best_level),
+    "fewestcalls": (_weight_then_age, _fewest_calls),
+    "rrmemory": (_weight_then_age, _round_robin),
+    "random": (_weight_then_age, _random),
+    "linear": (_weight_then_age, _linear),
+    "ringall": (_weight_then_age, _linear),
+    "wrandom": (_weight_then_age, _weighted_random),
 }
 """ringall rings everybody of the lowest penalty and the first to lift takes the call: here the first."""
 

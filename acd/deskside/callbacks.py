@@ -15,6 +15,7 @@ journal was read and the switch was asked for its channel.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import uuid
 from collections import Counter
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import structlog
 
-from acd import numberfacts
+from acd import durable, numberfacts, unhurried
 from acd.adapters.asterisk.link import NoAnswer
 from acd.adapters.asterisk.originate import CallbackOrder
 from acd.adapters.store import audit, ledger_store
@@ -37,6 +38,7 @@ from acd.ports import PortError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
+    from pathlib import Path
 
     import aiosqlite
 
@@ -108,6 +110,10 @@ class CallbackDialler:
         self._config, self._store, self._clock = config, store, clock
         self._line, self._released, self._caller = line, released, caller
         self._new_call = new_call
+        self._shared_until: Instant = 0
+        """Until then another daemon served, whose ledger we do not know."""
+        self._shared_file: Path | None = None
+        self._shared_kept = True
         self._read: tuple[Tree, LedgerRules] | None = None
         """The configuration the rules were last made of, and the rules: four times a second they are the same."""
 
@@ -126,8 +132,29 @@ class CallbackDialler:
                     self.trouble = ""
             await asyncio.sleep(TICK_S)
 
+    def remember(self, path: Path) -> None:
+        """Learn from this file until when another daemon served, and keep it there."""
+        self._shared_file = path
+        with contextlib.suppress(OSError, ValueError):
+            self._shared_until = int(path.read_text(encoding="ascii"))
+
+    def another_served(self) -> None:
+        """Another daemon served until now: whom it has reached stands in its ledger, not in ours (decision 0232)."""
+        self._shared_until, self._shared_kept = self._clock.now(), False
+
+    async def _keep_shared(self) -> None:
+        """On the disk before anybody is dialled: after a restart we know as much."""
+        if not self._shared_kept and self._shared_file is not None:
+            until = self._shared_until
+            try:
+                await unhurried.in_thread(durable.replace, self._shared_file, f"{until}\n")
+            except OSError as full:
+                raise PortError(f"{self._shared_file.name}: {full.strerror}", retryable=True) from full
+            self._shared_kept = until == self._shared_until
+
     async def tick(self) -> None:
         """Look once at what is under way and what is due. Raises PortError."""
+        await self._keep_shared()
         rules, settings = self._rules()
         now = self._clock.now()
         under_way = await self._do(ledger_store.dialling)
@@ -187,6 +214,9 @@ class CallbackDialler:
         queue = self._queue_of(origin)
         if queue is None or origin is None:
             await self._hold(task, "nobody knows which queue it belongs to")
+            return False
+        if task.last_missed_at <= self._shared_until and not task.approved_by:
+            await self._hold(task, "another daemon served then and may have called back; its own ledger says")
             return False
         keeps = _keeps_place(task, origin, now, rules)
         if not self._config().queue(queue).callbacks and not task.asked:

@@ -156,6 +156,10 @@ def print_result(result: Result, console: Console) -> None:
     silent = sorted({one.fault.kind.value for one in result.done if one.shown is False})
     if silent:
         console.print(f"[yellow]not shown in plain words while it lasted: {', '.join(silent)}[/yellow]")
+    if back.made and not back.kept_place:
+        console.print(
+            "[yellow]nobody pressed 1 in this run: it says nothing about places that are kept[/yellow]"
+        )
     for problem in judgement.problems[:30]:
         console.print(f"[red]{problem}[/red]", markup=True, highlight=False)
 

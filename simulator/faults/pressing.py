@@ -1,7 +1,7 @@
 """Callers on real Asterisk who press 1 when they are offered a call-back.
 
 SIPp cannot answer a question at the moment it is asked, so the digits are played into the caller's channel over a
-manager link of our own (PlayDTMF), only while that channel stands in `acd-callback`.
+manager link of our own (PlayDTMF), only while that channel stands where it is asked.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING
 from simulator.lab.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Container
 
     from simulator.lab.instance import Lab
 
 LOOK_S = 0.6
-CONTEXT = "acd-callback"
+ASKED_IN = frozenset({"acd-callback", "acd-number"})
+"""Contexts of dialplan/40-callback.conf in which a caller is asked for a digit."""
 ANSWER_S = 3.0
 
 
 class Presser:
     """Presses 1 for these callers, until cancelled; survives Asterisk's death."""
 
-    def __init__(self, lab: Lab, callers: Collection[str]) -> None:
-        self._lab, self._callers = lab, frozenset(callers)
+    def __init__(self, lab: Lab, callers: Container[str]) -> None:
+        self._lab, self._callers = lab, callers
         self.pressed = 0
 
     async def run(self) -> None:
@@ -71,6 +72,6 @@ class Presser:
                 frame = dict(line.split(": ", 1) for line in text.split("\r\n") if ": " in line)
                 if frame.get("Event") == "StatusComplete":
                     return found
-                asked = frame.get("Context") == CONTEXT and frame.get("CallerIDNum") in self._callers
+                asked = frame.get("Context") in ASKED_IN and frame.get("CallerIDNum") in self._callers
                 if frame.get("Event") == "Status" and asked:
                     found.append(frame["Channel"])

@@ -17,7 +17,19 @@ from acd.core.instant import HOUR_MS, SECOND_MS
 from acd.core.policy import RoutingWeights
 from simulator.distributions import Distribution, Fixed, Never, later
 from simulator.results import CallRecord, GroupTimes, RunResult
-from simulator.scenario import DAY_MS, PSTN, Arrivals, Closing, Group, Periods, Queue, Scenario, Shift, Staff
+from simulator.scenario import (
+    DAY_MS,
+    PSTN,
+    Arrivals,
+    Callback,
+    Closing,
+    Group,
+    Periods,
+    Queue,
+    Scenario,
+    Shift,
+    Staff,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +40,8 @@ if TYPE_CHECKING:
 
 LEAST_RING_MS = 2 * SECOND_MS
 """The least ring time-out that daemon and dialplan know."""
+TURN_MS = 3 * SECOND_MS
+"""One turn of the dialplan's waiting loop (dialplan/20-queue.conf)."""
 LEAST_PRESS_MS = 300
 """Nobody presses 1 sooner after lifting the phone: the PBX must be asking, and the key itself is held 0.1 s."""
 SEARCH_STEP_MS = HOUR_MS // 4
@@ -154,7 +168,9 @@ def compress(scenario: Scenario, part: Stretch) -> tuple[Scenario, list[str]]:
     """Return the stretch as a scenario of its own in real time, and what had to be left out or changed."""
     notes = []
     if any(queue.callback is not None for queue in scenario.queues):
-        notes.append("callbacks are left out: callers wait on the line")
+        notes.append(
+            f"a call-back is offered after whole turns of {TURN_MS // SECOND_MS} real seconds, in every engine"
+        )
     closing = _closing(scenario.closing, part)
     if closing is not None and not (scenario.closing and scenario.closing.turns_away):
         notes.append("who calls after closing time is turned away, in every engine: so the router does it")
@@ -244,7 +260,7 @@ def _queue(queue: Queue, scenario: Scenario, part: Stretch) -> Queue:
         talk_by_period=(),
         patience_by_period=(),
         retry=retry,
-        callback=None,
+        callback=queue.callback and _callback(queue.callback, by),
         threshold_ms=max(1, round(queue.threshold_ms / by)),
         ring_timeout_ms=max(LEAST_RING_MS, math.ceil(queue.ring_timeout_ms / by / SECOND_MS) * SECOND_MS),
         wrap_up_limit_ms=max(1, round(queue.wrap_up_limit_ms / by)),
@@ -252,6 +268,12 @@ def _queue(queue: Queue, scenario: Scenario, part: Stretch) -> Queue:
         max_waiting=max(1, queue.max_waiting),
         short_abandon_ms=round(queue.short_abandon_ms / by),
     )
+
+
+def _callback(callback: Callback, by: float) -> Callback:
+    """Return the offer in the stretch's own time: the dialplan looks once a turn."""
+    turns = max(1, math.ceil(callback.after_ms / by / TURN_MS))
+    return Callback(turns * TURN_MS, callback.accept, _scaled(callback.dial, by))
 
 
 def _arrivals(plan: Arrivals, factor: float, part: Stretch) -> Arrivals:

@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from simulator.centre.config import CentreSpec
 from simulator.centre.daemon import DaemonProcess
-from simulator.centre.oracle import Truth, Verdict, judge, read_journal
+from simulator.centre.oracle import Truth, read_journal
 from simulator.centre.report import read_cards
+from simulator.faults import callbacks
 from simulator.load.appqueue import AppQueueDesks
+from simulator.load.backs import judge_with_callbacks
 from simulator.load.centre import Centre, write_centre
 from simulator.load.compress import CannotRunError, stretch_back
 from simulator.load.desks import RouterDesks
+from simulator.load.parts import Made
 from simulator.load.sipp_line import BENCH_STRATEGY, LEAD_S, SippLine
 from simulator.load.standin_line import StandInLine
 from simulator.load.usage import sample, shares
-from simulator.load.world import LiveWorld, Made
+from simulator.load.world import LiveWorld
 from simulator.policies import GROUPS
 from simulator.world import World
 
@@ -88,7 +91,8 @@ def run_virtual(
     for number, seed in enumerate(seeds):
         runs.append(stretch_back(World(scenario, policy, seed, keep_calls=True).run(), scale))
         told(number + 1, len(seeds))
-    made = sum(run.tally().arrivals - run.tally().transferred_in for run in runs)
+    tallies = [run.tally() for run in runs]
+    made = sum(tally.arrivals - tally.transferred_in - tally.called_back for tally in tallies)
     return EngineRun("virtual", runs, "production core", made, seconds=time.monotonic() - started)
 
 
@@ -266,6 +270,7 @@ class Session:
         """Wait for the cards, then compare what the phones saw with the journal and the cards."""
         truths: list[Truth] = [truth for world in worlds for truth in world.truths.values()]
         entered = sum(truth.outcome != "busy" for truth in truths)
+        entered += sum(len(world.backs) for world in worlds)
         database, cards = self.spec.state_dir / "acd.db", []
         end = time.monotonic() + SETTLE_S
         while time.monotonic() < end:
@@ -274,7 +279,8 @@ class Session:
                 break
             await asyncio.sleep(0.25)
         journal = read_journal(self.spec.queue_log.read_text(encoding="utf-8").splitlines())
-        verdict: Verdict = judge(truths, journal, cards)
+        backs = [back for world in worlds for back in world.backs.values()]
+        verdict = judge_with_callbacks(truths, backs, journal, cards, callbacks.read(database))
         found.cards, found.lost = len(cards), found.lost + verdict.lost + verdict.failed
         found.double_booked, found.distorted = verdict.double_booked, verdict.distorted
         found.problems += verdict.problems
@@ -328,6 +334,8 @@ async def run_real_processes(
             )
         return found
     finally:
+        if not good and session.spec.queue_log.is_file():  # a lab takes its journal along
+            shutil.copyfile(session.spec.queue_log, session.spec.directory / "queue_log")
         await session.close()
         if good:
             shutil.rmtree(session.spec.directory, ignore_errors=True)

@@ -19,6 +19,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simulator.faults.pressing import Presser
 from simulator.lab.instance import TRUNK_HOST, Lab, Ports
 from simulator.lab.ports import free_port
 from simulator.lab.sipp import SippError, SippProcess, register
@@ -26,7 +27,7 @@ from simulator.load.appqueue import write_app_queue
 from simulator.load.lines import AgentLine, lines_of, write_mobiles
 from simulator.load.notes import Note, Notes
 from simulator.load.speech import Speech
-from simulator.load.trunk import write_trunk
+from simulator.load.trunk import say_nothing, write_trunk
 from simulator.load.voice import PRESS_MS
 from simulator.scenario import HOME
 
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 
     from simulator.centre.config import CentreSpec
     from simulator.load.centre import Centre
-    from simulator.load.world import LiveWorld, Made
+    from simulator.load.parts import Made
+    from simulator.load.world import LiveWorld
 
 HERE = Path(__file__).parent
 POLL_S = 0.008
@@ -114,6 +116,10 @@ class SippLine:
         self._task: asyncio.Task[None] | None = None
         self.did_of: Callable[[str], str] = str
         """Turns our router's number into the one to dial (app_queue's)."""
+        self._pressing: asyncio.Task[None] | None = None
+        self._back_calls: set[str] = set()
+        self._dial_ms: dict[str, int] = {}
+        """By number: how long it rings when called back."""
         self._notes: Notes | None = None
         self._ani_of: dict[str, str] = {}
         """By the router's name of a call: the caller's number."""
@@ -151,7 +157,7 @@ class SippLine:
             f"load{uuid.uuid4().hex[:8]}",
             agents=[line.phone(device, port) for device, line in self._lines.items()],
             ports=ports,
-            settings={"record": "0", "rtp_timeout": "30"},
+            settings={"record": "0", "out_port": str(port), "rtp_timeout": "30"},
             die_with_parent=True,
         )
         self.lab = lab
@@ -162,11 +168,15 @@ class SippLine:
             await asyncio.to_thread(write_mobiles, lab, port)
         await self.speech.open()
         spec.ami_port, spec.ami_user, spec.ami_secret = lab.ports.ami, lab.router_user, lab.router_secret
+        spec.callback_secret = lab.callback_secret
         spec.queue_log, spec.cel = lab.queue_log, lab.cel_csv
         self._phones = Puppets("phones.xml", "127.0.0.1", lab.ports.sip, self._folder / "phones", port=port)
         self._phones.talk_at = self.speech.at
         self._phones.start()
         await self._listening(self._phones)
+        if any(queue.callback for queue in centre.scenario.queues):
+            await asyncio.to_thread(say_nothing, lab)
+            self._pressing = asyncio.create_task(Presser(lab, _Takers(self)).run())
         at_home = [(device, line.password) for device, line in self._lines.items() if line.kind == HOME]
         if at_home:
             await asyncio.to_thread(register, lab.ports.sip, at_home, port, self._folder / "register")
@@ -210,8 +220,8 @@ class SippLine:
         self._callers.append(puppets)
 
     def check(self) -> None:
-        """Raise what broke the following of phones, if anything did: else the run would wait for ever."""
-        if self._task is not None and self._task.done():
+        """Raise what stopped us from following the phones: a run that sees nothing would wait for nothing."""
+        if self._task is not None and self._task.done() and not self._task.cancelled():
             self._task.result()
 
     async def end_run(self) -> None:
@@ -233,6 +243,9 @@ class SippLine:
         for handle in self._due:
             handle.cancel()
         await self.end_run()
+        if self._pressing is not None:
+            self._pressing.cancel()
+            await asyncio.gather(self._pressing, return_exceptions=True)
         await self.speech.close()
         if self._phones is not None:
             self._phones.stop()
@@ -267,6 +280,11 @@ class SippLine:
         """The router's name of this caller's call, as the journal told it."""
         return self._call_of.get(number, "")
 
+    def takes_callback(self, number: str) -> bool:
+        """Whether a caller presses 1 when he is offered a call-back."""
+        known = re.fullmatch(r"\+79\d{9}", number) is not None
+        return known and self._world_of is not None and self._world_of(number).takes_callback(number)
+
     def _command(self, method: str, puppets: Puppets, call_id: str) -> None:
         request = command(method, puppets, call_id, next(self._serial))
         self._wire.sendto(request, (puppets.host, puppets.port))
@@ -284,7 +302,8 @@ class SippLine:
             for note in self._notes.news() if self._notes is not None else ():
                 self._noted(note)
             for event, fields, at_s in told:
-                self._phone_event(event, fields, at_s)
+                back = fields["agent"] in self._dial_ms
+                (self._number_event if back else self._phone_event)(event, fields, at_s)
             await asyncio.sleep(POLL_S)
 
     def _noted(self, note: Note) -> None:
@@ -299,6 +318,13 @@ class SippLine:
         if note.kind == "ACDREFUSED":
             world.gone(number, note.at_s, "refused")
             self.hang_up(number)
+        elif note.kind == "ACDCALLBACK":
+            self.hang_up(number)
+            self._dial_ms[number] = world.callback_chosen(number, note.at_s)
+        elif note.kind == "ACDCALLBACKBEGIN":
+            self._back_calls.add(note.call)
+        elif note.kind == "ACDEND" and note.call in self._back_calls:
+            world.gone(number, note.at_s, "overflowed")  # a call-back that no agent took
         elif note.kind == "ACDTRANSFER":
             to = note.fields.get("to", "").removeprefix("queue_")
             world.handed_on(number, note.agent, to, note.at_s)
@@ -325,9 +351,24 @@ class SippLine:
             world.gone(number, at_s, "refused" if world.scenario.lines is None else "busy")
         elif event == "ENDED":
             self.speech.end(fields["cid"], at_s)
+            if self._caller_at.get(number) != (puppets, fields["cid"]):
+                return  # he had hung up himself, and may wait to be called back
+            del self._caller_at[number]
             world.gone(number, at_s, "overflowed")
         elif event == "HUNGUP":
             self.speech.end(fields["cid"], at_s)
+
+    def _number_event(self, event: str, fields: dict[str, str], at_s: float) -> None:
+        """A caller's telephone is called back: lifted after so long; then it can hang up like a caller's."""
+        number, call_id = fields["agent"], fields["cid"]
+        if event == "INVITE":
+            self._rtp_of[call_id] = fields.get("rtp", "")
+            self._later(at_s + self._dial_ms[number] / 1000, self._move_phone, "MESSAGE", call_id)
+        elif event == "ANSWER" and self._phones is not None:
+            self.speech.begin(call_id, number, self._rtp_of.pop(call_id, ""), at_s)
+            self._caller_at[number] = self._phones, call_id
+        elif event in ("ENDED", "HUNGUP"):
+            self.speech.end(call_id, at_s)
 
     def _phone_event(self, event: str, fields: dict[str, str], at_s: float) -> None:
         number, call_id = fields["ani"], fields["cid"]
@@ -392,6 +433,16 @@ class SippLine:
         handle = loop.call_later(max(0.0, at_s - time.time()), deed, *words)
         self._due = [one for one in self._due if not one.cancelled() and one.when() > loop.time()]
         self._due.append(handle)
+
+
+class _Takers:
+    """The callers who press 1 when they are offered a call-back; whoever asks learns it from their own draws."""
+
+    def __init__(self, line: SippLine) -> None:
+        self._line = line
+
+    def __contains__(self, number: object) -> bool:
+        return self._line.takes_callback(str(number))
 
 
 def _let_silence_be(lab: Lab) -> None:

@@ -71,7 +71,12 @@ class Daemon:
         self.translator = Translator({agent: f"PJSIP/{agent}" for agent in world.phones})
         self.gate = NoteGate()
         nonce = f"{chance.getrandbits(32):08x}"
-        self.twins = TwinWatch(lambda: self.ami, nonce=nonce, former=disk.nonce)
+        self.twins = TwinWatch(
+            lambda: self.ami,
+            nonce=nonce,
+            former=disk.nonce,
+            on_shared=self._another_served,
+        )
         disk.nonce = nonce
         self.sync = Synchroniser(
             self.translator,
@@ -137,13 +142,16 @@ class Daemon:
                 group.create_task(work)
 
     def _dialling(self) -> Sequence[Coroutine[Any, Any, None]]:
-        """A second daemon has a ledger of its own and would call back whom the first one has reached: it dials nobody."""
+        """A second daemon has a ledger of its own, which the oracle does not read (decision 0232): it dials nobody here."""
         return (self.callbacks.run(),) if self.disk is self.world.disk else ()
 
     # --- between the parts, as in acd.house ---------------------------------------------------------
 
     def _tell(self, fact: Fact) -> None:
         self.runner.tell(fact)
+
+    def _another_served(self) -> None:
+        self.callbacks.another_served()
 
     def _on_event(self, frame: AmiFrame) -> None:
         self.gate.mark_event(frame)

@@ -150,8 +150,8 @@ def test_what_is_written_is_read_back_by_the_translator(needs, priority):
     assert abs(parse_priority(values["ACD_PRIORITY"]) - priority) <= 0.0005 + 1e-9 or priority < 0.001
 
 
-async def test_a_line_that_asks_for_an_earlier_card_finds_by_it_and_rubbish_asks_plainly():
-    """003-05: the number keyed in brings back the case and its responsible person."""
+async def test_a_line_that_asks_for_an_earlier_card_says_so_and_finds_by_it_when_asked_again():
+    """003-05: it brings back the case and whose it is. Nobody is spoken to in here: the dialplan waits 1.5 s."""
     asked: list[tuple[str, ...]] = []
 
     class Cases:
@@ -160,13 +160,32 @@ async def test_a_line_that_asks_for_an_earlier_card_finds_by_it_and_rubbish_asks
             return {"sticky": "anna"} if quoted else {}
 
     asking = question(numbers=lambda: {"+7495": replace(PLAN, ask_card="ask-card")}, directory=Cases())
-    for keyed, sticky in (("123459", "anna"), ("", ""), ("12*#", "")):
-        session = FakeSession("call-1", "+7495", "+7912")
-        session.keyed = [keyed]
+    for keyed, sticky, sound in (("", "", "ask-card"), ("123459", "anna", None), ("12*#", "", "ask-card")):
+        session = FakeSession("call-1", "+7495", "+7912", "", keyed, ACD_CARD="55-1")
         await asking(session)
-        assert session.prompts == ["ask-card"]
-        assert session.variables["ACD_STICKY"] == sticky
-    assert asked == [("+7912", "+7495", "123459"), ("+7912", "+7495", ""), ("+7912", "+7495", "")]
+        assert session.prompts == []
+        assert (session.variables["ACD_STICKY"], session.variables.get("ACD_ASK_CARD")) == (sticky, sound)
+        assert session.variables["ACD_CARD"] == ("55-1" if sticky else "100-7"), "one call, one number"
+    assert asked == [("+7912", "+7495", ""), ("+7912", "+7495", "123459"), ("+7912", "+7495", "")]
+
+
+async def test_who_was_let_in_is_not_turned_away_by_the_second_question():
+    """The line filled up while he keyed the number in: what was decided first stands."""
+    session = FakeSession("call-1", "+7495", "+7912", "", "123459")
+    await question(waiting=lambda _queue: 10_000)(session)
+    assert session.variables == {}
+
+
+async def test_the_second_answer_undoes_what_the_first_wanted_told():
+    class Knows:
+        async def find(self, ani, did, quoted=""):
+            return {"sticky": "anna"} if quoted else {"told": ("ready", (("sound", "x"),), "press-1", "")}
+
+    kept = {}
+    for keyed, told in (("", "1"), ("123459", "")):
+        session = FakeSession("call-1", "+7495", "+7912", "", keyed)
+        await question(directory=Knows(), remember=kept.__setitem__)(session)
+        assert session.variables["ACD_SELF"] == told
 
 
 async def test_what_is_open_leads_to_another_department_unless_that_is_closed_or_full():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from acd.core.baselines import RULES
@@ -42,6 +44,29 @@ def test_each_rule_of_others_chooses_as_its_name_says(rule):
     m.add_call(waiting("next", "tight", 20_000, 5))
     assert pairs(m.assign(20_000)) == [("next", person)]
     assert set(RULES) == {*_FIRST, "wrandom"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "first"),
+    [
+        (r, "heavy")
+        for r in ("leastrecent", "fewestcalls", "rrmemory", "random", "linear", "ringall", "wrandom")
+    ]
+    + [("fifo", "light")],
+)
+def test_a_strategy_of_app_queue_serves_the_weightier_queue_first(rule, first):
+    """Weights as app_queue has them, whole numbers; fifo knows none (003-18)."""
+    queues = (queue("light"), replace(queue("heavy"), priority=2.0), replace(queue("hardly"), priority=1.2))
+    m = matcher(queues, (agent("one", light=3, heavy=3, hardly=3),), policy=rule)
+    m.add_call(waiting("light", "light", 0, 0))
+    m.add_call(waiting("hardly", "hardly", 1_000, 1))
+    m.add_call(waiting("heavy", "heavy", 2_000, 2))
+    order = []
+    for moment in (10_000, 20_000, 30_000):
+        m.add_agent(AgentId("one"), moment)
+        order += [call for call, _ in pairs(m.assign(moment))]
+    assert order[0] == first
+    assert order.index("light") < order.index("hardly"), "1.2 is no greater weight than 1"
 
 
 def test_round_robin_remembers_where_it_was_and_fewest_calls_counts():

@@ -364,6 +364,38 @@ async def test_a_disk_that_stands_still_holds_neither_the_dialler_nor_a_person(
         assert len(d.caller.orders) == 1
 
 
+async def test_whom_another_daemon_may_have_called_is_not_dialled_without_a_persons_yes(tmp_path):
+    """A standby's ledger does not know whom the first daemon reached, nor what a person closed there (decision 0232)."""
+    kept = tmp_path / "another-served"
+    async with desk(tmp_path) as d:
+        d.dialler.remember(kept)
+        await d.missed("c-1")
+        d.dialler.another_served()
+        assert await d.tick() == []
+        (task,) = await d.tasks()
+        assert task.state is TaskState.HELD
+        assert "another daemon served" in task.why
+        await d.missed("c-2", "+79160000002", ended_at=NOON + 1)
+        assert await d.tick(1_000) == ["+79160000002"], "missed since we serve"
+        assert await d.dialler.act(task.id, "approve", "anna") is None
+        assert await d.tick(1_000) == ["+79160000002", "+79160000001"]
+    later = CallbackDialler(lambda: d.config, d.store, d.clock, d.line, d.dialler._released, d.caller)
+    later.remember(kept)
+    assert later._shared_until == NOON, "also after a restart: a card of then may still come from the journal"
+
+
+async def test_nobody_is_dialled_while_it_cannot_be_kept_that_another_served(tmp_path):
+    async with desk(tmp_path) as d:
+        d.dialler.remember(tmp_path / "no folder" / "another-served")
+        await d.missed("c-1", ended_at=NOON + 1)
+        d.dialler.another_served()
+        with pytest.raises(PortError, match="another-served"):
+            await d.tick(1_000)
+        assert d.caller.orders == []
+        (tmp_path / "no folder").mkdir()
+        assert await d.tick() == ["+79160000001"]
+
+
 async def refuse(_job: Any) -> None:
     raise PortError("no room", retryable=True)
 

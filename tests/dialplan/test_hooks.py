@@ -189,6 +189,20 @@ def test_a_waiting_caller_takes_the_offered_callback_by_the_key_he_is_told(lab: 
         acd.ami.wait_for("AcdEnd", Call=queued["Call"])
 
 
+def test_who_knows_the_question_presses_one_at_its_first_word(lab: Lab, tmp_path: Path):
+    """A key ends the reading out of the number: nobody has to sit through it (000-01)."""
+    with daemon(lab, ACD_LANG="en") as acd, caller(lab, tmp_path, ani="+79160000123"):
+        queued = acd.ami.wait_for("AcdQueued")
+        ears = Ears(lab)
+        offer(acd.ami, queued)
+        ears.wait_for("vm-num-i-have", timeout_s=15)
+        press(lab, acd.ami, queued)
+        note = acd.ami.wait_for("AcdCallback", Call=queued["Call"], timeout=3)
+        assert note["Number"] == "+79160000123"
+        assert "vm-tocallnum" not in dict(ears.heard())
+        acd.ami.wait_for("AcdEnd", Call=queued["Call"])
+
+
 def test_who_calls_without_a_number_is_offered_to_enter_one(lab: Lab, tmp_path: Path):
     """No key: the music again, and the place in line."""
     with daemon(lab, ACD_LANG="en") as acd, caller(lab, tmp_path, ani="112"):

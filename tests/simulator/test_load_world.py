@@ -9,8 +9,9 @@ from collections.abc import Callable
 from acd.core.instant import HOUR_MS
 from simulator.distributions import Distribution, Fixed, Never
 from simulator.load.centre import Centre
-from simulator.load.world import LiveWorld, Made, PhoneDoes
-from simulator.scenario import Arrivals, Closing, Group, Queue, Scenario
+from simulator.load.parts import Made, PhoneDoes
+from simulator.load.world import LiveWorld
+from simulator.scenario import Arrivals, Callback, Closing, Group, Queue, Scenario
 
 
 class FakeLine:
@@ -58,6 +59,7 @@ class Scene:
         patience: Distribution | None = None,
         no_answer: float = 0.0,
         closing: Closing | None = None,
+        callback: Callback | None = None,
     ) -> None:
         queue = Queue(
             name="one",
@@ -66,6 +68,7 @@ class Scene:
             talk=Fixed(80),
             patience=patience or Never(),
             wrap_up=Fixed(70),
+            callback=callback,
         )
         crew = Group("crew", 1, ring=Fixed(30), no_answer=no_answer, refuse=0.0, back_after_ms=60)
         scenario = Scenario(name="scene", queues=(queue,), groups=(crew,), closing=closing)
@@ -159,3 +162,12 @@ async def test_the_message_is_closing_time_only_after_closing_time():
         number = await scene.caller()
         scene.world.fallen(number, time.time(), "voicemail")
         assert getattr(scene.world.close().tally(), counter) == 1
+
+
+async def test_the_phone_of_another_copy_refuses_what_the_fallback_rings_there():
+    scene = Scene()
+    number = await scene.caller()
+    assert scene.world.rang(number, "c7g0n0", time.time()) == PhoneDoes(0, refuses=True)
+    scene.world.offer_over(number, "c7g0n0", time.time(), unanswered=False)
+    assert scene.world.rang(number, "c0g0n0", time.time()) == PhoneDoes(30), "he waits on"
+    scene.world.close()

@@ -50,12 +50,21 @@ class TwinWatch:
         manager: gives the connection.
         former: nonce of our own former life. The lock on our state says that it is dead, so its last beat,
             found in the variable, needs no second look.
+        on_shared: called when another daemon is heard, and when we take over from one, be it dead since long: what
+            it did for callers until now stands in its own state, not in ours.
     """
 
-    def __init__(self, manager: Callable[[], Asks], *, nonce: str = "", former: str = "") -> None:
+    def __init__(
+        self,
+        manager: Callable[[], Asks],
+        *,
+        nonce: str = "",
+        former: str = "",
+        on_shared: Callable[[], None] = lambda: None,
+    ) -> None:
         self.counters: Counter[str] = Counter()
         self.nonce = nonce or secrets.token_hex(4)
-        self._manager, self._former = manager, former
+        self._manager, self._former, self._on_shared = manager, former, on_shared
         self._still = ""
         """Somebody's last beat, found standing still: no sign of life until it changes."""
         self._sure = False
@@ -88,6 +97,7 @@ class TwinWatch:
                     self._hear(_parts(now)[0])
                     self._standing_by = True
                     raise TwinServes(self._other)
+            self._on_shared()  # who left this beat served after our last one
         self._still, self._standing_by = value, False
 
     async def must_yield(self, count: int, limit_s: float) -> bool:
@@ -120,6 +130,7 @@ class TwinWatch:
 
     def _hear(self, nonce: str) -> None:
         self.counters["heard"] += 1
+        self._on_shared()
         self._other, self._sure = nonce, False
         self._heard_at = asyncio.get_running_loop().time()
 

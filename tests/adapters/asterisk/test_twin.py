@@ -168,3 +168,35 @@ async def test_nonsense_in_the_variable_frightens_nobody(value):
     watch = TwinWatch(lambda: Variable(value), nonce="bbbb")
     await watch.look()
     assert watch.trouble == ""
+
+
+async def test_who_takes_over_is_told_that_another_served_and_who_was_alone_is_not():
+    """What the other did for callers stands in its own state: whom it called back, for one (decision 0232)."""
+    variable, told = Variable(), []
+
+    def life(nonce, former=""):
+        made = Life(variable, nonce, former)
+        made.watch._on_shared = lambda: told.append(nonce)
+        return made
+
+    first, second = life("aaaa"), life("bbbb")
+    await first.serve()
+    await beats(first, 2)
+    assert told == [], "alone"
+    with pytest.raises(TwinServes):
+        await second.watch.look()
+    assert told == ["bbbb"], "the one that serves has not heard of it"
+    await first.stop()
+    await second.serve()
+    assert told == ["bbbb", "bbbb"], "it served until now"
+    await beats(second, 2)
+    await second.stop()
+    again = life("cccc", former="bbbb")
+    await again.serve()
+    await beats(again, 2)
+    await again.stop()
+    assert told == ["bbbb", "bbbb"], "a restart of its own is no other"
+    stranger = life("dddd")
+    await stranger.serve()
+    await stranger.stop()
+    assert told[2:] == ["dddd"], "dead since long, it served after our last beat all the same"

@@ -1,4 +1,4 @@
-"""A known caller hears the answer to his question before anybody is rung, on real Asterisk with real keys (002-18)."""
+"""What is open decides before anybody is rung, on real Asterisk: an answer with real keys (002-18), a department (002-11)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.e2e.rigs import Behaviour, LabSwitch, Rig
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
-KNOWN, STRANGER = "+79160000001", "+79160000002"
+KNOWN, STRANGER, ANGRY = "+79160000001", "+79160000002", "+79160000003"
 TYPES = ROOT / "config" / "projects" / "types"
 PROJECT = """
 extends: answering-basic
@@ -33,6 +33,8 @@ people:
   ann: {name: Ann, email: ann@romashka.example}
 deliver:
   - {to: 'person:ann', by: email}
+routing:
+  - {name: complaints, when: {open: complaint}, queue: nadezhda}
 answers:
   - name: order ready
     when: {open: order, state: ready}
@@ -44,7 +46,8 @@ answers:
 """
 CSV = {
     "clients": f"number,name\n{KNOWN},Olga\n",
-    "matters": f"number,kind,id,title,state,due\n{KNOWN},order,A-108,Phone,ready,2026-11-27\n",
+    "matters": f"number,kind,id,title,state,due\n{KNOWN},order,A-108,Phone,ready,2026-11-27\n"
+    f"{ANGRY},complaint,C-1,Broken again,new,\n",
 }
 SAID = [
     "vm-youhave", "digits/1", "digits/0", "digits/8", "vm-received",
@@ -65,11 +68,12 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
         await made.close()
 
 
-async def opened(rig: Rig, language: str = "en") -> Ears:
+async def opened(rig: Rig, language: str = "en", **extra: Any) -> Ears:
     """The centre at work; one order of one client is ready."""
     file = rig.spec.directory / "config" / "projects" / "romashka.yaml"
     file.write_text(PROJECT.replace("language: en", f"language: {language}"), encoding="utf-8")
-    await rig.open({"a101": Behaviour(talks_s=2.0)}, projects="projects")
+    phones = {"a101": Behaviour(talks_s=2.0)} | ({"a102": Behaviour(talks_s=2.0)} if extra else {})
+    await rig.open(phones, projects="projects", **extra)
     assert rig.daemon is not None
     await rig.daemon.stop()  # one writer
     for kind, text in CSV.items():
@@ -175,3 +179,17 @@ async def test_a_daemon_that_dies_meanwhile_costs_him_the_answer_and_not_the_cal
     await rig.daemon.ready()
     card = await rig.card(KNOWN, 40)
     assert (card["end_reason"], card["agent"]) == ("handled", "a101")
+
+
+async def test_an_open_complaint_leads_to_another_department_and_to_who_can_settle_it(rig: Rig) -> None:
+    """002-03, 002-11: the operator is not in the chain. The department's queue and skill, still this firm's call."""
+    ear = await opened(
+        rig,
+        skills={"claims": {"display_name": "Claims"}},
+        queues={"nadezhda": {"needs": [{"skill": "claims", "min_level": 1}]}},
+        agents={"a102": {"skills": {"claims": 3}}},
+    )
+    rig.call(ANGRY, "7001")
+    card = await rig.card(ANGRY, 40)
+    assert (card["queue"], card["subscriber"], card["agent"]) == ("nadezhda", "romashka", "a102")
+    assert "vm-youhave" not in said(ear), "a complaint is for a person"
