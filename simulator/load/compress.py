@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING
 from acd.core.instant import HOUR_MS, SECOND_MS
 from acd.core.policy import RoutingWeights
 from simulator.distributions import Distribution, Fixed, Never, later
+from simulator.load.breaking import LIVE
 from simulator.results import CallRecord, GroupTimes, RunResult
 from simulator.scenario import (
     DAY_MS,
+    PHONE_GONE,
     PSTN,
     Arrivals,
     Callback,
     Closing,
+    Fault,
     Group,
     Periods,
     Queue,
@@ -32,7 +35,7 @@ from simulator.scenario import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
 
@@ -174,8 +177,8 @@ def compress(scenario: Scenario, part: Stretch) -> tuple[Scenario, list[str]]:
     closing = _closing(scenario.closing, part)
     if closing is not None and not (scenario.closing and scenario.closing.turns_away):
         notes.append("who calls after closing time is turned away, in every engine: so the router does it")
-    if scenario.faults:
-        notes.append("faults are left out: this runs a healthy centre")
+    faults, told = _faults(scenario.faults, part)
+    notes += told
     shortest = min(queue.ring_timeout_ms for queue in scenario.queues) / part.scale
     if shortest < LEAST_RING_MS:
         notes.append(
@@ -194,7 +197,7 @@ def compress(scenario: Scenario, part: Stretch) -> tuple[Scenario, list[str]]:
         closing=closing,
         expected_calls=None,
         expect=(),
-        faults=(),
+        faults=faults,
     )
     return short, notes
 
@@ -210,6 +213,23 @@ def _line_notes(scenario: Scenario, part: Stretch) -> list[str]:
         f" {group.press_ms / part.scale / SECOND_MS:.2g} s: the least there is"
         for group in quick
     ]
+
+
+def _faults(faults: Sequence[Fault], part: Stretch) -> tuple[tuple[Fault, ...], list[str]]:
+    """Return the faults inside the stretch, in its own time, and what is said of the others."""
+    kept, notes = [], []
+    start_s = (part.day * DAY_MS + part.start_ms) / SECOND_MS
+    for fault in faults:
+        at_s = (fault.at_s - start_s) / part.scale
+        if fault.kind not in LIVE:
+            notes.append(f"{fault.kind} has no effect here: see bin/faults")
+        elif not 0 <= at_s < part.wall_s:
+            notes.append(f"{fault.kind} at {fault.at_s:g} s lies outside this stretch")
+        else:
+            kept.append(dataclasses.replace(fault, at_s=at_s, for_s=fault.for_s / part.scale))
+            if fault.kind != PHONE_GONE:
+                notes.append(f"{fault.kind} breaks the real router; in virtual time nothing happens")
+    return tuple(kept), notes
 
 
 def _closing(closing: Closing | None, part: Stretch) -> Closing | None:

@@ -36,6 +36,12 @@ class Line(Protocol):
     def end_talk(self, number: str) -> None:
         """The agent hangs up."""
 
+    def unplug(self, agent: str, *, away: bool) -> None:
+        """An agent's phone is away, or back."""
+
+    def silence(self, number: str, agent: str) -> None:
+        """The phone that rings for this caller falls silent."""
+
     def call_of(self, number: str) -> str:
         """The router's name of this caller's call; empty: not known yet."""
 

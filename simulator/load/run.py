@@ -20,6 +20,7 @@ from simulator.centre.report import read_cards
 from simulator.faults import callbacks
 from simulator.load.appqueue import AppQueueDesks
 from simulator.load.backs import judge_with_callbacks
+from simulator.load.breaking import Breaking
 from simulator.load.centre import Centre, write_centre
 from simulator.load.compress import CannotRunError, stretch_back
 from simulator.load.desks import RouterDesks
@@ -50,6 +51,9 @@ MOST_CALLS = 20_000
 APP_QUEUE = "app_queue"
 
 
+NOTHING_BREAKS = Breaking(())
+
+
 @dataclass(slots=True)
 class EngineRun:
     """What one engine showed: the books of every seed, and what real processes add."""
@@ -65,6 +69,8 @@ class EngineRun:
     distorted: int = 0
     problems: list[str] = field(default_factory=list)
     oddities: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    """What was broken, in words."""
     speech: dict[str, Any] = field(default_factory=dict)
     """Of talks on real Asterisk: how many had sound both ways (`speech.Found`); empty without phones."""
     cpu_share_of_a_core: dict[str, float] = field(default_factory=dict)
@@ -79,7 +85,7 @@ class EngineRun:
     def as_json(self) -> dict[str, object]:
         """Return all but the books, which the report shows."""
         names = ("engine", "version", "calls", "cards", "lost", "double_booked", "distorted", "problems",
-                 "oddities", "speech", "cpu_share_of_a_core", "seconds")  # fmt: skip
+                 "oddities", "faults", "speech", "cpu_share_of_a_core", "seconds")  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
 
@@ -140,6 +146,8 @@ class Session:
 
     async def ours(self) -> EngineRun:
         """Let the daemon route."""
+        breaking = Breaking(self.centre.scenario.faults)
+        await breaking.open(self.spec)
         daemon = DaemonProcess(self.spec, write_centre(self.spec, self.centre))
         daemon.start()
         desks: RouterDesks | None = None
@@ -147,7 +155,8 @@ class Session:
             await daemon.ready(READY_S)
             desks = RouterDesks(self.spec)
             pid = daemon.process.pid if daemon.process else 0
-            found, worlds = await self._day(desks, {"daemon": pid}, daemon)
+            found, worlds = await self._day(desks, {"daemon": pid}, daemon, breaking)
+            found.faults = breaking.done
             found.engine, found.version = self.line.engine, self.line.version
             await self._oracle(found, worlds)
             if desks.refused:
@@ -156,6 +165,7 @@ class Session:
         finally:
             if desks is not None:
                 await desks.close()
+            await breaking.close()
             await daemon.stop()
 
     async def theirs(self) -> EngineRun:
@@ -192,6 +202,7 @@ class Session:
         desks: RouterDesks | AppQueueDesks,
         processes: dict[str, int],
         daemon: DaemonProcess | None = None,
+        breaking: Breaking = NOTHING_BREAKS,
     ) -> tuple[EngineRun, list[LiveWorld]]:
         """Let every copy's day happen; return the books."""
         line, started = self.line, time.monotonic()
@@ -212,10 +223,12 @@ class Session:
         line.start(calls, lambda number: worlds[int(number[3:5])], self._begun_s)
         for world in worlds:
             world.open()
+        breaking.start(daemon, self._begun_s)
         before = sample({**line.processes, **processes})
         last_s = max((call.start_ms for call in calls), default=0) / 1000
         await self._until_over(worlds, len(calls), self._begun_s + last_s + TAIL_S)
         after = sample({**line.processes, **processes})
+        await breaking.finish()
         runs = [stretch_back(world.close(), self.scale) for world in worlds]
         for world in worlds:
             world.staff_leaves()

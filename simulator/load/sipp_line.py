@@ -16,6 +16,7 @@ import re
 import socket
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from simulator.centre.config import CentreSpec
+    from simulator.lab.agents import Agent
     from simulator.load.centre import Centre
     from simulator.load.parts import Made
     from simulator.load.world import LiveWorld
@@ -116,6 +118,10 @@ class SippLine:
         self._task: asyncio.Task[None] | None = None
         self.did_of: Callable[[str], str] = str
         """Turns our router's number into the one to dial (app_queue's)."""
+        self._agents: tuple[Agent, ...] = ()
+        self._away: set[str] = set()
+        """Phones without a contact."""
+        self._plugging: asyncio.Task[None] | None = None
         self._pressing: asyncio.Task[None] | None = None
         self._back_calls: set[str] = set()
         self._dial_ms: dict[str, int] = {}
@@ -160,7 +166,7 @@ class SippLine:
             settings={"record": "0", "out_port": str(port), "rtp_timeout": "30"},
             die_with_parent=True,
         )
-        self.lab = lab
+        self.lab, self._agents = lab, tuple(lab.agents)
         await asyncio.to_thread(lab.up)
         if not self.speech.speaks:
             await asyncio.to_thread(_let_silence_be, lab)
@@ -243,9 +249,10 @@ class SippLine:
         for handle in self._due:
             handle.cancel()
         await self.end_run()
-        if self._pressing is not None:
-            self._pressing.cancel()
-            await asyncio.gather(self._pressing, return_exceptions=True)
+        for task in (self._pressing, self._plugging):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         await self.speech.close()
         if self._phones is not None:
             self._phones.stop()
@@ -275,6 +282,26 @@ class SippLine:
         self._caller_at.pop(number, None)
         if call_id is not None and self._phones is not None:
             self._command("INFO", self._phones, call_id)
+
+    def unplug(self, agent: str, *, away: bool) -> None:
+        """An agent's phone loses its contact, or has it again. All that are asked for together are one reload."""
+        (self._away.add if away else self._away.discard)(agent)
+        if self._plugging is None or self._plugging.done():
+            self._plugging = asyncio.create_task(self._plug())
+
+    async def _plug(self) -> None:
+        assert self.lab is not None  # noqa: S101 - open() comes first
+        done: set[str] | None = None
+        while done != self._away:
+            done = set(self._away)
+            agents = [replace(one, contact="") if one.id in done else one for one in self._agents]
+            await asyncio.to_thread(self.lab.write_agents, agents)
+
+    def silence(self, number: str, agent: str) -> None:
+        """The phone that rings for this caller falls silent: it says that it is busy."""
+        for call_id, (ringing, device, _) in self._ringing.items():
+            if (ringing, device) == (number, agent) and self._phones is not None:
+                self._command("INFO", self._phones, call_id)
 
     def call_of(self, number: str) -> str:
         """The router's name of this caller's call, as the journal told it."""

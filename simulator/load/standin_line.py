@@ -108,6 +108,18 @@ class StandInLine:
         if task is not None:
             task.hang_up("agent")
 
+    def unplug(self, agent: str, *, away: bool) -> None:
+        """An agent's phone is away, or back."""
+        assert self.switch is not None  # noqa: S101 - open() comes first
+        self.switch.set_registered(agent, not away)
+
+    def silence(self, number: str, agent: str) -> None:
+        """The phone that rings for this caller falls silent: its leg is gone."""
+        del agent
+        task = self._tasks.get(number)
+        if task is not None:
+            task.ringing_leg_gone()
+
     def call_of(self, number: str) -> str:
         """The router's name of this caller's call."""
         task = self._tasks.get(number)

@@ -22,6 +22,8 @@ from acd.core.events import (
     AgentResumed,
     CallEnded,
     CallQueued,
+    DeviceReachable,
+    DeviceUnreachable,
     Fact,
     OfferOutcome,
     TalkEnded,
@@ -162,6 +164,10 @@ class LiveWorld:
             if number is not None:
                 self._ends(number, "abandoned")
                 self._line.hang_up(number)
+        elif isinstance(fact, DeviceUnreachable):
+            self._line.unplug(self._names[fact.agent], away=True)
+        elif isinstance(fact, DeviceReachable):
+            self._line.unplug(self._names[fact.agent], away=False)
         elif isinstance(fact, AgentPaused):
             self._desks.say(self._names[fact.agent], "pause", fact.reason)
         elif isinstance(fact, (AgentLoggedIn, AgentLoggedOut, AgentResumed, WrapUpDone)):
@@ -171,6 +177,13 @@ class LiveWorld:
         """The caller gives up while a phone rings: the virtual switch's part."""
         caller.stage = OUTSIDE
         self.staffing.release(self.people[caller.agent])
+
+    def phone_gone(self, person: Person) -> None:
+        """A phone that rings is gone: it falls silent, and the caller waits on. The virtual switch's part."""
+        caller = person.caller
+        number = self._ani.get(str(caller.id)) if caller is not None and caller.stage == RINGING else None
+        if number is not None:
+            self._line.silence(number, self._names[person.id])
 
     # --- life ------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from simulator.distributions import Distribution, Fixed, Never
 from simulator.load.centre import Centre
 from simulator.load.parts import Made, PhoneDoes
 from simulator.load.world import LiveWorld
-from simulator.scenario import Arrivals, Callback, Closing, Group, Queue, Scenario
+from simulator.scenario import PHONE_GONE, Arrivals, Callback, Closing, Fault, Group, Queue, Scenario
 
 
 class FakeLine:
@@ -21,6 +21,8 @@ class FakeLine:
         self.placed: list[Made] = []
         self.hung_up: list[str] = []
         self.talks_ended: list[str] = []
+        self.phones: list[tuple[str, bool]] = []
+        self.silenced: list[tuple[str, str]] = []
 
     def place(self, call: Made) -> None:
         self.placed.append(call)
@@ -30,6 +32,12 @@ class FakeLine:
 
     def end_talk(self, number: str) -> None:
         self.talks_ended.append(number)
+
+    def unplug(self, agent: str, *, away: bool) -> None:
+        self.phones.append((agent, away))
+
+    def silence(self, number: str, agent: str) -> None:
+        self.silenced.append((number, agent))
 
     def call_of(self, number: str) -> str:
         return f"call of {number}"
@@ -60,6 +68,7 @@ class Scene:
         no_answer: float = 0.0,
         closing: Closing | None = None,
         callback: Callback | None = None,
+        faults: tuple[Fault, ...] = (),
     ) -> None:
         queue = Queue(
             name="one",
@@ -71,7 +80,7 @@ class Scene:
             callback=callback,
         )
         crew = Group("crew", 1, ring=Fixed(30), no_answer=no_answer, refuse=0.0, back_after_ms=60)
-        scenario = Scenario(name="scene", queues=(queue,), groups=(crew,), closing=closing)
+        scenario = Scenario(name="scene", queues=(queue,), groups=(crew,), closing=closing, faults=faults)
         self.line, self.desks = FakeLine(), FakeDesks()
         self.begun = time.time()
         self.world = LiveWorld(Centre(scenario, (3,)), 0, self.line, self.desks, lambda: self.begun)
@@ -170,4 +179,16 @@ async def test_the_phone_of_another_copy_refuses_what_the_fallback_rings_there()
     assert scene.world.rang(number, "c7g0n0", time.time()) == PhoneDoes(0, refuses=True)
     scene.world.offer_over(number, "c7g0n0", time.time(), unanswered=False)
     assert scene.world.rang(number, "c0g0n0", time.time()) == PhoneDoes(30), "he waits on"
+    scene.world.close()
+
+
+async def test_a_phone_that_is_gone_falls_silent_and_comes_back():
+    scene = Scene(faults=(Fault(PHONE_GONE, 0.15, "crew", 0.1),))
+    number = await scene.caller()
+    scene.world.rang(number, "c0g0n0", time.time())
+    await scene.until(lambda: scene.line.phones)
+    assert scene.line.silenced == [(number, "c0g0n0")]
+    scene.world.offer_over(number, "c0g0n0", time.time(), unanswered=False)
+    await scene.until(lambda: len(scene.line.phones) == 2)
+    assert scene.line.phones == [("c0g0n0", True), ("c0g0n0", False)]
     scene.world.close()
