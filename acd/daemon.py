@@ -179,6 +179,26 @@ def _first(wrong: ConfigError) -> str:
     return "\n".join([*map(str, shown), *([f"and {left} more: bin/acd check-config"] if left > 0 else [])])
 
 
+def _read_anew(now: Config, directory: Path, overrides: tuple[str, ...]) -> Config:
+    """Read the files again. Projects in force are kept first: each is the last good version, should its file be broken.
+
+    Raises:
+        ConfigError: every problem at once.
+    """
+    projects = now.projects
+    try:
+        if projects.loaded and projects.kept is not None:
+            from acd.config.project_files import keep  # decision 0230
+
+            for one in projects.loaded.values():
+                keep(one, projects.kept)
+    except OSError as full:
+        log.warning(
+            "projects_not_kept", reason=full.strerror, action="a broken file brings back an older version"
+        )
+    return load(directory, overrides)
+
+
 async def _reload_when_asked(
     house: House, asked: asyncio.Event, directory: Path, overrides: tuple[str, ...]
 ) -> None:
@@ -188,7 +208,7 @@ async def _reload_when_asked(
         asked.clear()
         try:
             # a large centre takes seconds to read: not in the loop that callers depend on
-            config = await unhurried.in_thread(load, directory, overrides)
+            config = await unhurried.in_thread(_read_anew, house.config, directory, overrides)
             house.reconfigure(config)
         except ConfigError as wrong:
             log.error(  # noqa: TRY400 - an operator's mistake needs no traceback

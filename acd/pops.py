@@ -7,6 +7,7 @@ answers "my current call" when the broker is down (failure mode 29).
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ POP_LIFE_MS: Duration = MINUTE_MS
 CARD_LIFE_MS: Duration = HOUR_MS
 _MAX_TOKENS = 5_000
 _MAX_CALLS_PER_AGENT = 50
+log = logging.getLogger("acd.pops")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class PopBook:
     def redeem(self, token: str, agent: AgentId, now: Instant) -> Pop | None:
         """Return the pop of this token once, to its own agent only, before it expires."""
         held = self._tokens.get(token)
+        if held is not None and held[1].agent != agent:
+            log.warning("refused to %s: the pop of agent %s", agent, held[1].agent)
         if held is None or held[1].agent != agent:
             return None
         del self._tokens[token]

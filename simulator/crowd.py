@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simulator.agents import Person
-    from simulator.scenario import Queue, Scenario
+    from simulator.scenario import Callback, Queue, Scenario
     from simulator.world import World
 
 NO_DID = Did("")
@@ -167,6 +167,10 @@ class Crowd:
             return
         if caller.callback_u >= callback.accept or caller.dials_ms:
             return
+        self.choose_callback(caller, callback)
+
+    def choose_callback(self, caller: Caller, callback: Callback) -> None:
+        """The caller hangs up and keeps the place in line."""
         self.left(caller, "callbacks")
         self._world.tell(CallbackChosen(caller.id, NO_ANI))
         self._world.tell(CallEnded(caller.id, by=CALLER))

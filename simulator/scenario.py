@@ -220,7 +220,7 @@ PHONE_GONE = "phone_gone"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What breaks when. Virtual time knows `PHONE_GONE`; the rest needs real processes (`bin/faults`)."""
+    """What breaks when. Virtual time knows `PHONE_GONE`; the rest needs real processes (`bin/load`, `bin/faults`)."""
 
     kind: str
     at_s: float

@@ -217,7 +217,7 @@ def find_warnings(scenario: Scenario, places: Mapping[str, Place]) -> Iterator[F
         if fault.kind != PHONE_GONE:
             yield Finding(
                 ("faults", number, "kind"),
-                f"{fault.kind} needs real processes: virtual time and bin/load run as if it did not happen; see bin/faults",
+                f"{fault.kind} needs real processes: virtual time runs as if it did not happen; see bin/load, bin/faults",
             )
     weekday = scenario.first_day.weekday()
     pools: dict[tuple[str, ...], list[Queue]] = {}

@@ -157,7 +157,7 @@ class ClosingSection(Section):
 
 
 class FaultSection(Section):
-    """What breaks when: in virtual time phones alone; `bin/faults` breaks real processes."""
+    """What breaks when: in virtual time phones alone; `bin/load` and `bin/faults` break real processes."""
 
     kind: Literal["kill_router", "freeze_router", "cut_link", "kill_switch", "phone_gone", "slow_disk"]
     at_s: NotNegative

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from acd import daemon
+from acd.config.projects import Projects
 from acd.config.strict_yaml import ConfigError, Problem
 from acd.daemon import set_aside
 
@@ -38,6 +39,7 @@ def test_the_collector_works_again_after_a_start_that_failed():
 class _House:
     def __init__(self) -> None:
         self.taken: list[object] = []
+        self.config = SimpleNamespace(projects=Projects())
         self.runner = self
 
     def reconfigure(self, config: object) -> None:

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -203,7 +204,7 @@ def keep(loaded: Loaded, kept: Path) -> bool:
     path, text = kept / f"{loaded.name}.yaml", dump(loaded.document)
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return False
-    fresh = path.with_suffix(".new")
+    fresh = path.with_suffix(f".{get_ident()}.new")  # a reload and the desk's own round may keep at once
     fresh.write_text(text, encoding="utf-8")
     fresh.replace(path)
     return True

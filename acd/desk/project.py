@@ -174,6 +174,8 @@ class Choice:
     priority: float = 1.0
     do: str = "queue"
     """queue, ring, message or escalate."""
+    away: str = ""
+    """Why the person's calendar says that he is not free; empty: he is, or nobody was asked for."""
     why: tuple[str, ...] = ()
 
 
@@ -221,7 +223,7 @@ def _with_person(
     shown = person.name if person else who
     if away:
         why = f"{shown} is not free ({away}): {rule.otherwise}"
-        return replace(choice, person=who, do=rule.otherwise, why=(*choice.why, why))
+        return replace(choice, person=who, do=rule.otherwise, away=away, why=(*choice.why, why))
     if not agent:
         return replace(choice, person=who, do="ring", why=(*choice.why, f"{shown} may be called"))
     return replace(choice, person=who, agent=agent, do="ring", why=(*choice.why, f"{shown} is asked first"))

@@ -282,7 +282,8 @@ class Dossiers:
         }
         person = owner.people.get(choice.person)
         if choice.person:
-            body["person"] = {"name": person.name if person else choice.person, "do": choice.do}
+            name = person.name if person else choice.person
+            body["person"] = {"name": name, "do": choice.do, "away": choice.away}
         # The values lie in the book of pops; they leave it only after the agent confirmed (acd.topics, HTTP views).
         known = dossier.shown(found, confirmed=True) | _facts(owner, found)
         return body | {"routing": list(choice.why)} | known

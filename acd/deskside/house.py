@@ -261,7 +261,14 @@ class DeskHouse:
                 await self._expire()
             except PortError as error:
                 log.warning("desk_store_refuses", reason=str(error))
-            await asyncio.sleep(SWEEP_S if kept is self.projects() else 1.0)
+            await self._until_due(kept)
+
+    async def _until_due(self, kept: Projects | None) -> None:
+        """Wait for the next round; a reload is recorded within a second, before the next one can follow it."""
+        for _ in range(round(SWEEP_S)):
+            await asyncio.sleep(1.0)
+            if self.projects() is not kept:
+                return
 
     async def _keep_versions(self, projects: Projects) -> None:
         for one in projects.loaded.values():

@@ -198,10 +198,11 @@ def _handed(verdict: Verdict, truth: Truth, call: JournalCall) -> None:
     """Every stretch of a call that was handed on: by whom, to which line, and who talked."""
     if call.handed() != truth.handed:
         verdict.say("distorted", f"{truth.ani}: driver handed on {truth.handed}, journal {call.handed()}")
-    talked = call.agents("ACDANSWER")
+    talked = [f["agent"] for name, f in call.notes if name in ("ACDANSWER", "ACDFALLBACKANSWER")]
     if truth.answers and talked != truth.answers:
         verdict.say("distorted", f"{truth.ani}: driver talked with {truth.answers}, journal with {talked}")
-    served = call.last_stay().count("ACDANSWER") > 0
+    last = call.last_stay()
+    served = last.count("ACDANSWER") + last.count("ACDFALLBACKANSWER") > 0
     if (
         truth.handed
         and truth.outcome in ("answered", "abandoned")

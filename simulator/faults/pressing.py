@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from simulator.lab.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Container
 
     from simulator.lab.instance import Lab
 
@@ -26,8 +26,8 @@ ANSWER_S = 3.0
 class Presser:
     """Presses 1 for these callers, until cancelled; survives Asterisk's death."""
 
-    def __init__(self, lab: Lab, callers: Collection[str]) -> None:
-        self._lab, self._callers = lab, frozenset(callers)
+    def __init__(self, lab: Lab, callers: Container[str]) -> None:
+        self._lab, self._callers = lab, callers
         self.pressed = 0
 
     async def run(self) -> None:

@@ -71,6 +71,23 @@ class Centre:
         return [name for copy in range(len(self.seeds)) for name in self.agents(copy).values()]
 
 
+OFFER_EARLY_S = 0.4
+CALLBACKS: dict[str, Any] = {
+    "hours_from": "00:00",
+    "hours_to": "24:00",
+    "max_attempts": 1,
+    "after_last": "close",
+    "ring_s": 120,
+    # who could not be called back in time is lost to the books, and must not ring again in the midst of the run
+    "postpone_s": 86_400,
+    "keep_place_s": 86_400,
+    "daily_per_number": 100,
+    "daily_per_subscriber": 1_000_000,
+    "daily_total": 1_000_000,
+}
+"""Every chosen call-back is made at once, at its place."""
+
+
 def ani(copy: int, tries: int, serial: int) -> str:
     """Return the number a caller calls from: its own for every attempt.
 
@@ -102,7 +119,7 @@ def write_centre(spec: CentreSpec, centre: Centre, closes_s: float | None = None
         for number, queue in enumerate(scenario.queues):
             queues[centre.queue_id(copy, number)] = _queue(centre, copy, number, queue)
             if closes_s is not None:
-                queues[centre.queue_id(copy, number)] |= _hours(closes_s)
+                _close(queues[centre.queue_id(copy, number)], closes_s)
             numbers[centre.did(copy, number)] = centre.queue_id(copy, number)
             skills |= {need for need, _ in needs_of(scenario, copy, number)}
         names = centre.agents(copy)
@@ -126,6 +143,7 @@ def write_centre(spec: CentreSpec, centre: Centre, closes_s: float | None = None
         "conf.d/99-extra.yaml": {
             "asterisk": {"pstn_trunk": TRUNK},
             "routing": {"weights": {"policy": centre.policy, **dict(scenario.weights)}},
+            **({"callbacks": CALLBACKS} if any(queue.callback for queue in scenario.queues) else {}),
             **spec.extra,
         },
     }
@@ -135,15 +153,13 @@ def write_centre(spec: CentreSpec, centre: Centre, closes_s: float | None = None
     return folder
 
 
-def _hours(closes_s: float) -> dict[str, Any]:
+def _close(queue: dict[str, Any], closes_s: float) -> None:
     """Open until closing time and again some hours later, which no run lives to see."""
     closes = dt.datetime.fromtimestamp(closes_s, ZoneInfo(ZONE))
     opens = closes + dt.timedelta(hours=SHUT_H)
-    return {
-        "opening": {"week": {"daily": f"{opens:%H:%M}-{closes:%H:%M}"}},
-        "after_hours": "goodbye",
-        "rules": [{"name": "closing time", "when": "closed", "do": "voicemail"}],
-    }
+    queue["opening"] = {"week": {"daily": f"{opens:%H:%M}-{closes:%H:%M}"}}
+    queue["after_hours"] = "goodbye"
+    queue["rules"] = [{"name": "closing time", "when": "closed", "do": "voicemail"}, *queue["rules"]]
 
 
 def _skill(copy: int, name: str) -> str:
@@ -184,7 +200,20 @@ def _queue(centre: Centre, copy: int, number: int, queue: Queue) -> dict[str, An
         "max_waiting": min(queue.max_waiting, 10_000),
         "short_abandon_s": min(queue.short_abandon_ms / SECOND_MS, 60),
         "expected_talk_s": min(max(queue.talk.mean_ms / SECOND_MS, 0.001), 86_400),
+        "rules": _offers(queue),
+        # nobody is called back but who asked for it, and nobody is asked but by the rule
+        "callbacks": False,
+        "callback_beyond_s": None,
     }
+
+
+def _offers(queue: Queue) -> list[dict[str, Any]]:
+    """Who waits so long is asked whether he wants to be called back."""
+    if queue.callback is None:
+        return []
+    # the dialplan looks at the end of a turn: by then the wish must be there
+    waited_s = queue.callback.after_ms / SECOND_MS - OFFER_EARLY_S
+    return [{"when": f"waited_s >= {waited_s:.3f}", "do": "offer_callback"}]
 
 
 def _subscriber(scenario: Scenario, queue: Queue) -> int:

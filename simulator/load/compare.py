@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from simulator.experiment import Experiment
+from simulator.load.breaking import effects
 from simulator.load.compress import Stretch, compress
 from simulator.report import Block, Heading, Table, Text, blocks_of, figure, to_json, write_figure
-from simulator.scenario import HOME, PSTN
+from simulator.scenario import HOME, PHONE_GONE, PSTN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from acd.config.strict_yaml import Problem
     from simulator.intervals import Estimate
     from simulator.load.run import EngineRun
-    from simulator.results import RunResult
+    from simulator.results import CallRecord, RunResult
     from simulator.scenario import Scenario
 
 COMPARED = (
@@ -116,6 +117,7 @@ def load_blocks(
     blocks.insert(2, _facts(found))
     texts = [*map(_sound, found), _lines(experiment.scenario, found)]
     blocks[3:3] = [Text(text) for text in texts if text]
+    blocks[3:3] = _faults(experiment, found)
     problems = [f"{one.engine}: {problem}" for one in found for problem in one.problems[:10]]
     blocks += [Text(f"Problem: {problem}") for problem in problems]
     if len(experiment.seeds) < 2:
@@ -162,7 +164,11 @@ def _facts(found: Sequence[EngineRun]) -> Table:
 def _sound(one: EngineRun) -> str:
     """Say who heard whom, if anybody spoke."""
     heard, keys = one.speech, one.speech.get("keys_pressed", 0)
-    pressed = f" Agents on outside numbers pressed 1 {keys} times." if keys else ""
+    pressed = (
+        f" Agents on outside numbers pressed 1 {keys} times, {heard['keys_not_taken']} not taken."
+        if keys
+        else ""
+    )
     if "talks" not in heard:
         return f"{one.engine}: nobody spoke (--no-media).{pressed}" if heard else ""
     share = heard["speech_heard_share"]
@@ -195,6 +201,33 @@ def _lines(scenario: Scenario, found: Sequence[EngineRun]) -> str:
     if PSTN in kinds:
         told.append("pressing 1 is a longer way to the talk, without a key")
     return f"{' and '.join(without)}: {'; '.join(told)}." if without and told else ""
+
+
+def _faults(experiment: Experiment, found: Sequence[EngineRun]) -> list[Block]:
+    """Say of every fault what was done and how those fared who waited meanwhile, beside all others."""
+    rows = []
+    for fault in experiment.scenario.faults:
+        for one in found:
+            carried = fault.kind == PHONE_GONE or any(text.startswith(fault.kind) for text in one.faults)
+            met, other = effects(fault, [call for run in one.runs for call in run.calls])
+            what = f"{fault.kind} at {fault.at_s:g} s for {fault.for_s:g} s"
+            rows.append((what, one.engine, "yes" if carried else "no", *_fared(met), *_fared(other)))
+    if not rows:
+        return []
+    names = ("calls", "in target", "mean wait", "gave up")
+    head = ("fault", "engine", "done", *names, *(f"others: {name}" for name in names))
+    about = "Faults: how those fared who waited while one lasted, all seeds together, beside all others of the same engine"
+    return [Table(head, tuple(rows), about)]
+
+
+def _fared(calls: Sequence[CallRecord]) -> tuple[str, str, str, str]:
+    count = len(calls)
+    if not count:
+        return "0", "-", "-", "-"
+    wait_s = sum(call.wait_ms for call in calls) / count / 1000
+    share = sum(call.in_target for call in calls) / count
+    gave_up = sum(call.outcome == "abandoned" for call in calls) / count
+    return str(count), f"{share:.0%}", f"{wait_s:.1f} s", f"{gave_up:.0%}"
 
 
 def agreement_blocks(found: Sequence[Agreement]) -> list[Block]:

@@ -16,11 +16,26 @@ from typing import TYPE_CHECKING
 from acd.core.instant import HOUR_MS, SECOND_MS
 from acd.core.policy import RoutingWeights
 from simulator.distributions import Distribution, Fixed, Never, later
+from simulator.load.breaking import LIVE
 from simulator.results import CallRecord, GroupTimes, RunResult
-from simulator.scenario import DAY_MS, PSTN, Arrivals, Closing, Group, Periods, Queue, Scenario, Shift, Staff
+from simulator.scenario import (
+    DAY_MS,
+    PHONE_GONE,
+    PSTN,
+    Arrivals,
+    Callback,
+    Closing,
+    Fault,
+    Group,
+    Periods,
+    Queue,
+    Scenario,
+    Shift,
+    Staff,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
 
@@ -28,6 +43,8 @@ if TYPE_CHECKING:
 
 LEAST_RING_MS = 2 * SECOND_MS
 """The least ring time-out that daemon and dialplan know."""
+TURN_MS = 3 * SECOND_MS
+"""One turn of the dialplan's waiting loop (dialplan/20-queue.conf)."""
 LEAST_PRESS_MS = 300
 """Nobody presses 1 sooner after lifting the phone: the PBX must be asking, and the key itself is held 0.1 s."""
 SEARCH_STEP_MS = HOUR_MS // 4
@@ -154,12 +171,14 @@ def compress(scenario: Scenario, part: Stretch) -> tuple[Scenario, list[str]]:
     """Return the stretch as a scenario of its own in real time, and what had to be left out or changed."""
     notes = []
     if any(queue.callback is not None for queue in scenario.queues):
-        notes.append("callbacks are left out: callers wait on the line")
+        notes.append(
+            f"a call-back is offered after whole turns of {TURN_MS // SECOND_MS} real seconds, in every engine"
+        )
     closing = _closing(scenario.closing, part)
     if closing is not None and not (scenario.closing and scenario.closing.turns_away):
         notes.append("who calls after closing time is turned away, in every engine: so the router does it")
-    if scenario.faults:
-        notes.append("faults are left out: this runs a healthy centre")
+    faults, told = _faults(scenario.faults, part)
+    notes += told
     shortest = min(queue.ring_timeout_ms for queue in scenario.queues) / part.scale
     if shortest < LEAST_RING_MS:
         notes.append(
@@ -178,7 +197,7 @@ def compress(scenario: Scenario, part: Stretch) -> tuple[Scenario, list[str]]:
         closing=closing,
         expected_calls=None,
         expect=(),
-        faults=(),
+        faults=faults,
     )
     return short, notes
 
@@ -194,6 +213,23 @@ def _line_notes(scenario: Scenario, part: Stretch) -> list[str]:
         f" {group.press_ms / part.scale / SECOND_MS:.2g} s: the least there is"
         for group in quick
     ]
+
+
+def _faults(faults: Sequence[Fault], part: Stretch) -> tuple[tuple[Fault, ...], list[str]]:
+    """Return the faults inside the stretch, in its own time, and what is said of the others."""
+    kept, notes = [], []
+    start_s = (part.day * DAY_MS + part.start_ms) / SECOND_MS
+    for fault in faults:
+        at_s = (fault.at_s - start_s) / part.scale
+        if fault.kind not in LIVE:
+            notes.append(f"{fault.kind} has no effect here: see bin/faults")
+        elif not 0 <= at_s < part.wall_s:
+            notes.append(f"{fault.kind} at {fault.at_s:g} s lies outside this stretch")
+        else:
+            kept.append(dataclasses.replace(fault, at_s=at_s, for_s=fault.for_s / part.scale))
+            if fault.kind != PHONE_GONE:
+                notes.append(f"{fault.kind} breaks the real router; in virtual time nothing happens")
+    return tuple(kept), notes
 
 
 def _closing(closing: Closing | None, part: Stretch) -> Closing | None:
@@ -244,7 +280,7 @@ def _queue(queue: Queue, scenario: Scenario, part: Stretch) -> Queue:
         talk_by_period=(),
         patience_by_period=(),
         retry=retry,
-        callback=None,
+        callback=queue.callback and _callback(queue.callback, by),
         threshold_ms=max(1, round(queue.threshold_ms / by)),
         ring_timeout_ms=max(LEAST_RING_MS, math.ceil(queue.ring_timeout_ms / by / SECOND_MS) * SECOND_MS),
         wrap_up_limit_ms=max(1, round(queue.wrap_up_limit_ms / by)),
@@ -252,6 +288,12 @@ def _queue(queue: Queue, scenario: Scenario, part: Stretch) -> Queue:
         max_waiting=max(1, queue.max_waiting),
         short_abandon_ms=round(queue.short_abandon_ms / by),
     )
+
+
+def _callback(callback: Callback, by: float) -> Callback:
+    """Return the offer in the stretch's own time: the dialplan looks once a turn."""
+    turns = max(1, math.ceil(callback.after_ms / by / TURN_MS))
+    return Callback(turns * TURN_MS, callback.accept, _scaled(callback.dial, by))
 
 
 def _arrivals(plan: Arrivals, factor: float, part: Stretch) -> Arrivals:

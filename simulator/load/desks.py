@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ class Order:
     agent: str = ""
 
 
+AGAIN_S = 30.0
+"""So long an agent tries to reach a router that does not answer."""
 MOST_WAITING = 10_000
 WORKERS = 4
 
@@ -58,13 +61,25 @@ class RouterDesks:
         while True:
             order = await orders.get()
             try:
-                await self._api.post(
-                    order.path, order.body, (order.agent, self._agents_token) if order.agent else None
-                )
+                await self._send(order)
             except httpx.HTTPError:
                 self.refused += 1
             finally:
                 orders.task_done()
+
+    async def _send(self, order: Order) -> None:
+        """Send one order; while nobody listens, the agent tries again. Raises httpx.HTTPError."""
+        who = (order.agent, self._agents_token) if order.agent else None
+        end = time.monotonic() + AGAIN_S
+        while True:
+            try:
+                await self._api.post(order.path, order.body, who)
+            except httpx.TransportError:
+                if time.monotonic() > end:
+                    raise
+                await asyncio.sleep(0.2)
+            else:
+                return
 
     async def settle(self) -> None:
         """Wait until everything said is heard."""

@@ -15,16 +15,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from simulator.centre.config import CentreSpec
 from simulator.centre.daemon import DaemonProcess
-from simulator.centre.oracle import Truth, Verdict, judge, read_journal
+from simulator.centre.oracle import Truth, read_journal
 from simulator.centre.report import read_cards
+from simulator.faults import callbacks
 from simulator.load.appqueue import AppQueueDesks
+from simulator.load.backs import judge_with_callbacks
+from simulator.load.breaking import Breaking
 from simulator.load.centre import Centre, write_centre
 from simulator.load.compress import CannotRunError, stretch_back
 from simulator.load.desks import RouterDesks
+from simulator.load.parts import Made
 from simulator.load.sipp_line import BENCH_STRATEGY, LEAD_S, SippLine
 from simulator.load.standin_line import StandInLine
 from simulator.load.usage import sample, shares
-from simulator.load.world import LiveWorld, Made
+from simulator.load.world import LiveWorld
 from simulator.policies import GROUPS
 from simulator.world import World
 
@@ -47,6 +51,9 @@ MOST_CALLS = 20_000
 APP_QUEUE = "app_queue"
 
 
+NOTHING_BREAKS = Breaking(())
+
+
 @dataclass(slots=True)
 class EngineRun:
     """What one engine showed: the books of every seed, and what real processes add."""
@@ -62,6 +69,8 @@ class EngineRun:
     distorted: int = 0
     problems: list[str] = field(default_factory=list)
     oddities: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    """What was broken, in words."""
     speech: dict[str, Any] = field(default_factory=dict)
     """Of talks on real Asterisk: how many had sound both ways (`speech.Found`); empty without phones."""
     cpu_share_of_a_core: dict[str, float] = field(default_factory=dict)
@@ -69,14 +78,14 @@ class EngineRun:
 
     @property
     def unheard(self) -> int:
-        """Talks without sound both ways, and calls that heard another."""
-        names = ("talks_one_way_or_silent", "calls_with_crossed_sound")
+        """Talks without sound both ways, calls that heard another, keys that were not taken."""
+        names = ("talks_one_way_or_silent", "calls_with_crossed_sound", "keys_not_taken")
         return sum(int(self.speech.get(name, 0)) for name in names)
 
     def as_json(self) -> dict[str, object]:
         """Return all but the books, which the report shows."""
         names = ("engine", "version", "calls", "cards", "lost", "double_booked", "distorted", "problems",
-                 "oddities", "speech", "cpu_share_of_a_core", "seconds")  # fmt: skip
+                 "oddities", "faults", "speech", "cpu_share_of_a_core", "seconds")  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
 
@@ -88,7 +97,8 @@ def run_virtual(
     for number, seed in enumerate(seeds):
         runs.append(stretch_back(World(scenario, policy, seed, keep_calls=True).run(), scale))
         told(number + 1, len(seeds))
-    made = sum(run.tally().arrivals - run.tally().transferred_in for run in runs)
+    tallies = [run.tally() for run in runs]
+    made = sum(tally.arrivals - tally.transferred_in - tally.called_back for tally in tallies)
     return EngineRun("virtual", runs, "production core", made, seconds=time.monotonic() - started)
 
 
@@ -136,6 +146,8 @@ class Session:
 
     async def ours(self) -> EngineRun:
         """Let the daemon route."""
+        breaking = Breaking(self.centre.scenario.faults)
+        await breaking.open(self.spec)
         daemon = DaemonProcess(self.spec, write_centre(self.spec, self.centre))
         daemon.start()
         desks: RouterDesks | None = None
@@ -143,7 +155,8 @@ class Session:
             await daemon.ready(READY_S)
             desks = RouterDesks(self.spec)
             pid = daemon.process.pid if daemon.process else 0
-            found, worlds = await self._day(desks, {"daemon": pid}, daemon)
+            found, worlds = await self._day(desks, {"daemon": pid}, daemon, breaking)
+            found.faults = breaking.done
             found.engine, found.version = self.line.engine, self.line.version
             await self._oracle(found, worlds)
             if desks.refused:
@@ -152,6 +165,7 @@ class Session:
         finally:
             if desks is not None:
                 await desks.close()
+            await breaking.close()
             await daemon.stop()
 
     async def theirs(self) -> EngineRun:
@@ -188,6 +202,7 @@ class Session:
         desks: RouterDesks | AppQueueDesks,
         processes: dict[str, int],
         daemon: DaemonProcess | None = None,
+        breaking: Breaking = NOTHING_BREAKS,
     ) -> tuple[EngineRun, list[LiveWorld]]:
         """Let every copy's day happen; return the books."""
         line, started = self.line, time.monotonic()
@@ -208,10 +223,12 @@ class Session:
         line.start(calls, lambda number: worlds[int(number[3:5])], self._begun_s)
         for world in worlds:
             world.open()
+        breaking.start(daemon, self._begun_s)
         before = sample({**line.processes, **processes})
         last_s = max((call.start_ms for call in calls), default=0) / 1000
         await self._until_over(worlds, len(calls), self._begun_s + last_s + TAIL_S)
         after = sample({**line.processes, **processes})
+        await breaking.finish()
         runs = [stretch_back(world.close(), self.scale) for world in worlds]
         for world in worlds:
             world.staff_leaves()
@@ -266,6 +283,7 @@ class Session:
         """Wait for the cards, then compare what the phones saw with the journal and the cards."""
         truths: list[Truth] = [truth for world in worlds for truth in world.truths.values()]
         entered = sum(truth.outcome != "busy" for truth in truths)
+        entered += sum(len(world.backs) for world in worlds)
         database, cards = self.spec.state_dir / "acd.db", []
         end = time.monotonic() + SETTLE_S
         while time.monotonic() < end:
@@ -274,7 +292,8 @@ class Session:
                 break
             await asyncio.sleep(0.25)
         journal = read_journal(self.spec.queue_log.read_text(encoding="utf-8").splitlines())
-        verdict: Verdict = judge(truths, journal, cards)
+        backs = [back for world in worlds for back in world.backs.values()]
+        verdict = judge_with_callbacks(truths, backs, journal, cards, callbacks.read(database))
         found.cards, found.lost = len(cards), found.lost + verdict.lost + verdict.failed
         found.double_booked, found.distorted = verdict.double_booked, verdict.distorted
         found.problems += verdict.problems
@@ -328,6 +347,8 @@ async def run_real_processes(
             )
         return found
     finally:
+        if not good and session.spec.queue_log.is_file():  # a lab takes its journal along
+            shutil.copyfile(session.spec.queue_log, session.spec.directory / "queue_log")
         await session.close()
         if good:
             shutil.rmtree(session.spec.directory, ignore_errors=True)

@@ -16,9 +16,11 @@ import re
 import socket
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simulator.faults.pressing import Presser
 from simulator.lab.instance import TRUNK_HOST, Lab, Ports
 from simulator.lab.ports import free_port
 from simulator.lab.sipp import SippError, SippProcess, register
@@ -26,7 +28,7 @@ from simulator.load.appqueue import write_app_queue
 from simulator.load.lines import AgentLine, lines_of, write_mobiles
 from simulator.load.notes import Note, Notes
 from simulator.load.speech import Speech
-from simulator.load.trunk import write_trunk
+from simulator.load.trunk import say_nothing, write_trunk
 from simulator.load.voice import PRESS_MS
 from simulator.scenario import HOME
 
@@ -34,8 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from simulator.centre.config import CentreSpec
+    from simulator.lab.agents import Agent
     from simulator.load.centre import Centre
-    from simulator.load.world import LiveWorld, Made
+    from simulator.load.parts import Made
+    from simulator.load.world import LiveWorld
 
 HERE = Path(__file__).parent
 POLL_S = 0.008
@@ -114,6 +118,14 @@ class SippLine:
         self._task: asyncio.Task[None] | None = None
         self.did_of: Callable[[str], str] = str
         """Turns our router's number into the one to dial (app_queue's)."""
+        self._agents: tuple[Agent, ...] = ()
+        self._away: set[str] = set()
+        """Phones without a contact."""
+        self._plugging: asyncio.Task[None] | None = None
+        self._pressing: asyncio.Task[None] | None = None
+        self._back_calls: set[str] = set()
+        self._dial_ms: dict[str, int] = {}
+        """By number: how long it rings when called back."""
         self._notes: Notes | None = None
         self._ani_of: dict[str, str] = {}
         """By the router's name of a call: the caller's number."""
@@ -151,10 +163,10 @@ class SippLine:
             f"load{uuid.uuid4().hex[:8]}",
             agents=[line.phone(device, port) for device, line in self._lines.items()],
             ports=ports,
-            settings={"record": "0", "rtp_timeout": "30"},
+            settings={"record": "0", "out_port": str(port), "rtp_timeout": "30"},
             die_with_parent=True,
         )
-        self.lab = lab
+        self.lab, self._agents = lab, tuple(lab.agents)
         await asyncio.to_thread(lab.up)
         if not self.speech.speaks:
             await asyncio.to_thread(_let_silence_be, lab)
@@ -162,11 +174,15 @@ class SippLine:
             await asyncio.to_thread(write_mobiles, lab, port)
         await self.speech.open()
         spec.ami_port, spec.ami_user, spec.ami_secret = lab.ports.ami, lab.router_user, lab.router_secret
+        spec.callback_secret = lab.callback_secret
         spec.queue_log, spec.cel = lab.queue_log, lab.cel_csv
         self._phones = Puppets("phones.xml", "127.0.0.1", lab.ports.sip, self._folder / "phones", port=port)
         self._phones.talk_at = self.speech.at
         self._phones.start()
         await self._listening(self._phones)
+        if any(queue.callback for queue in centre.scenario.queues):
+            await asyncio.to_thread(say_nothing, lab)
+            self._pressing = asyncio.create_task(Presser(lab, _Takers(self)).run())
         at_home = [(device, line.password) for device, line in self._lines.items() if line.kind == HOME]
         if at_home:
             await asyncio.to_thread(register, lab.ports.sip, at_home, port, self._folder / "register")
@@ -210,8 +226,8 @@ class SippLine:
         self._callers.append(puppets)
 
     def check(self) -> None:
-        """Raise what broke the following of phones, if anything did: else the run would wait for ever."""
-        if self._task is not None and self._task.done():
+        """Raise what stopped us from following the phones: a run that sees nothing would wait for nothing."""
+        if self._task is not None and self._task.done() and not self._task.cancelled():
             self._task.result()
 
     async def end_run(self) -> None:
@@ -233,6 +249,10 @@ class SippLine:
         for handle in self._due:
             handle.cancel()
         await self.end_run()
+        for task in (self._pressing, self._plugging):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         await self.speech.close()
         if self._phones is not None:
             self._phones.stop()
@@ -263,9 +283,34 @@ class SippLine:
         if call_id is not None and self._phones is not None:
             self._command("INFO", self._phones, call_id)
 
+    def unplug(self, agent: str, *, away: bool) -> None:
+        """An agent's phone loses its contact, or has it again. All that are asked for together are one reload."""
+        (self._away.add if away else self._away.discard)(agent)
+        if self._plugging is None or self._plugging.done():
+            self._plugging = asyncio.create_task(self._plug())
+
+    async def _plug(self) -> None:
+        assert self.lab is not None  # noqa: S101 - open() comes first
+        done: set[str] | None = None
+        while done != self._away:
+            done = set(self._away)
+            agents = [replace(one, contact="") if one.id in done else one for one in self._agents]
+            await asyncio.to_thread(self.lab.write_agents, agents)
+
+    def silence(self, number: str, agent: str) -> None:
+        """The phone that rings for this caller falls silent: it says that it is busy."""
+        for call_id, (ringing, device, _) in self._ringing.items():
+            if (ringing, device) == (number, agent) and self._phones is not None:
+                self._command("INFO", self._phones, call_id)
+
     def call_of(self, number: str) -> str:
         """The router's name of this caller's call, as the journal told it."""
         return self._call_of.get(number, "")
+
+    def takes_callback(self, number: str) -> bool:
+        """Whether a caller presses 1 when he is offered a call-back."""
+        known = re.fullmatch(r"\+79\d{9}", number) is not None
+        return known and self._world_of is not None and self._world_of(number).takes_callback(number)
 
     def _command(self, method: str, puppets: Puppets, call_id: str) -> None:
         request = command(method, puppets, call_id, next(self._serial))
@@ -284,7 +329,8 @@ class SippLine:
             for note in self._notes.news() if self._notes is not None else ():
                 self._noted(note)
             for event, fields, at_s in told:
-                self._phone_event(event, fields, at_s)
+                back = fields["agent"] in self._dial_ms
+                (self._number_event if back else self._phone_event)(event, fields, at_s)
             await asyncio.sleep(POLL_S)
 
     def _noted(self, note: Note) -> None:
@@ -299,6 +345,13 @@ class SippLine:
         if note.kind == "ACDREFUSED":
             world.gone(number, note.at_s, "refused")
             self.hang_up(number)
+        elif note.kind == "ACDCALLBACK":
+            self.hang_up(number)
+            self._dial_ms[number] = world.callback_chosen(number, note.at_s)
+        elif note.kind == "ACDCALLBACKBEGIN":
+            self._back_calls.add(note.call)
+        elif note.kind == "ACDEND" and note.call in self._back_calls:
+            world.gone(number, note.at_s, "overflowed")  # a call-back that no agent took
         elif note.kind == "ACDTRANSFER":
             to = note.fields.get("to", "").removeprefix("queue_")
             world.handed_on(number, note.agent, to, note.at_s)
@@ -325,9 +378,24 @@ class SippLine:
             world.gone(number, at_s, "refused" if world.scenario.lines is None else "busy")
         elif event == "ENDED":
             self.speech.end(fields["cid"], at_s)
+            if self._caller_at.get(number) != (puppets, fields["cid"]):
+                return  # he had hung up himself, and may wait to be called back
+            del self._caller_at[number]
             world.gone(number, at_s, "overflowed")
         elif event == "HUNGUP":
             self.speech.end(fields["cid"], at_s)
+
+    def _number_event(self, event: str, fields: dict[str, str], at_s: float) -> None:
+        """A caller's telephone is called back: lifted after so long; then it can hang up like a caller's."""
+        number, call_id = fields["agent"], fields["cid"]
+        if event == "INVITE":
+            self._rtp_of[call_id] = fields.get("rtp", "")
+            self._later(at_s + self._dial_ms[number] / 1000, self._move_phone, "MESSAGE", call_id)
+        elif event == "ANSWER" and self._phones is not None:
+            self.speech.begin(call_id, number, self._rtp_of.pop(call_id, ""), at_s)
+            self._caller_at[number] = self._phones, call_id
+        elif event in ("ENDED", "HUNGUP"):
+            self.speech.end(call_id, at_s)
 
     def _phone_event(self, event: str, fields: dict[str, str], at_s: float) -> None:
         number, call_id = fields["ani"], fields["cid"]
@@ -349,7 +417,7 @@ class SippLine:
         elif event == "ANSWER":
             self.speech.begin(call_id, number, self._rtp_of.pop(call_id, ""), at_s, agent)
             if outside:
-                self._listens(world, call_id, at_s)
+                self._listens(world, agent, call_id, at_s)
             else:
                 self._joined(world, call_id, at_s)
         elif event in ("CANCELLED", "BUSY"):
@@ -357,7 +425,7 @@ class SippLine:
             self._rtp_of.pop(call_id, None)
             world.offer_over(number, agent, at_s, unanswered=event == "CANCELLED" and planned < 0)
         elif event in ("ENDED", "HUNGUP"):
-            self.speech.end(call_id, at_s)
+            self.speech.end(call_id, at_s, by_pbx=event == "ENDED")
             if self._ringing.pop(call_id, None) is not None:  # lifted, and 1 was never pressed
                 world.offer_over(number, agent, at_s, unanswered=False)
 
@@ -371,9 +439,8 @@ class SippLine:
         self.speech.joined(call_id, at_s)
         world.answered(number, agent, at_s)
 
-    def _listens(self, world: LiveWorld, call_id: str, at_s: float) -> None:
+    def _listens(self, world: LiveWorld, agent: str, call_id: str, at_s: float) -> None:
         """An outside phone is lifted and the PBX asks for 1: press it in time, or hang up without."""
-        agent = self._ringing[call_id][1]
         joined_s = at_s + self._lines[agent].press_ms / 1000
         if call_id in self._refuses:
             self._refuses.discard(call_id)
@@ -392,6 +459,16 @@ class SippLine:
         handle = loop.call_later(max(0.0, at_s - time.time()), deed, *words)
         self._due = [one for one in self._due if not one.cancelled() and one.when() > loop.time()]
         self._due.append(handle)
+
+
+class _Takers:
+    """The callers who press 1 when they are offered a call-back; whoever asks learns it from their own draws."""
+
+    def __init__(self, line: SippLine) -> None:
+        self._line = line
+
+    def __contains__(self, number: object) -> bool:
+        return self._line.takes_callback(str(number))
 
 
 def _let_silence_be(lab: Lab) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.load.trunk import Lines
-from simulator.standin import Phone, StandIn
+from simulator.standin import Number, Phone, StandIn
 from simulator.standin.dialplan import Caller
 
 if TYPE_CHECKING:
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     from simulator.centre.config import CentreSpec
     from simulator.load.centre import Centre
-    from simulator.load.world import LiveWorld, Made
+    from simulator.load.parts import Made
+    from simulator.load.world import LiveWorld
     from simulator.standin.dialplan import CallTask
 
+FOR_EVER_S = 1e6
 SECRET = "stand-in-secret"  # noqa: S105 - guards a loopback port for the length of a run
 
 
@@ -50,13 +52,13 @@ class StandInLine:
         self.switch = StandIn(
             spec.directory / "asterisk",
             agi=("127.0.0.1", spec.agi_port),
-            users={"acd": SECRET},
+            users={"acd": SECRET, "acd-callback": SECRET},
             phones=[Phone(device, device, answer_after_s=None) for device in centre.devices],
             ring_s=max(queue.ring_timeout_ms for queue in centre.scenario.queues) / 1000,
         )
         self.switch.listener_hook = self._heard
         spec.ami_port = await self.switch.start(spec.ami_port)
-        spec.ami_secret = SECRET
+        spec.ami_secret = spec.callback_secret = SECRET
         spec.queue_log = Path(self.switch.queue_log.path)
 
     def start(self, calls: Sequence[Made], world_of: Callable[[str], LiveWorld], begun_s: float) -> None:
@@ -80,6 +82,15 @@ class StandInLine:
         task = self.switch.place_call(Caller(call.did, call.ani, "Client", patience_s=None, talk_s=None))
         self._tasks[call.ani] = task
         self._ani_of[task.call] = call.ani
+        task.takes_callback = self._world_of is not None and self._world_of(call.ani).takes_callback(call.ani)
+
+    def _called_back(self, call: str) -> None:
+        """The router calls somebody back: from now on this call is his."""
+        assert self.switch is not None  # noqa: S101 - it told us
+        task = next((one for one in self.switch.calls.values() if one.call == call), None)
+        if task is not None:
+            self._ani_of[call] = task.caller.ani
+            self._tasks[task.caller.ani] = task
 
     def _busy(self, number: str, at_s: float) -> None:
         if self._world_of is not None:
@@ -97,6 +108,18 @@ class StandInLine:
         if task is not None:
             task.hang_up("agent")
 
+    def unplug(self, agent: str, *, away: bool) -> None:
+        """An agent's phone is away, or back."""
+        assert self.switch is not None  # noqa: S101 - open() comes first
+        self.switch.set_registered(agent, not away)
+
+    def silence(self, number: str, agent: str) -> None:
+        """The phone that rings for this caller falls silent: its leg is gone."""
+        del agent
+        task = self._tasks.get(number)
+        if task is not None:
+            task.ringing_leg_gone()
+
     def call_of(self, number: str) -> str:
         """The router's name of this caller's call."""
         task = self._tasks.get(number)
@@ -105,6 +128,8 @@ class StandInLine:
     # --- what the switch did ------------------------------------------------------------------------
 
     def _heard(self, kind: str, fields: dict[str, str]) -> None:
+        if kind == "AcdCallbackBegin":
+            self._called_back(fields["call"])
         number = self._ani_of.get(fields["call"])
         if number is None or self._world_of is None or self.switch is None:
             return
@@ -119,8 +144,18 @@ class StandInLine:
         elif kind == "AcdDialEnd":
             unanswered = fields["status"] == "NOANSWER"
             world.offer_over(number, agent, at_s, unanswered=unanswered)
+        else:
+            self._left_line(kind, world, number, fields)
+
+    def _left_line(self, kind: str, world: LiveWorld, number: str, fields: dict[str, str]) -> None:
+        """The caller is no longer in this line: handed on, turned away, sent on, to be called back, or gone."""
+        at_s = int(fields["ms"]) / 1000
+        if kind == "AcdCallback":
+            del self._tasks[number]
+            assert self.switch is not None  # noqa: S101 - it told us
+            self.switch.numbers[number] = Number(world.callback_chosen(number, at_s) / 1000, FOR_EVER_S)
         elif kind == "AcdTransfer":
-            world.handed_on(number, agent, fields["to"].removeprefix("queue_"), at_s)
+            world.handed_on(number, fields["agent"], fields["to"].removeprefix("queue_"), at_s)
         elif kind == "AcdRefused":
             world.gone(number, at_s, "refused")
             self.hang_up(number)
@@ -129,5 +164,8 @@ class StandInLine:
             self.hang_up(number)
         elif kind == "AcdEnd":
             self._lines.free(number)
-            world.gone(number, at_s, "failed")
-            self._tasks.pop(number, None)
+            task = self._tasks.get(number)
+            if task is not None and task.call == fields["call"]:  # else he waits to be called back
+                # a call-back that no agent took in time ends by itself; a caller never does
+                world.gone(number, at_s, "overflowed" if number in world.backs else "failed")
+                del self._tasks[number]

@@ -12,8 +12,7 @@ import dataclasses
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from acd.core.effects import KeepAgentStatus
 from acd.core.events import (
@@ -23,6 +22,8 @@ from acd.core.events import (
     AgentResumed,
     CallEnded,
     CallQueued,
+    DeviceReachable,
+    DeviceUnreachable,
     Fact,
     OfferOutcome,
     TalkEnded,
@@ -35,6 +36,7 @@ from simulator.crowd import Crowd
 from simulator.draws import Draws
 from simulator.ledger import Ledger
 from simulator.load.centre import Centre, ani
+from simulator.load.parts import Desks, Line, Made, Oddities, PhoneDoes
 from simulator.results import RunResult
 from simulator.staffing import Staffing
 from simulator.streams import Streams
@@ -61,73 +63,6 @@ LEAST_WRAP_MS = 60
 """A wrap-up of no length would be "done" before the daemon has heard of the talk's end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A call to be made. `start_ms` counts from the run's beginning; `first`: known before the run."""
-
-    ani: str
-    did: str
-    start_ms: int
-    first: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class PhoneDoes:
-    """What a ringing phone will do: answer, or refuse, after so long; None: ring on."""
-
-    after_ms: int | None
-    refuses: bool = False
-
-
-class Line(Protocol):
-    """Makes calls and moves phones on a switch."""
-
-    def place(self, call: Made) -> None:
-        """Make a call now; first calls were told at the start and come by themselves."""
-
-    def hang_up(self, number: str) -> None:
-        """The caller hangs up."""
-
-    def end_talk(self, number: str) -> None:
-        """The agent hangs up."""
-
-    def call_of(self, number: str) -> str:
-        """The router's name of this caller's call; empty: not known yet."""
-
-
-class Desks(Protocol):
-    """Tells the router what agents do. Every method returns at once."""
-
-    def say(self, agent: str, action: str, reason: str = "") -> None:
-        """`login`, `logout`, `pause`, `resume` or `done`."""
-
-    def hand_on(self, agent: str, call: str, queue: str) -> None:
-        """The agent hands a call on to another waiting line."""
-
-    pauses_unanswered: bool
-    """The router pauses an agent who let a call ring."""
-    hands_on: bool
-    """Agents can hand calls on."""
-
-
-@dataclass(slots=True)
-class Oddities:
-    """What does not happen in virtual time, counted."""
-
-    raced: int = 0
-    """The caller gave up in the very moment of the answer."""
-    ended_by_switch: int = 0
-    """Calls that the switch ended in talk."""
-    strangers: int = 0
-    """Events of calls nobody made."""
-    not_handed_on: int = 0
-    """Calls that should have gone on to another line, and ended with the talk."""
-    failed: int = 0
-    """Calls that met a SIP error or were never heard of."""
-    forgotten: list[str] = field(default_factory=list)
-    """Numbers of callers still on the line when time was up."""
-
-
 OUTCOMES = {
     "refused": ("refused", "blocked"),
     "busy": ("busy", "blocked"),
@@ -137,8 +72,10 @@ OUTCOMES = {
 
 
 def without_doors(scenario: Scenario) -> Scenario:
-    """Return the scenario in which everybody gets in: who is let in is for the trunk and the router to say."""
-    queues = tuple(dataclasses.replace(queue, max_waiting=sys.maxsize) for queue in scenario.queues)
+    """Return the scenario in which everybody gets in and nobody is offered a call-back: trunk and router do both."""
+    queues = tuple(
+        dataclasses.replace(queue, max_waiting=sys.maxsize, callback=None) for queue in scenario.queues
+    )
     return dataclasses.replace(scenario, queues=queues, lines=None, closing=None)
 
 
@@ -180,6 +117,8 @@ class LiveWorld:
         """By number: asked to be handed on, and not yet gone on."""
         self.truths: dict[str, Truth] = {}
         """Every call made, by number, as its driver saw it: for the oracle."""
+        self.backs: dict[str, Truth] = {}
+        """The call-backs of those who chose one, by number; what happens to that number later belongs here."""
 
     # --- what the virtual world's parts ask for --------------------------------------------------
 
@@ -217,7 +156,7 @@ class LiveWorld:
         """Carry out what a person does: here nobody decides, so facts become deeds."""
         if isinstance(fact, CallQueued):
             if str(fact.call) not in self._ani:  # handed on, he is on the line already
-                self._place(fact.call)
+                self._stands(fact.call)
         elif isinstance(fact, TalkEnded):
             self._line.end_talk(self._ani.pop(str(fact.call), ""))
         elif isinstance(fact, CallEnded):
@@ -225,6 +164,10 @@ class LiveWorld:
             if number is not None:
                 self._ends(number, "abandoned")
                 self._line.hang_up(number)
+        elif isinstance(fact, DeviceUnreachable):
+            self._line.unplug(self._names[fact.agent], away=True)
+        elif isinstance(fact, DeviceReachable):
+            self._line.unplug(self._names[fact.agent], away=False)
         elif isinstance(fact, AgentPaused):
             self._desks.say(self._names[fact.agent], "pause", fact.reason)
         elif isinstance(fact, (AgentLoggedIn, AgentLoggedOut, AgentResumed, WrapUpDone)):
@@ -234,6 +177,13 @@ class LiveWorld:
         """The caller gives up while a phone rings: the virtual switch's part."""
         caller.stage = OUTSIDE
         self.staffing.release(self.people[caller.agent])
+
+    def phone_gone(self, person: Person) -> None:
+        """A phone that rings is gone: it falls silent, and the caller waits on. The virtual switch's part."""
+        caller = person.caller
+        number = self._ani.get(str(caller.id)) if caller is not None and caller.stage == RINGING else None
+        if number is not None:
+            self._line.silence(number, self._names[person.id])
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -296,6 +246,14 @@ class LiveWorld:
         did = self._centre.did(self._copy, caller.queue)
         return Made(number, did, start_ms, first=caller.tries == 0)
 
+    def _stands(self, call: CallId) -> None:
+        """Somebody new waits: he calls, or the router will call him back at the number he had called from."""
+        number = next((n for n, caller in self._by_ani.items() if caller is self.live[call]), "")
+        if number in self.backs and self.live[call].dials_ms:
+            self._ani[str(call)] = number
+        else:
+            self._place(call)
+
     def _place(self, call: CallId) -> None:
         caller = self.live[call]
         caller.attempt = 0
@@ -305,8 +263,12 @@ class LiveWorld:
         self.truths[made.ani] = Truth(made.ani, made.did, time.time(), "")
         self._line.place(made)
 
+    def truth_of(self, number: str) -> Truth:
+        """Return what the driver knows of a number's present call: his own, or our call-back to him."""
+        return self.backs.get(number) or self.truths[number]
+
     def _ends(self, number: str, outcome: str) -> None:
-        truth = self.truths[number]
+        truth = self.truth_of(number)
         truth.outcome = truth.outcome or outcome
 
     # --- what the phones saw ---------------------------------------------------------------------
@@ -329,6 +291,10 @@ class LiveWorld:
 
     def rang(self, number: str, device: str, at_s: float) -> PhoneDoes:
         """An agent's phone rings: decide what the person does, from the same draws as in virtual time."""
+        if (
+            device not in self.agent_of
+        ):  # the PBX's fallback rings everybody's phones, those of other copies too
+            return PhoneDoes(0, refuses=True)
         with self.when(at_s):
             caller, person = self._by_ani.get(number), self.people[self.agent_of[device]]
             if caller is None or caller.stage != WAITING:
@@ -340,7 +306,7 @@ class LiveWorld:
                 person.wrapping = False
             caller.stage, caller.agent, caller.offered_at = RINGING, person.id, self.now
             caller.attempt += 1
-            self.truths[number].rings.append((device, at_s))
+            self.truth_of(number).rings.append((device, at_s))
             person.caller = caller
             person.crew.times.offers += 1
             ring_ms, outcome = self.draws.ring(caller, person, caller.attempt)
@@ -353,7 +319,7 @@ class LiveWorld:
         with self.when(at_s):
             caller, person = self._by_ani.get(number), self.people[self.agent_of[device]]
             if caller is not None:
-                truth = self.truths[number]
+                truth = self.truth_of(number)
                 truth.outcome, truth.answered_by, truth.answered_s = "answered", device, at_s
             if caller is None or caller.stage != RINGING or caller.agent != person.id:
                 self.odd.raced += 1
@@ -379,6 +345,31 @@ class LiveWorld:
             self._stays(caller)
         with self.when(self._begun() + over / 1000):
             self.crowd.end_talk((caller, person))
+
+    def takes_callback(self, number: str) -> bool:
+        """Whether this caller says yes when he is offered a call-back: by his own draw."""
+        caller = self._by_ani.get(number)
+        callback = self.scenario.queues[caller.queue].callback if caller is not None else None
+        return (
+            caller is not None
+            and callback is not None
+            and not caller.dials_ms
+            and caller.callback_u < callback.accept
+        )
+
+    def callback_chosen(self, number: str, at_s: float) -> int:
+        """The caller took the offer and is off the line. Return how long his telephone will ring, milliseconds."""
+        caller = self._by_ani.get(number)
+        callback = self.scenario.queues[caller.queue].callback if caller is not None else None
+        if caller is None or callback is None or caller.stage != WAITING:
+            self.odd.strangers += 1
+            return 0
+        self._ends(number, "callback")
+        self._ani.pop(str(caller.id), None)
+        self.backs[number] = Truth(number, self.truths[number].did, at_s, "")
+        with self.when(at_s):
+            self.crowd.choose_callback(caller, callback)
+        return caller.dials_ms
 
     def _stays(self, caller: Caller) -> None:
         """The caller will not go on to another line after all."""
@@ -414,7 +405,7 @@ class LiveWorld:
         if caller is None or person is None or caller.stage != TALKING or person.caller is not caller:
             self.odd.strangers += 1
             return
-        truth = self.truths[number]
+        truth = self.truth_of(number)
         truth.handed.append((device, queue))
         truth.outcome = ""
         with self.when(at_s):
@@ -422,6 +413,8 @@ class LiveWorld:
 
     def offer_over(self, number: str, device: str, at_s: float, *, unanswered: bool) -> None:
         """The phone stopped ringing without an answer."""
+        if device not in self.agent_of:
+            return
         caller, person = self._by_ani.get(number), self.people[self.agent_of[device]]
         if caller is None or caller.stage != RINGING or caller.agent != person.id:
             return

@@ -94,6 +94,11 @@ class CallTask:
             self._asked_gone = True
             self._wake.set()
 
+    def ringing_leg_gone(self) -> None:
+        """The phone that rings for this caller is gone."""
+        if self._leg is not None:
+            self.agent_leg_gone(self._leg)
+
     @property
     def gone(self) -> bool:
         """Whether the caller's leg has ended."""

@@ -18,6 +18,7 @@ from acd.core.effects import ShowPop
 from acd.core.ids import QueueId, SubscriberId
 from acd.desk.answers import Answer
 from acd.desk.case import Case
+from acd.desk.oncall import Busy
 from acd.desk.project import Project, Source
 from acd.deskside.dossier import Dossiers
 from acd.ports import PortError
@@ -105,6 +106,15 @@ async def test_an_open_order_leads_to_the_one_who_has_it_before_anyone_answers(
     telling = made(store, tmp_path, replace(servis, answers=(answer,)))
     told = (await telling.find(ANI, "7012"))["told"]  # type: ignore[arg-type]
     assert told == ("in repair", (("sound", "your-order"), ("digits", "8")), "press-1", "Europe/Moscow")
+    assert dossiers.pop(wish())["person"] == {"name": "Ольга Викторовна", "do": "ring", "away": ""}
+    dossiers._busy = lambda _project: {"manager": (Busy(0, 2_000_000_000_000, "в отпуске"),)}
+    assert (await dossiers.find(ANI, "7012"))["sticky"] == "", "who is away is not rung first"  # type: ignore[arg-type]
+    assert dossiers.pop(wish())["person"] == {
+        "name": "Ольга Викторовна",
+        "do": "message",
+        "away": "в отпуске",
+    }
+    dossiers._busy = lambda _project: {}
     pop = dossiers.pop(wish())
     assert pop["greeting"] == "Сервисный центр «Точка», добрый день!"
     assert [m["id"] for m in pop["open_matters"]] == ["8"]  # type: ignore[attr-defined]

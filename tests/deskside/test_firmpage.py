@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from acd.adapters.http.app import create_app
 from acd.adapters.http.services import HttpSettings
@@ -110,14 +111,25 @@ async def test_a_firm_sees_its_messages_cases_people_and_reports_and_no_others(r
     ],
 )  # fmt: skip
 async def test_a_foreign_case_is_as_unknown_as_none(rig: Rig, path: str, status: int) -> None:
-    async with rig.client() as client:
-        answer = await client.get(f"/firm/{rig.token('law')}{path}")
+    with capture_logs() as logged:
+        async with rig.client() as client:
+            answer = await client.get(f"/firm/{rig.token('law')}{path}")
     assert answer.status_code == status
     assert "bank" not in answer.text
+    tried = [(one["project"], one["exists"]) for one in logged if one["event"] == "firm_case_refused"]
+    assert tried == ([("law", "200000" in path)] if status == 404 else []), (
+        "refused and logged, the page tells nothing"
+    )
 
 
 async def test_another_firms_token_forged_or_run_out_opens_nothing(rig: Rig) -> None:
     token = rig.token("law")
+    with capture_logs() as logged:
+        async with rig.client() as client:
+            assert (
+                await client.get(f"/firm/{token[:-1]}{'0' if token[-1] != '0' else '1'}")
+            ).status_code == 404
+    assert [one["event"] for one in logged] == ["firm_page_refused"]
     async with rig.client() as client:
         for wrong in (token.replace("law", "bank"), token[:-1] + ("0" if token[-1] != "0" else "1")):
             assert (await client.get(f"/firm/{wrong}")).status_code == 404

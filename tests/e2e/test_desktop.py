@@ -367,6 +367,8 @@ async def test_an_agent_gets_neither_the_pop_nor_the_message_of_another(rig: Rig
         ]
         assert [answer.status_code for answer in answers] == [403] * 6
         assert (await other.get("/agents/a102/pop")).status_code == 404
+    assert rig.daemon is not None
+    assert rig.daemon.tail(10_000).count("refused to a102") == len(answers), "refused, logged, nothing broken"
 
 
 async def _pop(rig: Rig, agent: str) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.dialplan.spoken import Ears
 from tests.e2e.desktop_help import Desk, desk
 from tests.e2e.rigs import WEB_PASSWORD, Behaviour, LabSwitch, Rig
 from tests.e2e.test_desktop import type_message
@@ -274,6 +275,34 @@ async def heard_by_asterisk(rig: Rig) -> int:
 
 async def reachable(rig: Rig) -> bool:
     return bool((await rig.agent(AGENT))["reachable"])
+
+
+async def test_an_agent_on_a_home_line_works_in_the_page(rig: Rig) -> None:
+    """000-12: a telephone number behind the trunk is the phone, 1 takes the call, the browser has pop, form and clock."""
+    assert isinstance(rig.switch, LabSwitch)
+    rig.switch.settings["verbose"] = "3"
+    await rig.open({AGENT: Behaviour(talks_s=9.0, number="+79219876543")})
+    assert rig.switch.lab is not None
+    ear = Ears(rig.switch.lab)
+    async with desk(rig.spec.http_port, locale="en-GB") as mine:
+        page = mine.page
+        await mine.log_in(AGENT, rig.spec.agents_token)
+        await expect(page.locator("#phone-call")).to_be_hidden()
+        rig.call(ANI, "7001", "Ivanov")
+        await mine.phase("offered")
+        await rig.until(lambda: "priv-callpending" in [file for file, _ in ear.heard("PJSIP/trunk")])
+        assert await page.get_attribute("body", "data-phase") == "offered", (
+            "a mailbox that answers is no talk"
+        )
+        rig.switch.press("PJSIP/trunk")
+        await mine.phase("talking")
+        await type_message(page)
+        await mine.phase("wrap_up")  # he put his own handset down
+        await page.keyboard.press("Control+Enter")
+        await mine.idle()
+        card = await rig.card(ANI)
+        assert (card["end_reason"], card["agent"]) == ("handled", AGENT)
+        await mine.stored()
 
 
 async def test_the_password_goes_to_its_own_agent_only(rig: Rig) -> None:

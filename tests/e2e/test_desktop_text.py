@@ -133,6 +133,25 @@ async def test_a_full_dossier_in_both_languages(language: str, tmp_path: Path):
         await page.screenshot(path=tmp_path / "desk.png")
 
 
+@pytest.mark.parametrize(
+    ("locale", "do", "told"),
+    [
+        ("en-GB", "message", "Ann Petrova in court: not free, take a message"),
+        ("ru-RU", "escalate", "Ann Petrova in court: не свободен, передайте дежурному"),
+        ("en-GB", "ring", "Ann Petrova"),
+    ],
+)
+async def test_of_the_person_in_charge_the_calendar_and_the_firms_rule_are_seen(
+    locale: str, do: str, told: str
+):
+    """002-11: the person's calendar decides whether to ring, take a message or escalate; the agent must see which."""
+    person = {"name": "Ann Petrova", "do": do, "away": "" if do == "ring" else "in court"}
+    world = DeskWorld(dossier={"display_name": "Firm", "person": person})
+    async with serving(world, desk=PAGE) as server, desk(server.port, locale=locale) as mine:
+        await _enter(mine)
+        await expect(mine.page.locator("#dossier dd", has_text="Ann Petrova")).to_have_text(told)
+
+
 async def test_the_script_follows_the_talk():
     """001-18: the step of this stage stands out; once the form is complete, the closing one."""
     async with serving(full_centre("en"), desk=PAGE) as server, desk(server.port, locale="en-GB") as mine:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from acd.core.instant import HOUR_MS
 from simulator.distributions import Distribution, Fixed, Never
 from simulator.load.centre import Centre
-from simulator.load.world import LiveWorld, Made, PhoneDoes
-from simulator.scenario import Arrivals, Closing, Group, Queue, Scenario
+from simulator.load.parts import Made, PhoneDoes
+from simulator.load.world import LiveWorld
+from simulator.scenario import PHONE_GONE, Arrivals, Callback, Closing, Fault, Group, Queue, Scenario
 
 
 class FakeLine:
@@ -20,6 +21,8 @@ class FakeLine:
         self.placed: list[Made] = []
         self.hung_up: list[str] = []
         self.talks_ended: list[str] = []
+        self.phones: list[tuple[str, bool]] = []
+        self.silenced: list[tuple[str, str]] = []
 
     def place(self, call: Made) -> None:
         self.placed.append(call)
@@ -29,6 +32,12 @@ class FakeLine:
 
     def end_talk(self, number: str) -> None:
         self.talks_ended.append(number)
+
+    def unplug(self, agent: str, *, away: bool) -> None:
+        self.phones.append((agent, away))
+
+    def silence(self, number: str, agent: str) -> None:
+        self.silenced.append((number, agent))
 
     def call_of(self, number: str) -> str:
         return f"call of {number}"
@@ -58,6 +67,8 @@ class Scene:
         patience: Distribution | None = None,
         no_answer: float = 0.0,
         closing: Closing | None = None,
+        callback: Callback | None = None,
+        faults: tuple[Fault, ...] = (),
     ) -> None:
         queue = Queue(
             name="one",
@@ -66,9 +77,10 @@ class Scene:
             talk=Fixed(80),
             patience=patience or Never(),
             wrap_up=Fixed(70),
+            callback=callback,
         )
         crew = Group("crew", 1, ring=Fixed(30), no_answer=no_answer, refuse=0.0, back_after_ms=60)
-        scenario = Scenario(name="scene", queues=(queue,), groups=(crew,), closing=closing)
+        scenario = Scenario(name="scene", queues=(queue,), groups=(crew,), closing=closing, faults=faults)
         self.line, self.desks = FakeLine(), FakeDesks()
         self.begun = time.time()
         self.world = LiveWorld(Centre(scenario, (3,)), 0, self.line, self.desks, lambda: self.begun)
@@ -159,3 +171,24 @@ async def test_the_message_is_closing_time_only_after_closing_time():
         number = await scene.caller()
         scene.world.fallen(number, time.time(), "voicemail")
         assert getattr(scene.world.close().tally(), counter) == 1
+
+
+async def test_the_phone_of_another_copy_refuses_what_the_fallback_rings_there():
+    scene = Scene()
+    number = await scene.caller()
+    assert scene.world.rang(number, "c7g0n0", time.time()) == PhoneDoes(0, refuses=True)
+    scene.world.offer_over(number, "c7g0n0", time.time(), unanswered=False)
+    assert scene.world.rang(number, "c0g0n0", time.time()) == PhoneDoes(30), "he waits on"
+    scene.world.close()
+
+
+async def test_a_phone_that_is_gone_falls_silent_and_comes_back():
+    scene = Scene(faults=(Fault(PHONE_GONE, 0.15, "crew", 0.1),))
+    number = await scene.caller()
+    scene.world.rang(number, "c0g0n0", time.time())
+    await scene.until(lambda: scene.line.phones)
+    assert scene.line.silenced == [(number, "c0g0n0")]
+    scene.world.offer_over(number, "c0g0n0", time.time(), unanswered=False)
+    await scene.until(lambda: len(scene.line.phones) == 2)
+    assert scene.line.phones == [("c0g0n0", True), ("c0g0n0", False)]
+    scene.world.close()

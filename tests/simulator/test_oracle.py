@@ -78,6 +78,18 @@ def test_a_call_handed_on_is_followed_through_both_stretches() -> None:
     assert judge([TO_R], read_journal(HANDED), [CARD_R]).problems == []
 
 
+def test_who_was_answered_by_the_pbx_alone_talked_with_somebody() -> None:
+    rows = [
+        *GOOD[:2],
+        "3|c1|q|NONE|ACDFALLBACK|ms=3000|why=max_wait",
+        "4|c1|q|a3|ACDFALLBACKANSWER|ms=4000",
+        "9|c1|q|NONE|ACDEND|ms=9001|cause=16|stage=done|by=agent",
+    ]
+    truth = dataclasses.replace(TRUTH, answered_by="a3", answers=["a3"])
+    card = {**CARD, "end_reason": "fallback", "agent": None}
+    assert judge([truth], read_journal(rows), [card]).problems == []
+
+
 @pytest.mark.parametrize("outcome", ["abandoned", "answered"])
 def test_who_gives_up_after_being_handed_on_was_handled_but_not_in_the_last_line(outcome: str) -> None:
     gone = [*HANDED[:6], "9|c1|r|NONE|ACDEND|ms=9001|cause=16|stage=wait|by=caller"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, HTTPException, Request
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _MAX_HEADER = 2_048
+log = logging.getLogger("acd.http")
 
 
 class Doorkeeper:
@@ -71,6 +73,7 @@ def only(*roles: Role) -> Callable[[Principal], Awaitable[Principal]]:
 
     async def check(who: Annotated[Principal, Depends(anyone)]) -> Principal:
         if who.role not in roles:
+            log.warning("refused to %s (%s): not for this role", who.name, who.role.value)
             raise HTTPException(403, f"not for the role {who.role.value}")
         return who
 
@@ -85,4 +88,5 @@ OnlyAgent = Annotated[Principal, Depends(only(Role.AGENT))]
 def require_self(who: Principal, agent: str) -> None:
     """An agent acts only on itself; HTTP 403 otherwise."""
     if who.role is not Role.SUPERVISOR and who.name != agent:
+        log.warning("refused to %s (%s): what is agent %s's own", who.name, who.role.value, agent)
         raise HTTPException(403, "an agent may act only on itself")

@@ -54,7 +54,7 @@ function caller(pop, dossier, onIdentity) {
     [word("organisation"), part(dossier, "organisation") ? organisation(dossier) : null],
     [word("product"), part(dossier, "product") ? said(part(dossier, "product")) : null],
     [word("region"), part(dossier, "region") ? said(part(dossier, "region")) : null],
-    [word("connect_to"), part(dossier.person, "name") ? said(part(dossier.person, "name")) : null],
+    [word("connect_to"), part(dossier.person, "name") ? inCharge(dossier.person) : null],
   ].filter(([, shown]) => shown);
   const facts = entries(dossier.facts).map(([name, value]) => [name, said(value)]);
   const held = entries(dossier.sensitive);
@@ -69,6 +69,13 @@ function caller(pop, dossier, onIdentity) {
 function organisation(dossier) {
   const name = said(part(dossier, "organisation"));
   return dossier.organisation_verified === false ? [name, " ", el("span", { class: "quiet note" }, word("org_unverified"))] : name;
+}
+
+/** Who has this matter; when his calendar says that he is not free: why, and what the firm wants done then. */
+function inCharge(person) {
+  const away = part(person, "away");
+  const todo = ["queue", "message", "escalate"].includes(part(person, "do")) ? word(`away_${person.do}`) : "";
+  return away ? [said(part(person, "name")), " ", el("span", { class: "state away" }, said(away), todo ? `: ${todo}` : "")] : said(part(person, "name"));
 }
 
 /** What opens after the agent made sure who calls. The values are not even in the page before. */

@@ -76,9 +76,11 @@ async def test_action_of_an_agent_becomes_its_fact(action, body, fact):
         ("DELETE", "/api/v1/cards", "boss", 405),
     ],
 )
-async def test_rights(method, path, who, status):
+async def test_rights(method, path, who, status, caplog):
+    """Bad input: an agent asking for another's pop is refused, and the log says who tried."""
     async with caller(World()) as http:
         assert (await http.request(method, path, headers=auth(who))).status_code == status
+    assert (f"refused to {who} (" in caplog.text) == (status == 403)
 
 
 async def test_every_route_but_health_and_metrics_asks_who_is_there():
@@ -142,12 +144,14 @@ async def test_snapshot_over_http_and_mqtt_has_the_one_form_the_wallboard_reads(
     assert decode(json.loads(topics.snapshot(view).payload)).snapshot == topics.without_numbers(view)
 
 
-async def test_token_of_a_pop_opens_the_dossier_once_for_its_agent():
+async def test_token_of_a_pop_opens_the_dossier_once_for_its_agent(caplog):
     """Row 12: the number travels over authenticated HTTP only."""
     world = World()
     token = world.pops.show(show(), {"name": "Иван"}, NOW).token
     async with caller(world) as http:
         assert (await http.get(f"/api/v1/pop/{token}", headers=auth("bob"))).status_code == 404
+        assert "refused to bob: the pop of agent ann" in caplog.text
+        assert token not in caplog.text
         body = (await http.get(f"/api/v1/pop/{token}", headers=auth("ann"))).json()
         assert (body["ani"], body["ani_verified"], body["dossier"]) == (ANI, False, {"name": "Иван"})
         assert (await http.get(f"/api/v1/pop/{token}", headers=auth("ann"))).status_code == 404
