@@ -113,14 +113,30 @@ def _root(
         raise typer.Exit(2)
 
 
+def _import_quickly(module: str, *, without: str) -> Any:
+    """Import what a start waits for (decision 0230).
+
+    Args:
+        module: its name.
+        without: a library that others take in only if it can be imported, and which the daemon does not use:
+            structlog would draw tracebacks with rich, ours are one line of text (acd.telemetry).
+    """
+    gc.disable()  # the collector would look through what is being imported again and again
+    spared = without not in sys.modules
+    if spared:
+        sys.modules[without] = None  # type: ignore[assignment]  # documented: its import raises ModuleNotFoundError
+    try:
+        return importlib.import_module(module)
+    finally:
+        if spared:
+            del sys.modules[without]
+        gc.enable()
+
+
 @app.command()
 def run(config: ConfigOption = DEFAULT_CONFIG, overrides: SetOption = None) -> None:
     """Run the daemon until it is told to stop."""
-    gc.disable()  # the collector would look through what is being imported again and again
-    try:
-        daemon = importlib.import_module("acd.daemon")
-    finally:
-        gc.enable()
+    daemon = _import_quickly("acd.daemon", without="rich")
     raise typer.Exit(daemon.run(config, tuple(overrides or ())))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import os
 import re
 import types
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin
@@ -62,6 +63,9 @@ __all__ = [
 ]
 
 _SALVAGE_ROUNDS = 8
+# Nobody's plugin has a say in how a configuration is read; looking for some opens every installed package's metadata.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
 Model = TypeVar("Model", bound=BaseModel)
 _SHAPES: dict[str, str] = {}
 

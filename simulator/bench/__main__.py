@@ -14,6 +14,7 @@ TABLE = {
     "desktop": "simulator.bench.desktop",
     "ewt": "simulator.bench.ewt",
     "fit": "simulator.bench.fit",
+    "start": "simulator.bench.start",
     "virtual": "simulator.bench.virtual",
     "bank": "simulator.bench.bank",
 }

@@ -164,7 +164,11 @@ def _facts(found: Sequence[EngineRun]) -> Table:
 def _sound(one: EngineRun) -> str:
     """Say who heard whom, if anybody spoke."""
     heard, keys = one.speech, one.speech.get("keys_pressed", 0)
-    pressed = f" Agents on outside numbers pressed 1 {keys} times." if keys else ""
+    pressed = (
+        f" Agents on outside numbers pressed 1 {keys} times, {heard['keys_not_taken']} not taken."
+        if keys
+        else ""
+    )
     if "talks" not in heard:
         return f"{one.engine}: nobody spoke (--no-media).{pressed}" if heard else ""
     share = heard["speech_heard_share"]

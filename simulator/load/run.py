@@ -78,8 +78,8 @@ class EngineRun:
 
     @property
     def unheard(self) -> int:
-        """Talks without sound both ways, and calls that heard another."""
-        names = ("talks_one_way_or_silent", "calls_with_crossed_sound")
+        """Talks without sound both ways, calls that heard another, keys that were not taken."""
+        names = ("talks_one_way_or_silent", "calls_with_crossed_sound", "keys_not_taken")
         return sum(int(self.speech.get(name, 0)) for name in names)
 
     def as_json(self) -> dict[str, object]:

@@ -417,7 +417,7 @@ class SippLine:
         elif event == "ANSWER":
             self.speech.begin(call_id, number, self._rtp_of.pop(call_id, ""), at_s, agent)
             if outside:
-                self._listens(world, call_id, at_s)
+                self._listens(world, agent, call_id, at_s)
             else:
                 self._joined(world, call_id, at_s)
         elif event in ("CANCELLED", "BUSY"):
@@ -425,7 +425,7 @@ class SippLine:
             self._rtp_of.pop(call_id, None)
             world.offer_over(number, agent, at_s, unanswered=event == "CANCELLED" and planned < 0)
         elif event in ("ENDED", "HUNGUP"):
-            self.speech.end(call_id, at_s)
+            self.speech.end(call_id, at_s, by_pbx=event == "ENDED")
             if self._ringing.pop(call_id, None) is not None:  # lifted, and 1 was never pressed
                 world.offer_over(number, agent, at_s, unanswered=False)
 
@@ -439,9 +439,8 @@ class SippLine:
         self.speech.joined(call_id, at_s)
         world.answered(number, agent, at_s)
 
-    def _listens(self, world: LiveWorld, call_id: str, at_s: float) -> None:
+    def _listens(self, world: LiveWorld, agent: str, call_id: str, at_s: float) -> None:
         """An outside phone is lifted and the PBX asks for 1: press it in time, or hang up without."""
-        agent = self._ringing[call_id][1]
         joined_s = at_s + self._lines[agent].press_ms / 1000
         if call_id in self._refuses:
             self._refuses.discard(call_id)

@@ -48,6 +48,8 @@ class Side:
     """By the leg that spoke: frames heard, and frames missing among them."""
     other: int = 0
     """Packets of nobody's voice: music, prompts."""
+    pressed: bool = False
+    ended_by_pbx: bool = False
 
     @property
     def talk_s(self) -> float:
@@ -75,6 +77,8 @@ class Found:
     frames_missing: int = 0
     """Gaps within what was heard; what is due and not heard is the joining's delay besides."""
     keys_pressed: int = 0
+    keys_not_taken: list[str] = field(default_factory=list)
+    """Agents who pressed 1 and were hung up on at once."""
     turns_missed: int = 0
     """Turns of 20 ms in which nobody spoke, because the machine gave the speakers no core: gaps are then ours."""
 
@@ -82,9 +86,10 @@ class Found:
         """Return it as plain data, shares from 0 to 1; None when nothing was said."""
         due = self.frames_due
         if not self.speaks:
-            return {"keys_pressed": self.keys_pressed}
+            return {"keys_pressed": self.keys_pressed, "keys_not_taken": len(self.keys_not_taken)}
         return {
             "keys_pressed": self.keys_pressed,
+            "keys_not_taken": len(self.keys_not_taken),
             "speaker_turns_missed": self.turns_missed,
             "talks": self.talks,
             "talks_with_sound_both_ways": self.both_ways,
@@ -100,7 +105,7 @@ class Found:
     @property
     def problems(self) -> list[str]:
         """What a tester must be told."""
-        return [*self.one_way, *self.crossed][:MOST_PROBLEMS]
+        return [*self.keys_not_taken, *self.one_way, *self.crossed][:MOST_PROBLEMS]
 
 
 def judge(sides: Iterable[Side]) -> Found:
@@ -122,7 +127,9 @@ def judge(sides: Iterable[Side]) -> Found:
             if not side.agent and min(joined_s, side.ended_s) - side.begun_s >= LEAST_WAIT_S:
                 found.waits += 1
                 found.waits_with_music += side.other >= LEAST_FRAMES
-            if side.joined_s:
+            if side.pressed and side.ended_by_pbx and side.talk_s < LEAST_TALK_S:
+                found.keys_not_taken.append(f"{number}: {side.agent} pressed 1, and the PBX hung up on him")
+            elif side.joined_s:
                 _judge_talk(found, side, [one for one in legs if one is not side])
     return found
 
@@ -218,14 +225,15 @@ class Speech:
         """Press a key of a leg's phone."""
         side = self._open.get(call_id)
         if side is not None:
+            side.pressed = True
             self._keys_pressed += 1
             self._order(f"press {side.leg} {key}")
 
-    def end(self, call_id: str, at_s: float) -> None:
-        """A leg is over."""
+    def end(self, call_id: str, at_s: float, *, by_pbx: bool = False) -> None:
+        """A leg is over; `by_pbx`: the other side hung up."""
         side = self._open.pop(call_id, None)
         if side is not None:
-            side.ended_s = at_s
+            side.ended_s, side.ended_by_pbx = at_s, by_pbx
             if self.pid:
                 self._untold.add(side.leg)
             self._order(f"end {side.leg}")
@@ -256,7 +264,9 @@ class Speech:
                 while self._untold:
                     self._told.clear()
                     await self._told.wait()
-        found = judge(self._sides.values()) if self.speaks else Found(speaks=False)
+        found = judge(self._sides.values())
+        if not self.speaks:
+            found = Found(speaks=False, keys_not_taken=found.keys_not_taken)
         if self.speaks and not self.pid:
             found.one_way.insert(
                 0, "the process that speaks for everybody has ended: nothing is known of the sound"

@@ -91,6 +91,27 @@ async def test_a_call_becomes_a_message_that_somebody_has(rig: Rig, mail: MailSe
     assert len(set(mail.ids)) == len(mail.ids) == 3
 
 
+async def test_one_click_makes_a_call_back_of_ours_that_a_person_must_approve(rig: Rig) -> None:
+    """One click to a callback: the outcome alone makes the task, to the number the agent wrote down, held until a yes."""
+    await rig.open({"a101": Behaviour(rings_s=0.2, talks_s=0.5)}, projects="projects")
+    rig.call("+79160000001", "7001")
+    await rig.noted("ACDANSWER")
+    fields = {
+        "caller_name": "Ольга", "callback_number": "8 916 000-00-02", "subject": "Ремонт", "note": "Когда готово?",
+        "urgency": "normal", "disposition": "we_call_back",
+    }  # fmt: skip
+    await put_message(rig, next(iter(rig.journal())), fields)
+    await rig.card()
+
+    async def owed() -> list[tuple[str, str]]:
+        assert rig.api is not None
+        found = (await rig.api.get("/callbacks"))["callbacks"]
+        return [(task["number"], task["state"]) for task in found]
+
+    await rig.until(owed)
+    assert await owed() == [("+79160000002", "held")]
+
+
 def link(text: str, kind: str) -> str:
     found = re.search(rf"http://\S+/{kind}/\S+", text)
     assert found is not None, text

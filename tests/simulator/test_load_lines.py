@@ -122,6 +122,7 @@ def test_a_mobile_that_nobody_answers_for_takes_no_call(tmp_path: Path):
     text = THREE_LINES.replace("press_s: 9", "press_s: 9, refuse: 1.0").replace(
         "  - {name: desk, count: 1, skills: {general: 1}, ring: {fixed_s: 4}}\n", ""
     )
+    text = text.replace("mean_s: 600", "mean_s: 60000")  # one agent for all: nobody may give up meanwhile
     path, out = tmp_path / "lines.yaml", tmp_path / "real.json"
     path.write_text(text, encoding="utf-8")
     words = [str(path), "--engine", "real", "--calls", "6", "--time-scale", "40", "--no-media", "--json"]
@@ -129,7 +130,7 @@ def test_a_mobile_that_nobody_answers_for_takes_no_call(tmp_path: Path):
     data = json.loads(out.read_text(encoding="utf-8"))
     [real] = data["engines"]
     assert (real["lost"], real["double_booked"], real["distorted"], real["problems"]) == (0, 0, 0, [])
-    assert real["speech"] == {"keys_pressed": 0}
+    assert real["speech"] == {"keys_pressed": 0, "keys_not_taken": 0}
     mobile = data["policies"]["real"]["groups"]["mobile"]
     assert mobile["offers_unanswered_share"]["value"] == 1
     assert mobile["occupancy"]["value"] < 0.1, "lifted and laid down again is no talk"

@@ -50,6 +50,16 @@ def test_whoever_waits_must_hear_music():
     assert found.problems == [], "told, not judged: a short prompt may be all there is"
 
 
+def test_a_key_that_the_pbx_did_not_take_is_told():
+    joined, refused, left = (talk(n, f"+{n}", 0, 0, 0.1) for n in (1, 3, 5))
+    for _, phone in (joined, refused, left):
+        phone.pressed = True
+    refused[1].ended_by_pbx = True
+    found = judge([*joined, *refused, *left])
+    assert found.problems == ["+3: a1 pressed 1, and the PBX hung up on him"]
+    assert found.too_short == 2
+
+
 def test_a_run_without_talks_has_no_share():
     assert judge([]).as_json()["speech_heard_share"] is None
 
@@ -119,7 +129,7 @@ def test_the_media_end_without_voices_sends_nothing():
                 heard = None
             assert heard is None
         found = await speech.verdict(1.0)
-        assert found.as_json() == {"keys_pressed": 0}
+        assert found.as_json() == {"keys_pressed": 0, "keys_not_taken": 0}
         await speech.close()
 
     asyncio.run(scene())
