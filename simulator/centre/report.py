@@ -126,7 +126,7 @@ def ring_figures(
 def _free_to_ring(turns: Sequence[Turn], journal: Mapping[str, JournalCall]) -> list[float]:
     """Milliseconds from an agent's freedom to his next ring, where that ring's caller waited already.
 
-    The next ring in order, not the first one after `freed`: the wrap-up's end is rounded and stands a few milliseconds
+    The next ring in order, not the first one after `freed`: the wrap-up's end on the card stands a few milliseconds
     late, so that the ring it led to can come before it (0 then); searched by time, the ring after that one, a whole talk
     later, would be taken for a delay of the router.
     """

@@ -27,7 +27,7 @@ def card(call: str, agent: str, offered: int, ended: int, acw: int) -> dict[str,
 CARDS = [card("one", "a101", 5, 7785, 1005), card("two", "a101", 8788, 16217, 1000)]
 
 
-def test_the_ring_a_freedom_led_to_counts_though_the_wrap_up_is_rounded_past_it() -> None:
+def test_the_ring_a_freedom_led_to_counts_though_the_wrap_up_ends_late_on_the_card() -> None:
     # the third ring, 8,427 ms later, was once taken for the first one's delay
     notes = journal(("one", 0, "a101", 5), ("two", 7000, "a101", 8788), ("three", 6149, "a101", 17217))
 
