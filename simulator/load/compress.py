@@ -177,6 +177,8 @@ def compress(scenario: Scenario, part: Stretch) -> tuple[Scenario, list[str]]:
     closing = _closing(scenario.closing, part)
     if closing is not None and not (scenario.closing and scenario.closing.turns_away):
         notes.append("who calls after closing time is turned away, in every engine: so the router does it")
+    if any(queue.rules for queue in scenario.queues):
+        notes.append("rules of the queues hold in virtual time only: the daemon is not given them")
     faults, told = _faults(scenario.faults, part)
     notes += told
     shortest = min(queue.ring_timeout_ms for queue in scenario.queues) / part.scale

@@ -8,6 +8,7 @@ import math
 import pytest
 
 from acd.core.instant import HOUR_MS, SECOND_MS
+from acd.core.rules import Action, Rule
 from simulator.__main__ import find_scenario
 from simulator.callers import draw_day
 from simulator.distributions import Exponential, Fixed, Never
@@ -132,6 +133,13 @@ def test_transfers_and_callbacks_stay():
     assert fast.queues[0].transfers == (Transfer("one", 0.1),)
     assert fast.queues[0].callback is not None
     assert [note.split()[1] for note in notes] == ["call-back"]
+
+
+def test_what_the_daemon_is_not_given_is_said():
+    rule = Rule("late", (), (Action("fallback"),))
+    queue = dataclasses.replace(line().queues[0], rules=(rule,))
+    notes = compress(line(queues=(queue,)), Stretch(0, 8 * HOUR_MS, HOUR_MS))[1]
+    assert [note for note in notes if note.startswith("rules of the queues")]
 
 
 def test_lines_and_closing_time_are_those_of_the_stretch():
