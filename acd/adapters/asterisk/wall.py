@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LIMIT_S: Final = 1.0
 """An agent waits for the list with a caller on the line: later than this it is shown without our knowing."""
-NO, YES = "0", "1"
+NO: Final = "0"
 log = logging.getLogger("acd.asterisk")
 
 
