@@ -28,8 +28,9 @@ from simulator.load.appqueue import write_app_queue
 from simulator.load.growing import Growing
 from simulator.load.lines import AgentLine, lines_of, write_mobiles
 from simulator.load.notes import Notes
+from simulator.load.prompts import say_nothing
 from simulator.load.speech import Speech
-from simulator.load.trunk import say_nothing, write_trunk
+from simulator.load.trunk import write_trunk
 from simulator.load.voice import PRESS_MS
 from simulator.scenario import HOME
 
