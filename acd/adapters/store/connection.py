@@ -162,12 +162,12 @@ async def _connect(path: Path, mode: str) -> StoreConnection:
         raise
 
 
-async def open_writer(path: Path) -> StoreConnection:
+async def open_writer(path: Path, *, create: bool = True) -> StoreConnection:
     """Open, set up and migrate the one writing connection. Raises PortError; closes on any failure."""
     connection: StoreConnection | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = await _connect(path, "rwc")
+        connection = await _connect(path, "rwc" if create else "rw")
         await _set_up(connection)
         await _migrate(connection)
     except BaseException as error:
