@@ -203,9 +203,7 @@ async def test_without_prefixes_nobody_outside_is_reached():
 
 @pytest.mark.parametrize(("meanwhile", "told"), [("handed on", "already"), ("hung up", "not in a talk")])
 async def test_what_happens_while_the_pbx_is_asked_counts(meanwhile: str, told: str):
-    """The wall may take a second. A second window that was let through had its person on the card, who was never rung
-    and got the written message.
-    """
+    """A second window that was let through meanwhile sent the written message to somebody who was never rung."""
     desk, state = world()
 
     async def slow(_numbers: object) -> frozenset[str]:
