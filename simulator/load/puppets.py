@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simulator.lab.sipp import SippProcess
+from simulator.lab.sipp import SippProcess, events_of
 from simulator.load.growing import Growing
 
 if TYPE_CHECKING:
@@ -31,10 +31,7 @@ class Puppets(SippProcess):
 
     def news(self) -> Iterator[tuple[str, dict[str, str], float]]:
         """Yield (event, fields, epoch seconds) of every whole line written since the last time."""
-        for line in self._events.lines():
-            words = line.decode("utf-8", "replace").split()
-            if words[:1] == ["acd"] and len(words) > 4:
-                yield words[1], dict(w.split("=", 1) for w in words[2:-3] if "=" in w), float(words[-1])
+        yield from events_of(line.decode("utf-8", "replace") for line in self._events.lines())
 
 
 def command(method: str, puppets: Puppets, call_id: str, serial: int) -> bytes:
