@@ -186,7 +186,7 @@ class LastTalks:
     def __init__(self, store: SqliteStore, clock: Clock, numbers: Callable[[], Numbers]) -> None:
         self._store, self._clock, self._numbers = store, clock, numbers
 
-    async def find(self, ani: Ani, did: Did, quoted: str = "") -> Mapping[str, object]:  # noqa: ARG002 - cases are the desk's
+    async def find(self, ani: Ani, did: Did, quoted: str = "", call: str = "") -> Mapping[str, object]:  # noqa: ARG002 - cases are the desk's
         """Return name and sticky agent from the last card of this caller with this subscriber."""
         from acd.adapters.store.cards import CardFilter
         from agi_scripts.route_did import find

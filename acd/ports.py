@@ -158,8 +158,9 @@ class Courier(Protocol):
 class Directory(Protocol):
     """Who calls: found within a time budget, else a safe default."""
 
-    async def find(self, ani: Ani, did: Did, quoted: str = "") -> Mapping[str, object]:
+    async def find(self, ani: Ani, did: Did, quoted: str = "", call: str = "") -> Mapping[str, object]:
         """Return the dossier, empty when unknown. Must answer within the configured budget.
 
-        `quoted`: digits of an earlier card's number that the caller keyed in (003-05).
+        `quoted`: digits of an earlier card's number that the caller keyed in (003-05), in this `call`: what it brings
+        back is the call's, not the telephone's.
         """

@@ -97,7 +97,9 @@ class EnterQuestion:
             return
         if route.verdict == "queue":
             quoted = digits(argument(session, 5))
-            identity = await identify_subscriber.ask(self.directory, ani, did, quoted=quoted)
+            identity = await identify_subscriber.ask(
+                self.directory, ani, did, quoted=quoted, call=argument(session, 1)
+            )
             plan = self._department(route.plan, identity)
             number = await session.get(var.ACD_CARD) if quoted else self._card_number()
             pairs = decide(plan, identity, number)

@@ -109,12 +109,15 @@ def _needs(value: object) -> tuple[tuple[SkillId, int], ...]:
 
 
 async def ask(
-    directory: Directory, ani: Ani, did: Did, budget_s: float = BUDGET_S, *, quoted: str = ""
+    directory: Directory, ani: Ani, did: Did, budget_s: float = BUDGET_S, *, quoted: str = "", call: str = ""
 ) -> Identity:
-    """Ask the directory within the budget. A miss, a timeout or a defect there is an unknown caller."""
+    """Ask the directory within the budget. A miss, a timeout or a defect there is an unknown caller.
+
+    `quoted`: an earlier card's number, keyed in by the caller of `call`.
+    """
     try:
         async with asyncio.timeout(budget_s):
-            found = directory.find(ani, did, quoted) if quoted else directory.find(ani, did)
+            found = directory.find(ani, did, quoted, call) if quoted else directory.find(ani, did)
             return decide(await found)
     except Exception:  # noqa: BLE001 - whatever breaks in a directory, the call goes on
         return Identity()

@@ -276,7 +276,7 @@ class WeightedMatcher(Indexes):
             idle = min(since, IDLE_SCALE_MS)
             value = score.idle * idle - score.level_costs[level] - score.opportunity * price
             if group.reserve or not plain:
-                value += self._sticky_and_reserve(group, agent, call)
+                value += self._sticky_and_reserve(group, agent, level, call)
             if rivals is not None:
                 rivals.append((value, agent, level, price, since))
             if value > best:
@@ -302,8 +302,9 @@ class WeightedMatcher(Indexes):
         group.sort()
         return next((agent for agent in group.idle if agent not in skip), None)
 
-    def _sticky_and_reserve(self, group: Group, agent: AgentId, call: Waiting) -> float:
-        bonus = self._weights.sticky if agent == call.sticky else 0.0
+    def _sticky_and_reserve(self, group: Group, agent: AgentId, level: int, call: Waiting) -> float:
+        """Who has the case is preferred whatever his level: the others would have it told again (002-08, 003-05)."""
+        bonus = self._weights.sticky + self._score.level_costs[level] if agent == call.sticky else 0.0
         return bonus - self._weights.reserve * group.reserve
 
     @staticmethod

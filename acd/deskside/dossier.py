@@ -86,6 +86,8 @@ class Dossiers:
         self._project_of, self._busy, self._state_dir = project_of, busy, state_dir
         self._budget_s, self._normalise = budget_ms / 1000, normalise
         self._known: OrderedDict[tuple[str, str], Dossier] = OrderedDict()
+        """By project and number, or by project and call where a card was quoted: whoever calls from a hidden or a
+        firm's number next has not quoted it."""
         self._tasks: set[asyncio.Task[None]] = set()
         self.counters: Counter[str] = Counter()
         self._deaf: dict[str, tuple[Instant, str]] = {}
@@ -103,12 +105,12 @@ class Dossiers:
 
     # --- asking ----------------------------------------------------------------------------------
 
-    async def find(self, ani: Ani, did: Did, quoted: str = "") -> Mapping[str, object]:
+    async def find(self, ani: Ani, did: Did, quoted: str = "", call: str = "") -> Mapping[str, object]:
         """Return name, priority, needs and sticky agent; empty for a number without a project."""
         owner = self._project_of(did)
         if owner is None:
             return {}
-        found = await self.gather(owner, ani, quoted)
+        found = await self.gather(owner, ani, quoted, call)
         choice = project.choose(owner, found, self._clock.now(), self._busy(owner.id))
         own = self._case_owner(owner, found) or owner.agent_of(found.person)  # else the client's own manager
         sticky = choice.agent if choice.person else own
@@ -139,8 +141,9 @@ class Dossiers:
         who = next((m.person for m in found.open_matters() if m.kind == "case" and m.person), "")
         return owner.agent_of(who)
 
-    async def gather(self, owner: Project, ani: str, quoted: str = "") -> Dossier:
+    async def gather(self, owner: Project, ani: str, quoted: str = "", call: str = "") -> Dossier:
         """Ask every source within the budget. What is late is named, and joins the remembered dossier when it comes."""
+        whose = call if quoted and call else ani
         tasks = {asyncio.create_task(self._own(owner, ani, quoted)): "desk"}
         for source in owner.sources:
             tasks[asyncio.create_task(self._ask(owner, source, ani))] = source.kind
@@ -152,8 +155,8 @@ class Dossiers:
         if late:
             found = replace(found, late=tuple(tasks[task] for task in order if task in late))
             self.counters["late"] += len(late)
-            self._later(owner, ani, found, late)
-        self._remember(owner, ani, found)
+            self._later(owner, whose, found, late)
+        self._remember(owner, whose, found)
         return found
 
     def _hear(self, owner: Project, done: Mapping[str, asyncio.Task[Dossier]], late: set[str]) -> None:
@@ -177,7 +180,7 @@ class Dossiers:
             log.error("dossier_defect", source=name, error=repr(failure))
         return None
 
-    def _later(self, owner: Project, ani: str, found: Dossier, late: set[asyncio.Task[Dossier]]) -> None:
+    def _later(self, owner: Project, whose: str, found: Dossier, late: set[asyncio.Task[Dossier]]) -> None:
         async def wait() -> None:
             done, lost = await asyncio.wait(late, timeout=LATE_LIMIT_S)
             for task in lost:
@@ -185,15 +188,15 @@ class Dossiers:
             if lost:
                 await asyncio.wait(lost)
             parts = [part for task in done if (part := self._result(task, "late"))]
-            self._remember(owner, ani, dossier.join([replace(found, late=()), *parts]))
+            self._remember(owner, whose, dossier.join([replace(found, late=()), *parts]))
 
         task = asyncio.get_running_loop().create_task(wait())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _remember(self, owner: Project, ani: str, found: Dossier) -> None:
-        self._known[owner.id, ani] = found
-        self._known.move_to_end((owner.id, ani))
+    def _remember(self, owner: Project, whose: str, found: Dossier) -> None:
+        self._known[owner.id, whose] = found
+        self._known.move_to_end((owner.id, whose))
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
 
@@ -268,7 +271,7 @@ class Dossiers:
         if owner is None:
             return {}
         now = self._clock.now()
-        found = self._known.get((owner.id, wish.ani), Dossier())
+        found = self._known.get((owner.id, wish.call)) or self._known.get((owner.id, wish.ani), Dossier())
         choice = project.choose(owner, found, now, self._busy(owner.id))
         body: dict[str, object] = {
             "greeting": owner.greeting_at(now),

@@ -191,12 +191,12 @@ class DeskHouse:
 
     # --- the door and the pop --------------------------------------------------------------------
 
-    async def find(self, ani: Ani, did: Did, quoted: str = "") -> Mapping[str, object]:
+    async def find(self, ani: Ani, did: Did, quoted: str = "", call: str = "") -> Mapping[str, object]:
         """The Directory port: projects' dossiers, else what our own cards know."""
         if self._project_of(did) is None:
             return await self._fallback.find(ani, did)
         number = cardnumber.parse(quoted) if cardnumber.is_card_number(quoted) else ""
-        found = dict(await self.dossiers.find(ani, did, number))
+        found = dict(await self.dossiers.find(ani, did, number, call))
         if found.get("queue") and found["queue"] not in self._config().tree.queues:
             self.cards.counters["unknown_departments"] += 1
             log.error("department_unknown", queue=found["queue"], did=did)

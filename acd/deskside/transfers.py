@@ -120,6 +120,9 @@ class TransferDesk:
             raise TransferError(
                 "the PBX does not dial this number: ACD_OUT_ALLOWED, or acd-outside.conf is old"
             )
+        self._free_to_begin(
+            self._snapshot(), agent, call
+        )  # the PBX took its time: what was so may be no more
         return target
 
     @staticmethod

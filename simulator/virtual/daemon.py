@@ -127,7 +127,7 @@ class Daemon:
             numbers=lambda: numbers, directory=self, next_card_number=self.store.next_card_number
         )
 
-    async def find(self, ani: Ani, did: Did, quoted: str = "") -> Mapping[str, object]:  # noqa: ARG002
+    async def find(self, ani: Ani, did: Did, quoted: str = "", call: str = "") -> Mapping[str, object]:  # noqa: ARG002
         """The directory: slow now and then, over the budget even."""
         await asyncio.sleep(self.disk.chance.uniform(0.0, 0.25))
         return {}

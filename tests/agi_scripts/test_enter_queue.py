@@ -155,7 +155,8 @@ async def test_a_line_that_asks_for_an_earlier_card_says_so_and_finds_by_it_when
     asked: list[tuple[str, ...]] = []
 
     class Cases:
-        async def find(self, ani, did, quoted=""):
+        async def find(self, ani, did, quoted="", call=""):
+            assert call == ("call-1" if quoted else "")
             asked.append((ani, did, quoted))
             return {"sticky": "anna"} if quoted else {}
 
@@ -178,7 +179,7 @@ async def test_who_was_let_in_is_not_turned_away_by_the_second_question():
 
 async def test_the_second_answer_undoes_what_the_first_wanted_told():
     class Knows:
-        async def find(self, ani, did, quoted=""):
+        async def find(self, ani, did, quoted="", call=""):
             return {"sticky": "anna"} if quoted else {"told": ("ready", (("sound", "x"),), "press-1", "")}
 
     kept = {}

@@ -231,6 +231,17 @@ def _busy_mine(**weights: object) -> WeightedMatcher:
     return m
 
 
+@pytest.mark.parametrize("better", [2, 3])
+def test_who_has_the_case_is_preferred_to_higher_levels(better):
+    """002-08, 003-05: nothing is told twice because somebody else is more skilled."""
+    m = matcher((queue("x"),), (agent("mine", x=1), agent("best", x=better), agent("idle", x=1)))
+    for name in ("best", "idle", "mine"):
+        m.add_agent(AgentId(name), 0)
+    m.add_call(waiting("c", "x", 0, 0, sticky=AgentId("mine")))
+    m.add_call(waiting("other", "x", 0, 1))
+    assert dict(pairs(m.assign(1_000))) == {"c": "mine", "other": "best"}
+
+
 def test_a_call_waits_for_its_busy_sticky_agent_while_the_promise_allows():
     m = _busy_mine()
     m.add_call(waiting("c", "x", 8_000, 1, sticky=AgentId("mine")))

@@ -190,6 +190,22 @@ async def test_a_quoted_number_and_an_open_case_bring_the_responsible_agent(
     assert (await dossiers.find("", "7012", "123459"))["sticky"] == "a107"  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("ani", ["", "+74950000000"], ids=["number withheld", "a firm's one number"])
+async def test_what_one_caller_quoted_is_not_shown_as_the_matter_of_another(
+    store: SqliteStore, tmp_path: Path, servis: Project, ani: str
+) -> None:
+    """Security row 10. It was remembered by the number alone: the next pop of a hidden number showed it."""
+    case = Case("123459", "servis", 1, None, "Broken screen", owner="a107", client=ANI)
+    await store.writer.do(lambda db: case_store.open_case(db, case, "", 1))
+    dossiers = made(store, tmp_path, servis)
+    for call, quoted in (("first", ""), ("second", ""), ("second", "123459"), ("third", "")):
+        await dossiers.find(ani, "7012", quoted, call)  # type: ignore[arg-type]
+    shown = {call: dossiers.pop(replace(wish(ani), call=call)) for call in ("first", "second", "third")}  # type: ignore[arg-type]
+    assert {call: [m["id"] for m in pop["open_matters"]] for call, pop in shown.items()} == {  # type: ignore[attr-defined]
+        "first": [], "second": ["123459"], "third": [],
+    }  # fmt: skip
+
+
 async def test_a_vip_of_the_directory_waits_by_his_own_priority(
     store: SqliteStore, tmp_path: Path, servis: Project
 ) -> None:

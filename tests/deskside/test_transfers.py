@@ -199,3 +199,19 @@ async def test_without_prefixes_nobody_outside_is_reached():
     assert not [c for c in await desk.choices(ANN, CALL) if c["kind"] == "person"]
     with pytest.raises(TransferError, match="outside_prefixes"):
         await desk.target(ANN, CALL, "person", "ivan")
+
+
+@pytest.mark.parametrize(("meanwhile", "told"), [("handed on", "already"), ("hung up", "not in a talk")])
+async def test_what_happens_while_the_pbx_is_asked_counts(meanwhile: str, told: str):
+    """A second window that was let through meanwhile sent the written message to somebody who was never rung."""
+    desk, state = world()
+
+    async def slow(_numbers: object) -> frozenset[str]:
+        calls = state.view.calls if meanwhile != "hung up" else ()
+        busy = (replace(state.view.agents[0], transfer="asked"), *state.view.agents[1:])
+        state.view = replace(state.view, calls=calls, agents=busy)
+        return frozenset()
+
+    desk._refused = slow
+    with pytest.raises(TransferError, match=told):
+        await desk.target(ANN, CALL, "person", "ivan")

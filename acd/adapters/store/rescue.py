@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import time
 from typing import TYPE_CHECKING, TypeAlias
@@ -40,6 +41,19 @@ def file_at(path: Path) -> Identity:
     return about.st_dev, about.st_ino
 
 
+def again(held: int, path: Path) -> int:
+    """Give a file that lost its name before it was opened the name again; return its new descriptor. Raises OSError."""
+    part = beside(path, PART)
+    with open(held, "rb", closefd=False) as source, part.open("wb") as copy:
+        source.seek(0)
+        shutil.copyfileobj(source, copy)
+    durable.sync(part)
+    new = os.open(part, os.O_RDONLY | os.O_CLOEXEC)
+    part.rename(path)
+    os.close(held)
+    return new
+
+
 class StrayedError(Exception):
     """The names lead no longer to the files that are written to."""
 
@@ -47,9 +61,9 @@ class StrayedError(Exception):
 class Home:
     """Which files a connection writes to. `look` is for its thread: a look at a disk may take long."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, about: os.stat_result | None = None) -> None:
         self._path = path
-        self._database = file_at(path)
+        self._database = file_at(path) if about is None else (about.st_dev, about.st_ino)
         self._log: Identity = None
         """Of the write-ahead log, which the first transaction makes; rows are only there until a checkpoint."""
         self.strayed = False
@@ -72,11 +86,12 @@ class Home:
         """A copy failed: what is written goes to the files without a name for some seconds more."""
         self._again_at = time.monotonic() + AGAIN_AFTER_S
 
-    def write_back(self, raw: sqlite3.Connection) -> None:
+    def write_back(self, raw: sqlite3.Connection) -> int:
         """Copy all pages of the open connection to a new file and give it the database's name; in its thread.
 
         What somebody put in its place is kept as `<database>.replaced-SECONDS`. Afterwards the connection is to be
-        closed and a new one opened. Raises OSError, sqlite3.Error; then nothing has changed.
+        closed and a new one opened. Returns a descriptor of the new file, to be closed when that one is open: should the
+        name be deleted once more before, the copy is still there. Raises OSError, sqlite3.Error; then nothing has changed.
         """
         part = beside(self._path, PART)
         part.unlink(missing_ok=True)
@@ -89,9 +104,15 @@ class Home:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-        self._make_room()
-        part.rename(self._path)
-        durable.sync(self._path.parent)
+        held = os.open(part, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._make_room()
+            part.rename(self._path)
+            durable.sync(self._path.parent)
+        except BaseException:
+            os.close(held)
+            raise
+        return held
 
     def _make_room(self) -> None:
         """Take away an old log of ours, which would be read into the new file, and keep what is not ours."""

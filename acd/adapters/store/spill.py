@@ -7,6 +7,7 @@ import os
 import zlib
 from typing import TYPE_CHECKING
 
+from acd import durable
 from acd.ports import PortError
 
 if TYPE_CHECKING:
@@ -42,11 +43,8 @@ class SpillFile:
 
     def look(self) -> None:
         """Make the file again, with what is in it, when somebody deleted or replaced it. Raises OSError, PortError."""
-        if self._fd is None:
+        if self._fd is None or durable.stands_at(self._path, self._fd):
             return
-        with contextlib.suppress(OSError):
-            if os.path.samestat(os.fstat(self._fd), self._path.stat()):
-                return
         records, old = self.records(), self._fd
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
@@ -178,9 +176,3 @@ class Ballast:
     def is_inflated(self) -> bool:
         """Return whether the room is reserved."""
         return self._path.exists() and self._path.stat().st_size >= self._size
-
-
-def free_share(path: Path) -> float:
-    """Return the share of the file system at `path` that is free for us, 0.0 to 1.0."""
-    stat = os.statvfs(path)
-    return stat.f_bavail / stat.f_blocks if stat.f_blocks else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 import sqlite3
 import time
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import structlog
 
 from acd.adapters.store.connection import DISK_FULL, WriterLock, as_port_error, open_writer
 from acd.adapters.store.direct import as_connection, finish
-from acd.adapters.store.rescue import Home, StrayedError
+from acd.adapters.store.rescue import Home, StrayedError, again
 from acd.ports import PortError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ BATCH_WINDOW_S = 0.010
 REOPEN_AFTER_S = 1.0
 CLOSE_LIMIT_S = 10.0
 CHECKPOINT_TRIES = 100
+REOPEN_TRIES = 20
 
 STRAYED = (
     "the database's file was deleted or replaced while we run, and it could not be written back: what is written now is"
@@ -269,14 +271,17 @@ class Writer:
         except StrayedError:
             await self._write_back(connection)
         connection = await self._connected()
-        return await connection.in_thread(functools.partial(_transaction, batch, self._home))
+        try:
+            return await connection.in_thread(functools.partial(_transaction, batch, self._home))
+        except StrayedError:
+            raise PortError("the database's file was deleted once more", retryable=True) from None
 
     async def _write_back(self, connection: StoreConnection) -> None:
         """Save the database whose name is gone; what fails is tried again, and meanwhile we write where we wrote."""
         try:
             if self._lock is not None:
                 self._lock.renew()  # its file goes with the others; who holds the new one writes under that name
-            await connection.in_thread(self._home.write_back)
+            held = await connection.in_thread(self._home.write_back)
         except (PortError, sqlite3.Error, OSError) as error:
             self._home.put_off()
             log.error("database_not_written_back", database=str(self._path), reason=str(as_port_error(error)))  # noqa: TRY400 - of the disk, not of ours
@@ -289,6 +294,20 @@ class Writer:
         self._connection, self._next_open = None, 0.0
         with contextlib.suppress(sqlite3.Error):
             await connection.close()
+        os.close(await self._open_again(held))
+
+    async def _open_again(self, held: int) -> int:
+        """Open the new file, and never an empty one in its place: its name may be deleted once more meanwhile."""
+        for _ in range(REOPEN_TRIES):
+            try:
+                self._connection = await open_writer(self._path, create=False)
+            except PortError:
+                with contextlib.suppress(OSError):
+                    held = await asyncio.to_thread(again, held, self._path)
+                continue
+            self._home = Home(self._path, os.fstat(held))
+            break
+        return held
 
     async def look(self) -> None:
         """Look whether the database's name still leads to what we write to; if not, write it back."""
@@ -307,7 +326,7 @@ class Writer:
         for item in batch:
             if not item.done.done():
                 item.done.set_exception(PortError(str(error), retryable=error.retryable))
-        if error.retryable and self._connection is not None:
+        if error.retryable and self._connection is not None and self._home.look():
             # start afresh: after an I/O error the connection's view of the file cannot be trusted
             connection, self._connection = self._connection, None
             self._next_open = time.monotonic() + REOPEN_AFTER_S

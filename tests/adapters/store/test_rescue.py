@@ -141,3 +141,23 @@ def test_what_waits_in_a_spill_file_that_is_deleted_waits_on(tmp_path):
     again = SpillFile(path, 1 << 16)
     assert again.open() == [b"one", b"two"]
     again.close()
+
+
+async def test_a_name_deleted_once_more_before_it_is_opened_is_given_back_too(tmp_path, monkeypatch):
+    """An empty database was made in its place, and the old connection was closed: everything was gone."""
+    path = tmp_path / "acd.db"
+    plain = Home.write_back
+
+    def and_gone(home, raw):
+        held = plain(home, raw)
+        path.unlink()
+        monkeypatch.setattr(Home, "write_back", plain)
+        return held
+
+    async with opened(path) as store:
+        await store.write_card(make_card("before"))
+        monkeypatch.setattr(Home, "write_back", and_gone)
+        delete(path, "", "-wal", "-shm")
+        await store.write_card(make_card("after"))
+        await store.write_card(make_card("later"))
+        assert cards_in(path) == {"before", "after", "later"}
