@@ -9,19 +9,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def appear(path: Path, text: str) -> None:
-    """Write a new file: aside, flushed to the disk, renamed, the folder flushed too. Raises OSError."""
-    aside = path.with_name(f".{path.stem}.new")
-    with aside.open("x", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.rename(path)
-    sync(path.parent)
+def write(path: Path, text: str) -> None:
+    """Write a file, new or in another's place: aside, flushed to the disk, renamed, the folder flushed too.
 
-
-def replace(path: Path, text: str) -> None:
-    """Put a text in a file's place, whole or not at all. Raises OSError."""
+    Not for two writers of one name at once. Raises OSError.
+    """
     aside = path.with_name(f".{path.stem}.new")
     with aside.open("w", encoding="utf-8") as file:
         file.write(text)
@@ -38,3 +30,11 @@ def sync(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def stands_at(path: Path, fd: int) -> bool:
+    """Return whether this name still leads to the open file, and nobody deleted or replaced it."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except OSError:
+        return False

@@ -35,5 +35,5 @@ def spool(directory: Path, fact: Fact) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"kind": kind, **asdict(fact)}, ensure_ascii=False)
     final = directory / f"{uuid.uuid4().hex}.json"
-    durable.appear(final, text)
+    durable.write(final, text)
     return final

@@ -32,9 +32,7 @@ ACD_RING_S = "ACD_RING_S"  # seconds one agent is rung
 ACD_SURVEY = "ACD_SURVEY"  # sound that asks for a rating after the talk; empty = nobody is asked
 ACD_AFTER = "ACD_AFTER"  # whom nobody could serve leaves: voicemail (a message) or capture (a number)
 # The same for who calls after hours; empty: only a sentence.
-ACD_SELF = (
-    "ACD_SELF"  # 1 = there is something to say before anybody is rung; asked; said = all of it was heard
-)
+ACD_SELF = "ACD_SELF"  # an answer before anybody is rung: 1 = there is one, asked, said = all of it was heard
 ACD_ASK_CARD = "ACD_ASK_CARD"  # sound that asks for the number of an earlier card; empty = nobody is asked
 ACD_OPENS = "ACD_OPENS"  # of a closed line: when it opens next, seconds since the epoch; empty = not known
 ACD_ZONE = "ACD_ZONE"  # the time zone in which that time is said, Europe/Moscow
@@ -54,9 +52,9 @@ ACD_ATTEMPT = "ACD_ATTEMPT"
 ACD_ANSWER_MS = "ACD_ANSWER_MS"  # epoch milliseconds of the agent's answer, else empty
 ACD_HB_SEEN = "ACD_HB_SEEN"  # heartbeat at the turn before
 ACD_HB_MISSES = "ACD_HB_MISSES"
-ACD_AT_DOOR_S = "ACD_AT_DOOR_S"  # seconds without a verdict
-ACD_ASKED_AGO_S = "ACD_ASKED_AGO_S"  # since the daemon was last asked for one
-ACD_AWAY_S = "ACD_AWAY_S"  # of them without a heartbeat
+ACD_AT_DOOR_S = "ACD_AT_DOOR_S"  # seconds without a verdict, in all
+ACD_ASKED_AGO_S = "ACD_ASKED_AGO_S"  # seconds since the daemon was last asked for one
+ACD_AWAY_S = "ACD_AWAY_S"  # seconds since its last heartbeat
 ACD_TURN = "ACD_TURN"
 ACD_QUOTED = "ACD_QUOTED"  # number of an earlier card, keyed in at the door
 ACD_MS = "ACD_MS"  # epoch milliseconds of the AcdQueued or AcdDial note, the same in journal and event

@@ -147,7 +147,7 @@ class CallbackDialler:
         if not self._shared_kept and self._shared_file is not None:
             until = self._shared_until
             try:
-                await unhurried.in_thread(durable.replace, self._shared_file, f"{until}\n")
+                await unhurried.in_thread(durable.write, self._shared_file, f"{until}\n")
             except OSError as full:
                 raise PortError(f"{self._shared_file.name}: {full.strerror}", retryable=True) from full
             self._shared_kept = until == self._shared_until

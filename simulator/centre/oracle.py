@@ -24,8 +24,8 @@ class Truth:
     did: str
     entered_s: float
     outcome: str
-    """answered, abandoned, refused, busy (no line was free: the router must not know the call), fallback, contested
-    (hang-up and answer crossed) or failed (a SIP error: never acceptable)"""
+    """answered, abandoned, callback (chosen), refused, busy (no line was free: the router must not know the call),
+    fallback, contested (hang-up and answer crossed) or failed (a SIP error: never acceptable)"""
     answered_by: str = ""
     answered_s: float | None = None
     ended_s: float | None = None

@@ -31,6 +31,22 @@ MOST_COPIES = 60
 SHUT_H = 6
 """Hours from closing time to the next opening: longer than any run."""
 MOST_TRIES = 90
+OFFER_EARLY_S = 0.4
+"""So much before the end of a turn the rule holds: the dialplan looks then, and the wish must be there."""
+CALLBACKS: dict[str, Any] = {
+    "hours_from": "00:00",
+    "hours_to": "24:00",
+    "max_attempts": 1,
+    "after_last": "close",
+    "ring_s": 120,
+    # who could not be called back in time is lost to the books, and must not ring again in the midst of the run
+    "postpone_s": 86_400,
+    "keep_place_s": 86_400,
+    "daily_per_number": 100,
+    "daily_per_subscriber": 1_000_000,
+    "daily_total": 1_000_000,
+}
+"""Every chosen call-back is made at once, at its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +85,6 @@ class Centre:
     def devices(self) -> list[str]:
         """All agents of all copies: their phones have the same names."""
         return [name for copy in range(len(self.seeds)) for name in self.agents(copy).values()]
-
-
-OFFER_EARLY_S = 0.4
-CALLBACKS: dict[str, Any] = {
-    "hours_from": "00:00",
-    "hours_to": "24:00",
-    "max_attempts": 1,
-    "after_last": "close",
-    "ring_s": 120,
-    # who could not be called back in time is lost to the books, and must not ring again in the midst of the run
-    "postpone_s": 86_400,
-    "keep_place_s": 86_400,
-    "daily_per_number": 100,
-    "daily_per_subscriber": 1_000_000,
-    "daily_total": 1_000_000,
-}
-"""Every chosen call-back is made at once, at its place."""
 
 
 def ani(copy: int, tries: int, serial: int) -> str:
@@ -211,7 +210,6 @@ def _offers(queue: Queue) -> list[dict[str, Any]]:
     """Who waits so long is asked whether he wants to be called back."""
     if queue.callback is None:
         return []
-    # the dialplan looks at the end of a turn: by then the wish must be there
     waited_s = queue.callback.after_ms / SECOND_MS - OFFER_EARLY_S
     return [{"when": f"waited_s >= {waited_s:.3f}", "do": "offer_callback"}]
 

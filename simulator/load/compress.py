@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from acd.core.instant import HOUR_MS, SECOND_MS
 from acd.core.policy import RoutingWeights
+from agi_scripts.enter_queue import TURN_S
 from simulator.distributions import Distribution, Fixed, Never, later
 from simulator.load.breaking import LIVE
 from simulator.results import CallRecord, GroupTimes, RunResult
@@ -43,8 +44,7 @@ if TYPE_CHECKING:
 
 LEAST_RING_MS = 2 * SECOND_MS
 """The least ring time-out that daemon and dialplan know."""
-TURN_MS = 3 * SECOND_MS
-"""One turn of the dialplan's waiting loop (dialplan/20-queue.conf)."""
+TURN_MS = round(TURN_S * SECOND_MS)
 LEAST_PRESS_MS = 300
 """Nobody presses 1 sooner after lifting the phone: the PBX must be asking, and the key itself is held 0.1 s."""
 SEARCH_STEP_MS = HOUR_MS // 4

@@ -6,49 +6,29 @@ at closing time, and by which name the router knows the call.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+import contextlib
 from typing import TYPE_CHECKING
+
+from acd.wire.queue_log import JournalLineError, parse_line
+from simulator.load.growing import Growing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """One row of the journal. `kind` as in queue_log: ACDENTER and so on."""
-
-    kind: str
-    call: str
-    agent: str
-    fields: dict[str, str]
-
-    @property
-    def at_s(self) -> float:
-        """When it happened, epoch seconds, by the switch's clock."""
-        return int(self.fields["ms"]) / 1000
+    from acd.wire.queue_log import JournalRow
 
 
 class Notes:
     """Reads a queue_log as it grows."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._read, self._rest = path, 0, b""
+        self._file = Growing(path)
 
-    def news(self) -> Iterator[Note]:
-        """Yield every whole note written since the last time."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._read)
-                data = file.read()
-        except FileNotFoundError:
-            return
-        self._read += len(data)
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            parts = line.decode("utf-8", "replace").split("|")
-            if len(parts) < 6 or not parts[4].startswith("ACD") or parts[1] == "NONE":
-                continue
-            fields = dict(part.split("=", 1) for part in parts[5:] if "=" in part)
-            if fields.get("ms", "").isdigit():
-                yield Note(parts[4], parts[1], "" if parts[3] == "NONE" else parts[3], fields)
+    def news(self) -> Iterator[JournalRow]:
+        """Yield every note of a call written since the last time; what cannot be read is the oracle's to complain of."""
+        for line in self._file.lines():
+            with contextlib.suppress(JournalLineError):
+                note = parse_line(line)
+                if note is not None and note.call:
+                    yield note

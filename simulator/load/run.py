@@ -51,9 +51,6 @@ MOST_CALLS = 20_000
 APP_QUEUE = "app_queue"
 
 
-NOTHING_BREAKS = Breaking(())
-
-
 @dataclass(slots=True)
 class EngineRun:
     """What one engine showed: the books of every seed, and what real processes add."""
@@ -182,7 +179,7 @@ class Session:
         line.did_of = lambda did: to_bench[did]
         line.accepted.clear()
         try:
-            found, worlds = await self._day(desks, {})
+            found, worlds = await self._day(desks, {}, None, Breaking(()))
         finally:
             line.did_of = str
             accepted = set(line.accepted)
@@ -201,8 +198,8 @@ class Session:
         self,
         desks: RouterDesks | AppQueueDesks,
         processes: dict[str, int],
-        daemon: DaemonProcess | None = None,
-        breaking: Breaking = NOTHING_BREAKS,
+        daemon: DaemonProcess | None,
+        breaking: Breaking,
     ) -> tuple[EngineRun, list[LiveWorld]]:
         """Let every copy's day happen; return the books."""
         line, started = self.line, time.monotonic()

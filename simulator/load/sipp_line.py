@@ -25,16 +25,19 @@ from simulator.lab.instance import TRUNK_HOST, Lab, Ports
 from simulator.lab.ports import free_port
 from simulator.lab.sipp import SippError, SippProcess, register
 from simulator.load.appqueue import write_app_queue
+from simulator.load.growing import Growing
 from simulator.load.lines import AgentLine, lines_of, write_mobiles
-from simulator.load.notes import Note, Notes
+from simulator.load.notes import Notes
+from simulator.load.prompts import say_nothing
 from simulator.load.speech import Speech
-from simulator.load.trunk import say_nothing, write_trunk
+from simulator.load.trunk import write_trunk
 from simulator.load.voice import PRESS_MS
 from simulator.scenario import HOME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from acd.wire.queue_log import JournalRow
     from simulator.centre.config import CentreSpec
     from simulator.lab.agents import Agent
     from simulator.load.centre import Centre
@@ -57,8 +60,7 @@ class Puppets(SippProcess):
 
     def __init__(self, scenario: str, host: str, sip_port: int, folder: Path, *, port: int = 0) -> None:
         super().__init__(HERE / scenario, host=host, port=port, sip_port=sip_port, folder=folder)
-        self._read = 0
-        self._rest = b""
+        self._events = Growing(self.log)
         self.talk_at = host, self.media_port
         """Where the sound of its calls is wanted: its own port, where nobody listens, or our media end's."""
 
@@ -69,15 +71,7 @@ class Puppets(SippProcess):
 
     def news(self) -> Iterator[tuple[str, dict[str, str], float]]:
         """Yield (event, fields, epoch seconds) of every whole line written since the last time."""
-        try:
-            with self.log.open("rb") as file:
-                file.seek(self._read)
-                data = file.read()
-        except FileNotFoundError:
-            return
-        self._read += len(data)
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
+        for line in self._events.lines():
             words = line.decode("utf-8", "replace").split()
             if words[:1] == ["acd"] and len(words) > 4:
                 yield words[1], dict(w.split("=", 1) for w in words[2:-3] if "=" in w), float(words[-1])
@@ -333,7 +327,7 @@ class SippLine:
                 (self._number_event if back else self._phone_event)(event, fields, at_s)
             await asyncio.sleep(POLL_S)
 
-    def _noted(self, note: Note) -> None:
+    def _noted(self, note: JournalRow) -> None:
         """What no phone tells: the caller met a closed door, or the dialplan took him out of the line."""
         if note.kind == "ACDENTER":
             self._ani_of[note.call] = note.fields.get("ani", "")
@@ -341,23 +335,23 @@ class SippLine:
         number = self._ani_of.get(note.call, "")
         if not number or self._world_of is None:
             return
-        world = self._world_of(number)
+        world, at_s = self._world_of(number), note.ms / 1000
         if note.kind == "ACDREFUSED":
-            world.gone(number, note.at_s, "refused")
+            world.gone(number, at_s, "refused")
             self.hang_up(number)
         elif note.kind == "ACDCALLBACK":
             self.hang_up(number)
-            self._dial_ms[number] = world.callback_chosen(number, note.at_s)
+            self._dial_ms[number] = world.callback_chosen(number, at_s)
         elif note.kind == "ACDCALLBACKBEGIN":
             self._back_calls.add(note.call)
         elif note.kind == "ACDEND" and note.call in self._back_calls:
-            world.gone(number, note.at_s, "overflowed")  # a call-back that no agent took
+            world.gone(number, at_s, "overflowed")  # a call-back that no agent took
         elif note.kind == "ACDTRANSFER":
             to = note.fields.get("to", "").removeprefix("queue_")
-            world.handed_on(number, note.agent, to, note.at_s)
+            world.handed_on(number, note.agent, to, at_s)
         elif note.kind == "ACDFALLBACK" and note.fields.get("why") == "voicemail":
             # other ways to the fallback lead to a phone, which tells
-            world.fallen(number, note.at_s, "voicemail")
+            world.fallen(number, at_s, "voicemail")
             self.hang_up(number)
 
     def _caller_event(self, puppets: Puppets, event: str, fields: dict[str, str], at_s: float) -> None:

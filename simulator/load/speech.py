@@ -85,11 +85,10 @@ class Found:
     def as_json(self) -> dict[str, Any]:
         """Return it as plain data, shares from 0 to 1; None when nothing was said."""
         due = self.frames_due
+        keys = {"keys_pressed": self.keys_pressed, "keys_not_taken": len(self.keys_not_taken)}
         if not self.speaks:
-            return {"keys_pressed": self.keys_pressed, "keys_not_taken": len(self.keys_not_taken)}
-        return {
-            "keys_pressed": self.keys_pressed,
-            "keys_not_taken": len(self.keys_not_taken),
+            return keys
+        return keys | {
             "speaker_turns_missed": self.turns_missed,
             "talks": self.talks,
             "talks_with_sound_both_ways": self.both_ways,

@@ -6,7 +6,6 @@ Asterisk the trunk's own dialplan counts the calls of each copy (GROUP_COUNT) an
 
 from __future__ import annotations
 
-import wave
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,31 +37,6 @@ def write_trunk(lab: Lab, centre: Centre) -> None:
     path.write_text(text.replace("context = acd-in", f"context = {CONTEXT}", 1), encoding="utf-8")
     for command in ("dialplan reload", "module reload res_pjsip.so"):
         lab.console(command)
-
-
-PROMPTS = (
-    "vm-num-i-have",
-    "vm-tocallnum",
-    "vm-calldiffnum",
-    "vm-goodbye",
-    *(f"digits/{n}" for n in range(10)),
-)
-
-
-def say_nothing(lab: Lab) -> None:
-    """Make the offer of a call-back as short as it is in virtual time: no prompt runs faster than life."""
-    for language in ("en", "ru"):
-        folder = lab.run / "data" / "sounds" / language
-        if folder.is_symlink():
-            folder.unlink()
-        for prompt in PROMPTS:
-            path = folder / f"{prompt}.wav"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with wave.open(str(path), "wb") as sound:
-                sound.setnchannels(1)
-                sound.setsampwidth(2)
-                sound.setframerate(8_000)
-                sound.writeframes(bytes(320))
 
 
 class Lines:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from acd.core.ids import AgentId
     from simulator.agents import Person
-    from simulator.scenario import Scenario
+    from simulator.scenario import Callback, Scenario
     from simulator.world import World
 
 DEEDS: dict[type, str] = {
@@ -67,8 +67,10 @@ OUTCOMES = {
     "refused": ("refused", "blocked"),
     "busy": ("busy", "blocked"),
     "cleared": ("fallback", "cleared"),
+    "overflowed": ("fallback", "overflowed"),
+    "failed": ("failed", "overflowed"),
 }
-"""What the switch did to a caller: the oracle's word, the books' word. Everything else is overflow."""
+"""What the switch did to a caller: the oracle's word, the books' word."""
 
 
 def without_doors(scenario: Scenario) -> Scenario:
@@ -349,7 +351,7 @@ class LiveWorld:
     def takes_callback(self, number: str) -> bool:
         """Whether this caller says yes when he is offered a call-back: by his own draw."""
         caller = self._by_ani.get(number)
-        callback = self.scenario.queues[caller.queue].callback if caller is not None else None
+        callback = self._callback_of(caller)
         return (
             caller is not None
             and callback is not None
@@ -357,10 +359,14 @@ class LiveWorld:
             and caller.callback_u < callback.accept
         )
 
+    def _callback_of(self, caller: Caller | None) -> Callback | None:
+        """Return the offer of the line in which this caller waits."""
+        return self.scenario.queues[caller.queue].callback if caller is not None else None
+
     def callback_chosen(self, number: str, at_s: float) -> int:
         """The caller took the offer and is off the line. Return how long his telephone will ring, milliseconds."""
         caller = self._by_ani.get(number)
-        callback = self.scenario.queues[caller.queue].callback if caller is not None else None
+        callback = self._callback_of(caller)
         if caller is None or callback is None or caller.stage != WAITING:
             self.odd.strangers += 1
             return 0
@@ -452,9 +458,7 @@ class LiveWorld:
             return
         if self._ani.pop(str(caller.id)) != number:
             return
-        truth, books = OUTCOMES.get(
-            outcome, ("fallback" if outcome == "overflowed" else outcome, "overflowed")
-        )
+        truth, books = OUTCOMES[outcome]
         self._ends(number, truth)
         with self.when(at_s):
             if caller.stage == TALKING:

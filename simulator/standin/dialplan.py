@@ -12,6 +12,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agi_scripts.enter_queue import TURN_S
 from simulator import doorstep
 from simulator.standin import transfers
 from simulator.standin.agi import ask
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from simulator.standin.server import StandIn
 
 HEARTBEAT_MISSES = 3
-WAIT_TURN_S = 3.0
-"""One turn of acd-wait; a test may shorten it, and the turns at the door with it."""
 ANNOUNCE_TURNS = 10
 FALLBACK_S = 20.0
 NORMAL_CLEARING = 16
@@ -190,7 +189,8 @@ class CallTask:
         """The daemon did not answer at the door."""
         self.channel.variables["ACD_STAGE"] = "wait"
         self._doorstep.asked(self.world.globals.get("ACD_HEARTBEAT", ""))
-        turn_s = doorstep.TURN_S * self.world.wait_turn_s / WAIT_TURN_S
+        # a test that shortens the turns of acd-wait shortens these with them
+        turn_s = doorstep.TURN_S * self.world.wait_turn_s / TURN_S
         while True:
             if await self.sleep(turn_s):
                 return self._next()

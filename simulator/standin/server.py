@@ -13,9 +13,10 @@ from pathlib import Path
 
 from acd.wire.ami import AmiAction, AmiServerParser, encode_banner, encode_event, encode_response
 from acd.wire.errors import LocalProtocolError
+from agi_scripts.enter_queue import TURN_S
 from simulator.standin.callback import CallbackTask, Number, value_of
 from simulator.standin.channels import Channel
-from simulator.standin.dialplan import WAIT_TURN_S, Caller, CallTask
+from simulator.standin.dialplan import Caller, CallTask
 from simulator.standin.journal import QueueLog
 from simulator.standin.phones import Phone
 
@@ -61,7 +62,7 @@ class StandIn:
         agi: tuple[str, int] = ("127.0.0.1", 4573),
         users: dict[str, str] | None = None,
         phones: Iterable[Phone] = (),
-        wait_turn_s: float = WAIT_TURN_S,
+        wait_turn_s: float = TURN_S,
         ring_s: float = 12.0,
     ) -> None:
         self.agi = agi

@@ -184,7 +184,7 @@ NO_MORE = SETTINGS.model_copy(update={"enabled": False})
 
 
 def _config(world: World) -> SimpleNamespace:
-    return _configured(world.numbers, NO_MORE if not world.dials else SETTINGS)
+    return _configured(world.numbers, SETTINGS if world.dials else NO_MORE)
 
 
 @cache

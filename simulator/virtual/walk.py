@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from acd.core.ids import AgentId
 from agi_scripts import dialplan_vars as var
+from agi_scripts.enter_queue import TURN_S
 from simulator import doorstep
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from simulator.virtual.asterisk import Asterisk
     from simulator.virtual.people import Caller, Phone
 
-TURN_S: Final = 3.0
 QUESTION_S: Final = 1.5
 FALLBACK_S: Final = 10.0
 VOICEMAIL_S: Final = 2.0

@@ -20,7 +20,7 @@ from acd.desk.operations import Operation
 from acd.deskside.delivery import STOP_S, DeliveryWorker
 from acd.ports import Parcel, PortError
 from tests.desk.test_hours import at
-from tests.deskside.delivery_rig import DUTY, FIRM, FORM, NOON, Rig, card, rig  # noqa: F401 - the fixture
+from tests.deskside.delivery_rig import FIRM, Rig, card, rig  # noqa: F401 - the fixture
 
 
 async def test_a_message_leaves_once_and_the_card_written_again_changes_nothing(rig: Rig) -> None:

@@ -13,7 +13,7 @@ from acd.desk.operations import Operation
 from acd.deskside.cards import Reconciler
 from acd.deskside.public import DeskPublic
 from acd.ports import PortError
-from tests.deskside.delivery_rig import DUTY, FIRM, FORM, NOON, Rig, card, rig  # noqa: F401 - the fixture
+from tests.deskside.delivery_rig import FIRM, Rig, card, rig  # noqa: F401 - the fixture
 
 
 async def test_a_defect_in_the_desk_never_costs_a_card_and_the_sweep_makes_up_for_it(

@@ -11,7 +11,7 @@ from acd.desk.delivery import Rule
 from acd.desk.operations import Operation
 from acd.deskside.delivery import acknowledge
 from acd.ports import PortError
-from tests.deskside.delivery_rig import DUTY, FIRM, FORM, NOON, Rig, card, rig  # noqa: F401 - the fixture
+from tests.deskside.delivery_rig import DUTY, FIRM, NOON, Rig, card, rig  # noqa: F401 - the fixture
 
 
 async def test_nobody_acknowledges_so_the_next_person_is_asked_until_the_alarm(rig: Rig) -> None:

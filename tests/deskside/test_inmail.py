@@ -20,7 +20,7 @@ from acd.deskside.cases import CaseDesk
 from acd.deskside.inmail import InMails
 from acd.ports import PortError
 from tests.adapters.mail_help import bounce, free_port, hand_over, reply
-from tests.deskside.delivery_rig import DUTY, FIRM, Rig, rig
+from tests.deskside.delivery_rig import DUTY, FIRM, Rig, card, rig
 
 __all__ = ["rig"]
 
@@ -195,8 +195,6 @@ async def test_a_clients_answer_wakes_his_case_and_progress_is_told_to_him(rig: 
         "subject": "Help",
         "note": "Broken",
     }
-    from tests.deskside.delivery_rig import card
-
     await rig.store.write_card(replace(card("c1", **written), number="123459"))
     await rig.turn()
     first = next(m for m in rig.mail.mails if m["To"] == "olga@client.example")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agi_scripts import dialplan_vars
+from agi_scripts.enter_queue import TURN_S
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "dialplan").glob("*.conf"))
@@ -26,6 +27,13 @@ CONTEXT_LINE = re.compile(r"^\[([^\]]+)\]", re.MULTILINE)
 def test_every_variable_is_in_the_contract_and_the_reverse():
     used = set(re.findall(r"\bACD_[A-Z0-9_]+\b", TEXT.replace("__ACD_", "ACD_")))
     assert used == NAMES
+
+
+def test_a_turn_of_waiting_is_as_long_as_the_daemon_and_the_modelled_switches_think():
+    waiting = TEXT[TEXT.index("[acd-wait]") :]
+    first = re.search(r"n\(turn\),Wait\((\d+)\)", waiting)
+    assert first is not None
+    assert int(first[1]) == TURN_S
 
 
 def test_constants_are_spelled_like_their_values():

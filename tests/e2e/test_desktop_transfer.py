@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,7 +15,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 ANI = "+79160000001"
 AGENT, COLLEAGUE = "a101", "a102"
-TYPES = Path(__file__).parents[2] / "config" / "projects" / "types"
 PROJECT = """
 extends: answering-basic
 name: Romashka
@@ -162,9 +160,7 @@ async def test_a_double_click_asks_and_a_line_can_only_be_handed_to(rig: Rig) ->
 
 async def test_whom_the_pbx_does_not_dial_is_grey_and_says_so(rig: Rig) -> None:
     """The stand-in's wall lets nobody through: a person is listed, with the reason, and no key hands him the call."""
-    projects = rig.spec.directory / "config" / "projects"
-    shutil.copytree(TYPES, projects / "types")
-    (projects / "romashka.yaml").write_text(PROJECT, encoding="utf-8")
+    rig.project(PROJECT)
     phones = {AGENT: TALKS_ON, COLLEAGUE: TALKS_ON}
     await rig.open(phones, projects="projects", transfers={"outside_prefixes": ["+7"]})
     async with desk(rig.spec.http_port, locale="en-GB") as mine:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -19,7 +18,6 @@ from tests.e2e.rigs import Behaviour, LabSwitch, Rig
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 KNOWN, STRANGER, ANGRY = "+79160000001", "+79160000002", "+79160000003"
-TYPES = ROOT / "config" / "projects" / "types"
 PROJECT = """
 extends: answering-basic
 name: Romashka
@@ -60,18 +58,13 @@ SAID = [
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     switch = LabSwitch()
     switch.settings["verbose"] = "3"
-    made = Rig(switch, tmp_path)
-    shutil.copytree(TYPES, tmp_path / "config" / "projects" / "types")
-    try:
+    async with Rig(switch, tmp_path) as made:
         yield made
-    finally:
-        await made.close()
 
 
 async def opened(rig: Rig, language: str = "en", **extra: Any) -> Ears:
     """The centre at work; one order of one client is ready."""
-    file = rig.spec.directory / "config" / "projects" / "romashka.yaml"
-    file.write_text(PROJECT.replace("language: en", f"language: {language}"), encoding="utf-8")
+    rig.project(PROJECT.replace("language: en", f"language: {language}"))
     phones = {"a101": Behaviour(talks_s=2.0)} | ({"a102": Behaviour(talks_s=2.0)} if extra else {})
     await rig.open(phones, projects="projects", **extra)
     assert rig.daemon is not None

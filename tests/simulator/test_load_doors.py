@@ -120,8 +120,8 @@ def test_notes_are_read_as_they_grow(tmp_path: Path):
     assert not list(notes.news())
     path.write_text("1|c1|q|NONE|ACDREFUSED|ms=1500|why=closed\n1|NONE|q|a|ACDFEATURE|ms=1\n1|c2|q|a1|ACDA")
     (note,) = notes.news()
-    assert (note.kind, note.call, note.agent, note.fields["why"], note.at_s) == (
-        "ACDREFUSED", "c1", "", "closed", 1.5,
+    assert (note.kind, note.call, note.agent, note.fields["why"], note.ms) == (
+        "ACDREFUSED", "c1", "", "closed", 1_500,
     )  # fmt: skip
     with path.open("a") as file:
         file.write("NSWER|ms=2000|attempt=1\n2|c3|q|a1|CONNECT|3\n")

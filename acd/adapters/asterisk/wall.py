@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 LIMIT_S: Final = 1.0
 """An agent waits for the list with a caller on the line: later than this it is shown without our knowing."""
-NO, YES = "0", "1"
+AT_ONCE: Final = 4
+"""Questions on their way, whoever asks: offers go over the same link, and a firm with 300 people stood before them."""
+NO: Final = "0"
 log = logging.getLogger("acd.asterisk")
 
 
@@ -29,6 +31,7 @@ class AsteriskWall:
 
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
+        self._turn = asyncio.Semaphore(AT_ONCE)
 
     async def refused(self, numbers: Collection[str]) -> frozenset[str]:
         """Return those of these numbers that the PBX would surely refuse to hand a call on to.
@@ -56,5 +59,6 @@ class AsteriskWall:
         return await self._value(f"DIALPLAN_EXISTS(acd-outside,{number},1)") == NO
 
     async def _value(self, name: str) -> str | None:
-        answer = await self._manager.action("Getvar", {"Variable": name})
+        async with self._turn:
+            answer = await self._manager.action("Getvar", {"Variable": name})
         return answer.get("Value") if answer.name == "Success" else None

@@ -47,7 +47,7 @@ def leave(database: Path, at: Instant, who: str, what: str, obj: str) -> None:
     folder = folder_of(database)
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        durable.appear(folder / f"{at:015d}-{uuid.uuid4().hex}.json", json.dumps([at, who, what, obj]))
+        durable.write(folder / f"{at:015d}-{uuid.uuid4().hex}.json", json.dumps([at, who, what, obj]))
     except OSError as error:
         raise PortError(
             f"what is opened is noted in {folder}, which refuses: {error.strerror or error}", retryable=True

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import aiosqlite
 
+from acd import durable
 from acd.ports import PortError
 
 if TYPE_CHECKING:
@@ -102,11 +103,8 @@ class WriterLock:
 
     def renew(self) -> None:
         """Take it under its name again when somebody deleted that. Raises PortError when another was quicker."""
-        if self._fd is None:
+        if self._fd is None or durable.stands_at(self._path, self._fd):
             return
-        with contextlib.suppress(OSError):
-            if os.path.samestat(os.fstat(self._fd), self._path.stat()):
-                return
         held, self._fd = self._fd, None
         try:
             self.acquire()

@@ -7,6 +7,7 @@ import os
 import zlib
 from typing import TYPE_CHECKING
 
+from acd import durable
 from acd.ports import PortError
 
 if TYPE_CHECKING:
@@ -42,11 +43,8 @@ class SpillFile:
 
     def look(self) -> None:
         """Make the file again, with what is in it, when somebody deleted or replaced it. Raises OSError, PortError."""
-        if self._fd is None:
+        if self._fd is None or durable.stands_at(self._path, self._fd):
             return
-        with contextlib.suppress(OSError):
-            if os.path.samestat(os.fstat(self._fd), self._path.stat()):
-                return
         records, old = self.records(), self._fd
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()

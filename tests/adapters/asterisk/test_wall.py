@@ -50,6 +50,26 @@ async def test_an_empty_wall_lets_nobody_through_and_nobody_is_asked_about_nobod
     assert manager.asked == ["ACD_OUT_ALLOWED"]
 
 
+async def test_offers_do_not_wait_behind_a_firm_with_many_people():
+    """Four agents with 300 people each filled the link's table of unanswered actions: an offer was not sent at all."""
+
+    class Slow(Manager):
+        on_their_way = most = 0
+
+        async def action(self, name, headers=(), timeout_s=None):
+            self.on_their_way += 1
+            self.most = max(self.most, self.on_their_way)
+            await asyncio.sleep(0)
+            self.on_their_way -= 1
+            return await super().action(name, headers, timeout_s)
+
+    manager = Slow()
+    pbx = AsteriskWall(manager)
+    numbers = [f"+7495{number:07}" for number in range(300)]
+    assert await asyncio.gather(*(pbx.refused(numbers) for _ in range(4))) == [frozenset(numbers)] * 4
+    assert manager.most == wall.AT_ONCE
+
+
 async def test_what_is_not_known_is_not_refused(monkeypatch):
     """Link down, a manager user without the right, no answer in time: the dialplan has the last word."""
     assert await AsteriskWall(Manager(error=NotSent("down", retryable=True))).refused([HOME]) == frozenset()
