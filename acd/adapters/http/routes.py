@@ -124,11 +124,14 @@ async def explain(request: Request, call: CallPath, _who: AgentOrSupervisor) -> 
 
 async def _explained(services: HttpServices, said: str) -> tuple[str, Sequence[str]]:
     """Find the call somebody means, live or finished. Raises HTTPException with what to do."""
-    live = services.snapshot().calls
+    seen = services.snapshot()
+    live = seen.calls
+    # a call whose caller is gone has no card yet while its agent finishes the work on it
+    known = dict.fromkeys([*(c.call for c in live), *(a.call for a in seen.agents if a.call)])
     found = services.call_of_channel(said)
     number = numbers.parse(said) if numbers.is_card_number(said) else ""
     meant = [found] if found else [c.call for c in live if number and c.card_number == number]
-    meant = meant or [c.call for c in live if len(said) >= SHORTEST_PREFIX and c.call.startswith(said)]
+    meant = meant or [call for call in known if len(said) >= SHORTEST_PREFIX and call.startswith(said)]
     if len(meant) > 1:
         raise HTTPException(409, f"{len(meant)} calls begin with {said}: say more of the id")
     lines = services.explain(meant[0]) if meant else None

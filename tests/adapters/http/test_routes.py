@@ -279,6 +279,17 @@ async def test_a_live_call_is_explained_by_its_id_by_how_it_begins_and_by_its_ch
     assert answer.json()["lines"] == ["longest idle: ann"]
 
 
+async def test_a_call_in_its_wrap_up_is_explained_though_no_card_is_stored_yet():
+    # `acd agents` showed its id, `acd explain` of that id said "no such call" for two minutes
+    world = World()
+    ann = dataclasses.replace(world.view.agents[0], call=CALL)
+    world.view = dataclasses.replace(world.view, calls=(), agents=(ann, *world.view.agents[1:]))
+    world.cards.stored = []
+    async with caller(world) as http:
+        answer = await http.get(f"/api/v1/calls/{CALL[:4]}/explain", headers=auth("boss"))
+    assert (answer.status_code, answer.json()["call"]) == (200, CALL)
+
+
 async def test_a_beginning_that_fits_two_calls_says_so():
     world = World()
     first = world.view.calls[0]
