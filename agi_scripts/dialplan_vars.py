@@ -58,6 +58,7 @@ ACD_AWAY_S = "ACD_AWAY_S"  # seconds since its last heartbeat
 ACD_TURN = "ACD_TURN"
 ACD_QUOTED = "ACD_QUOTED"  # number of an earlier card, keyed in at the door
 ACD_MS = "ACD_MS"  # epoch milliseconds of the AcdQueued or AcdDial note, the same in journal and event
+ACD_LEFT = "ACD_LEFT"  # 1 = he has chosen to be called back: no offer finds him any more
 ACD_GOSUB = "ACD_GOSUB"  # 1 = the call came through context acd: Return() at the end, no Hangup()
 ACD_DIAL = "ACD_DIAL"  # dial string of the agent, set by context acd-agents
 ACD_PRESS1 = "ACD_PRESS1"  # 1 = the agent must press 1 to accept (PSTN)

@@ -19,6 +19,8 @@ from acd.wallboard.render import clean, count, duration, percent
 MAX_CELL = 60
 LEAST_NAME = 14
 """Columns a name keeps before other columns are left out."""
+COLUMN_EXTRA = 2
+"""What a column costs beside its text: its padding and the space to the next one."""
 
 
 def console() -> Console:
@@ -62,7 +64,7 @@ def _fitting(columns: Sequence[str], cells: Sequence[Sequence[str]], room: int) 
         widest = max((cell_len(row[index]) for row in cells), default=0)
         if not column.endswith((">", "!")):
             widest = min(widest, LEAST_NAME)
-        widths.append(max(widest, cell_len(column.strip("?>!"))) + 1)
+        widths.append(max(widest, cell_len(column.strip("?>!"))) + COLUMN_EXTRA)
     kept = list(range(len(columns)))
     for index in reversed(range(len(columns))):
         if room and columns[index].startswith("?") and sum(widths[one] for one in kept) + 1 > room:

@@ -22,7 +22,7 @@ import yaml
 from acd.config.hours import DAYS, days_of, intervals_of
 from acd.config.project_models import Condition, DeliveryEntry, ProjectFile, TargetEntry, When
 from acd.config.state_days import state_days
-from acd.config.strict_yaml import ConfigError, Document, Location, Mark, Problem, check, merge, read
+from acd.config.strict_yaml import Document, Location, Mark, Problem, check, merge, read
 from acd.desk.answers import Answer
 from acd.desk.delivery import Rule
 from acd.desk.dossier import About
@@ -463,10 +463,3 @@ def _mark(made: Document, source: Document, queue: str, file: ProjectFile) -> No
             made.keys["queues", queue, *location] = source.key_mark(location)
     for index, number in enumerate(file.numbers):
         made.values["numbers", number] = made.keys["numbers", number] = source.mark(("numbers", index))
-
-
-def raise_if_broken(loaded: Iterable[Loaded]) -> None:
-    """Raise ConfigError with the problems of all projects, if there are any."""
-    problems = [problem for one in loaded for problem in one.problems]
-    if problems:
-        raise ConfigError(problems)

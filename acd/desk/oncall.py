@@ -89,11 +89,6 @@ class Rotation:
         return order
 
 
-def is_free(busy: Sequence[Busy], at: Instant) -> bool:
-    """Tell whether a calendar has nothing at an instant."""
-    return not any(span.start <= at < span.end for span in busy)
-
-
 def reason(busy: Sequence[Busy], at: Instant) -> str:
     """Return what the calendar says at an instant, empty when free."""
     return next((span.summary or "busy" for span in busy if span.start <= at < span.end), "")

@@ -37,8 +37,8 @@ from simulator.lab.errors import LabError
 from simulator.lab.instance import TRUNK_HOST, Lab, Ports
 from simulator.lab.ports import free_port
 from simulator.lab.sipp import SippError
+from simulator.load.puppets import Puppets, command
 from simulator.load.ramp import Ramp, peak, saturated
-from simulator.load.sipp_line import Puppets, command
 from simulator.load.speech import Speech
 from simulator.load.usage import sample, shares
 

@@ -125,7 +125,7 @@ async def measure(repeats: int, against: Sequence[Path] = ()) -> dict[str, Any]:
 
 def main(argv: list[str]) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="bench start", description=__doc__)
+    parser = argparse.ArgumentParser(prog="bin/bench start", description=__doc__)
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--against", type=Path, action="append", default=[], help="another checkout")
     parser.add_argument("--json", type=Path)

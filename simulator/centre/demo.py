@@ -123,7 +123,9 @@ async def _show(
         return await _with_wallboard(spec, driver, calls, console)
     with _progress(console) as progress:
         bar = progress.add_task("calls", total=len(calls))
-        return await driver.make(calls, lambda: progress.advance(bar))
+        truths = await driver.make(calls, lambda: progress.advance(bar))
+        progress.update(bar, completed=len(calls))  # ends seen together are not all told one by one
+        return truths
 
 
 def _progress(console: Console) -> Progress:

@@ -7,7 +7,7 @@ what others collected. The driver knows a call by the caller's number, which it 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -249,8 +249,3 @@ def figures(values: Sequence[float]) -> dict[str, float | int | None]:
     """Return p50, p99 and the count, in the unit of the values, to a tenth."""
     rounded = {name: percentile(values, share) for name, share in (("p50", 0.5), ("p99", 0.99))}
     return {**{k: None if v is None else round(v, 1) for k, v in rounded.items()}, "count": len(values)}
-
-
-def end_reasons(cards: Iterable[Mapping[str, object]]) -> dict[str, int]:
-    """Count cards by end reason."""
-    return dict(sorted(Counter(str(card["end_reason"]) for card in cards).items()))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from simulator.centre.oracle import JournalCall, Truth, figures, judge, read_journal
 
@@ -81,45 +83,73 @@ def _in_target(card: Mapping[str, object], targets: Mapping[str, int]) -> bool:
     return answered - entered <= targets.get(str(card["queue"]), 20) * 1000
 
 
+class Turn(NamedTuple):
+    """What kept one agent busy, in Unix milliseconds: offered, talk over, wrap-up over."""
+
+    call: str
+    agent: str
+    offered: int
+    ended: int
+    freed: int
+
+
 def ring_figures(
     journal: Mapping[str, JournalCall], cards: Sequence[Mapping[str, object]], agents: int
 ) -> tuple[list[float], list[float]]:
     """Return (enter to ring, free to ring) in milliseconds.
 
     Enter to ring: calls that found an agent free when they entered. Free to ring: an agent became free
-    (talk and wrap-up over) while somebody waited, until this agent's next offer.
+    (talk and wrap-up over), until this agent's next ring, where its caller waited already.
     """
-    offers = _offers(journal)
-    busy: list[tuple[int, int, str]] = []
+    turns: list[Turn] = []
     for card in cards:
         for segment in card["segments"]:  # type: ignore[attr-defined]  # rows of read_cards
-            end = int(segment["ended_at"] or str(card["ended_at"]))
-            busy.append((int(segment["offered_at"]), end + int(segment["acw_ms"]), segment["agent"]))
+            ended = int(segment["ended_at"] or str(card["ended_at"]))
+            freed = ended + int(segment["acw_ms"])
+            turns.append(Turn(str(card["call"]), segment["agent"], int(segment["offered_at"]), ended, freed))
     enter_ms: list[float] = []
     waits: list[tuple[int, int]] = []
     for call in journal.values():
-        entered = next((int(f["ms"]) for kind, f in call.notes if kind == "ACDENTER"), None)
-        first = next((int(f["ms"]) for kind, f in call.notes if kind == "ACDDIAL"), None)
+        entered, first = _first(call, "ACDENTER"), _first(call, "ACDDIAL")
         if entered is None or first is None:
             continue
         waits.append((entered, first))
-        engaged = {agent for start, end, agent in busy if start <= entered < end + FREE_AT_ENTRY_SLACK_MS}
+        engaged = {
+            turn.agent for turn in turns if turn.offered <= entered < turn.freed + FREE_AT_ENTRY_SLACK_MS
+        }
         queued = any(a < entered < b for a, b in waits[:-1])
         if len(engaged) < agents and not queued:
             enter_ms.append(float(first - entered))
-    free_ms: list[float] = []
-    for _, freed, agent in busy:
-        following = [at for at, who in offers if who == agent and at >= freed]
-        if following and any(entered < freed < ring == following[0] for entered, ring in waits):
-            free_ms.append(float(following[0] - freed))
-    return enter_ms, free_ms
+    return enter_ms, _free_to_ring(turns, journal)
 
 
-def _offers(journal: Mapping[str, JournalCall]) -> list[tuple[int, str]]:
-    rows = [
-        (int(fields["ms"]), fields["agent"])
-        for call in journal.values()
-        for kind, fields in call.notes
-        if kind == "ACDDIAL"
-    ]
-    return sorted(rows)
+def _free_to_ring(turns: Sequence[Turn], journal: Mapping[str, JournalCall]) -> list[float]:
+    """Milliseconds from an agent's freedom to his next ring, where that ring's caller waited already.
+
+    The next ring in order, not the first one after `freed`: the wrap-up's end on the card stands a few milliseconds
+    late, so that the ring it led to can come before it (0 then); searched by time, the ring after that one, a whole talk
+    later, would be taken for a delay of the router.
+    """
+    rings: dict[str, list[tuple[int, JournalCall]]] = {}
+    for call in journal.values():
+        for kind, fields in call.notes:
+            if kind == "ACDDIAL":
+                rings.setdefault(fields["agent"], []).append((int(fields["ms"]), call))
+    for of_agent in rings.values():
+        of_agent.sort(key=itemgetter(0))
+    gaps: list[float] = []
+    for turn in turns:
+        of_agent = rings.get(turn.agent, [])
+        own = [n for n, (at, call) in enumerate(of_agent) if call.call == turn.call and at <= turn.ended]
+        if not own or own[-1] + 1 == len(of_agent):
+            continue
+        ring, call = of_agent[own[-1] + 1]
+        entered = _first(call, "ACDENTER")
+        if entered is not None and entered < turn.freed and ring == _first(call, "ACDDIAL"):
+            gaps.append(float(max(0, ring - turn.freed)))
+    return gaps
+
+
+def _first(call: JournalCall, note: str) -> int | None:
+    """When a call's first note of this kind was written, Unix milliseconds."""
+    return next((int(fields["ms"]) for kind, fields in call.notes if kind == note), None)

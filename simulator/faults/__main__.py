@@ -151,7 +151,7 @@ def print_result(result: Result, console: Console) -> None:
         ("took", f"{result.took_s:.0f} s"),
     )
     for name, value in rows:
-        table.add_row(str(name), str(value))
+        table.add_row(str(name), "– (none seen)" if value is None else str(value))
     console.print(table)
     silent = sorted({one.fault.kind.value for one in result.done if one.shown is False})
     if silent:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Self
 from simulator.lab.ports import free_port, free_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 SCENARIOS = Path(__file__).with_suffix("")
 CALLER_HOST = "127.0.0.2"
@@ -390,14 +390,18 @@ def percentile(values: Iterable[float], share: float) -> float:
 
 
 def _events(log: Path) -> Iterable[tuple[str, dict[str, str], float]]:
-    """Lines `acd EVENT key=value... date time epoch` of a SIPp log; anything else is passed over."""
-    if not log.exists():
-        return
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+    """Every event of a whole SIPp log."""
+    if log.exists():
+        yield from events_of(log.read_text(encoding="utf-8", errors="replace").splitlines())
+
+
+def events_of(lines: Iterable[str]) -> Iterator[tuple[str, dict[str, str], float]]:
+    """Yield (event, fields, epoch seconds) of lines `acd EVENT key=value... date time epoch`; others are passed over."""
+    for line in lines:
         words = line.split()
         try:
             if words[0] == "acd":
-                pairs = dict(word.split("=", 1) for word in words[2:-3])
+                pairs = dict(word.split("=", 1) for word in words[2:-3] if "=" in word)
                 yield words[1], pairs, float(words[-1])
         except (IndexError, ValueError):
             continue  # a line torn by the end of the process

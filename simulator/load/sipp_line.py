@@ -23,19 +23,19 @@ from typing import TYPE_CHECKING
 from simulator.faults.pressing import Presser
 from simulator.lab.instance import TRUNK_HOST, Lab, Ports
 from simulator.lab.ports import free_port
-from simulator.lab.sipp import SippError, SippProcess, register
+from simulator.lab.sipp import SippError, register
 from simulator.load.appqueue import write_app_queue
-from simulator.load.growing import Growing
 from simulator.load.lines import AgentLine, lines_of, write_mobiles
 from simulator.load.notes import Notes
 from simulator.load.prompts import say_nothing
+from simulator.load.puppets import Puppets, command
 from simulator.load.speech import Speech
 from simulator.load.trunk import write_trunk
 from simulator.load.voice import PRESS_MS
 from simulator.scenario import HOME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from acd.wire.queue_log import JournalRow
     from simulator.centre.config import CentreSpec
@@ -44,37 +44,13 @@ if TYPE_CHECKING:
     from simulator.load.parts import Made
     from simulator.load.world import LiveWorld
 
-HERE = Path(__file__).parent
 POLL_S = 0.008
-LONGEST_S = 7_200
 CREATE_PER_S = 1_000
 """So many calls SIPp makes ready in a second; each then sleeps until its own start."""
 LEAD_S = 1.5
 """SIPp's own start-up, before the run begins."""
 RTP_PORTS = 2_000
 BENCH_STRATEGY = "leastrecent"
-
-
-class Puppets(SippProcess):
-    """One SIPp process that is moved from here, and what is new in its log."""
-
-    def __init__(self, scenario: str, host: str, sip_port: int, folder: Path, *, port: int = 0) -> None:
-        super().__init__(HERE / scenario, host=host, port=port, sip_port=sip_port, folder=folder)
-        self._events = Growing(self.log)
-        self.talk_at = host, self.media_port
-        """Where the sound of its calls is wanted: its own port, where nobody listens, or our media end's."""
-
-    def start(self, lines: Sequence[str] = (), *options: str) -> None:
-        """Begin. Raises SippError when SIPp is not installed."""
-        host, port = self.talk_at
-        self.launch(lines, LONGEST_S, "-key", "talk_ip", host, "-key", "talk_port", str(port), *options)
-
-    def news(self) -> Iterator[tuple[str, dict[str, str], float]]:
-        """Yield (event, fields, epoch seconds) of every whole line written since the last time."""
-        for line in self._events.lines():
-            words = line.decode("utf-8", "replace").split()
-            if words[:1] == ["acd"] and len(words) > 4:
-                yield words[1], dict(w.split("=", 1) for w in words[2:-3] if "=" in w), float(words[-1])
 
 
 class SippLine:
@@ -471,13 +447,3 @@ def _let_silence_be(lab: Lab) -> None:
     text = path.read_text(encoding="utf-8")
     path.write_text(re.sub(r"(?m)^rtp_timeout = \d+", "rtp_timeout = 0", text), encoding="utf-8")
     lab.console("module reload res_pjsip.so")
-
-
-def command(method: str, puppets: Puppets, call_id: str, serial: int) -> bytes:
-    """Return the request that moves one call of a SIPp: MESSAGE = answer, INFO = hang up or refuse."""
-    return (
-        f"{method} sip:puppet@{puppets.host}:{puppets.port} SIP/2.0\r\n"
-        f"Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKload{serial}\r\n"
-        f"From: <sip:load@127.0.0.1>;tag=load{serial}\r\nTo: <sip:puppet@{puppets.host}>\r\n"
-        f"Call-ID: {call_id}\r\nCSeq: {serial} {method}\r\nMax-Forwards: 1\r\nContent-Length: 0\r\n\r\n"
-    ).encode("ascii")

@@ -239,6 +239,7 @@ class Walk:
         await self.nap(1.0)
         self.vars.update({var.ACD_STAGE: "done", var.ACD_RESULT: "callback"})
         self.note("AcdCallback", number=self._ani)
+        self.vars[var.ACD_LEFT] = "1"
         await self.nap(0.5)
         return ("acd-in", "finish")
 
@@ -254,6 +255,11 @@ class Walk:
         agent, _, attempt = extension.partition("_")
         if not agent.isalnum() or not attempt:
             return ("acd-wait", "s")  # the `i` extension
+        if self.vars.get(var.ACD_LEFT):
+            self.vars[var.ACD_AGENT] = agent
+            self.note("AcdDialEnd", attempt=attempt, status="CALLER_GONE")
+            self.vars[var.ACD_AGENT] = ""
+            return ("acd-in", "finish")
         self.vars.update(
             {
                 var.ACD_AGENT: agent,
@@ -401,6 +407,8 @@ class Walk:
     # --- the end ----------------------------------------------------------------------------------------------------
 
     async def _overflow(self, queue: str) -> tuple[str, str]:
+        if self.vars.get(var.ACD_LEFT):
+            return ("acd-in", "finish")
         """A rule moved the caller: he waits on in another queue."""
         self.vars.update({var.ACD_QUEUE: queue, var.ACD_WHY: "returned"})
         await self._step()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from acd.desk.oncall import Busy, Person, Rotation, is_free, next_person, reason
+from acd.desk.oncall import Busy, Person, Rotation, next_person, reason
 from tests.desk.test_hours import MOSCOW, at
 
 TURNS = Rotation("law", ("a", "b", "c"), dt.date(2026, 11, 2), instead={dt.date(2026, 11, 9): "c"})
@@ -32,8 +32,7 @@ def test_everybody_is_asked_round_by_round_and_then_nobody_is_left() -> None:
 
 def test_a_calendar_says_free_or_why_not() -> None:
     busy = (Busy(10, 20, "court"), Busy(30, 40))
-    assert is_free(busy, 9)
-    assert not is_free(busy, 10)
+    assert (reason(busy, 9), reason(busy, 10)) == ("", "court")
     assert (reason(busy, 15), reason(busy, 35), reason(busy, 20)) == ("court", "busy", "")
 
 

@@ -203,6 +203,33 @@ def test_who_knows_the_question_presses_one_at_its_first_word(lab: Lab, tmp_path
         acd.ami.wait_for("AcdEnd", Call=queued["Call"])
 
 
+@pytest.mark.parametrize("place", ["acd-dial", "acd-overflow"])
+def test_who_has_chosen_a_call_back_is_found_by_no_offer_that_is_on_its_way(
+    lab: Lab, tmp_path: Path, place: str
+):
+    """Else he is served, and called back all the same: met once in 8,160 calls of bin/faults (000-06)."""
+    plan = OfferPlan(ring_ms=40, talk_ms=300)
+    with (
+        daemon(lab, ACD_LANG="en") as acd,
+        Agents(lab.ports.sip, [plan], tmp_path / "a", port=agents_port(lab)) as phones,
+        caller(lab, tmp_path, ani="+79160000124"),
+    ):
+        queued = acd.ami.wait_for("AcdQueued")
+        ears = Ears(lab)
+        offer(acd.ami, queued)
+        ears.wait_for("vm-num-i-have", timeout_s=15)
+        press(lab, acd.ami, queued)
+        acd.ami.wait_for("AcdCallback", Call=queued["Call"])
+        acd.redirect(queued, place, "a1_1" if place == "acd-dial" else "sales")
+        end = acd.ami.wait_for("AcdEnd", Call=queued["Call"])
+        assert (end["Stage"], end["Agent"]) == ("done", "NONE")
+        notes = acd.ami.notes(queued["Call"])
+        assert not phones.records()
+        assert [n["UserEvent"] for n in notes].count("AcdQueued") == 1
+        refused = [(n["Agent"], n["Status"]) for n in notes if n["UserEvent"] == "AcdDialEnd"]
+        assert refused == ([("a1", "CALLER_GONE")] if place == "acd-dial" else [])
+
+
 def test_who_calls_without_a_number_is_offered_to_enter_one(lab: Lab, tmp_path: Path):
     """No key: the music again, and the place in line."""
     with daemon(lab, ACD_LANG="en") as acd, caller(lab, tmp_path, ani="112"):

@@ -17,7 +17,7 @@ from simulator.load.__main__ import main
 from simulator.load.centre import Centre, write_centre
 from simulator.load.compress import LEAST_PRESS_MS, choose_stretch, compress
 from simulator.load.lines import lines_of
-from simulator.load.sipp_line import Puppets
+from simulator.load.puppets import Puppets
 from simulator.scenario import Scenario
 from simulator.scenario_file import load
 

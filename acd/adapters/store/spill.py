@@ -176,9 +176,3 @@ class Ballast:
     def is_inflated(self) -> bool:
         """Return whether the room is reserved."""
         return self._path.exists() and self._path.stat().st_size >= self._size
-
-
-def free_share(path: Path) -> float:
-    """Return the share of the file system at `path` that is free for us, 0.0 to 1.0."""
-    stat = os.statvfs(path)
-    return stat.f_bavail / stat.f_blocks if stat.f_blocks else 0.0

@@ -7,8 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from simulator.load import sipp_line
-from simulator.load.sipp_line import Puppets, command
+from simulator.load.puppets import HERE, Puppets, command
 
 
 def test_a_growing_log_is_read_once_and_torn_lines_wait_for_their_end(tmp_path: Path):
@@ -37,7 +36,7 @@ def test_a_command_names_the_call_and_ends_as_sip_must(tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["callers.xml", "phones.xml", "busy_phones.xml"])
 def test_every_jump_of_a_scenario_has_its_label(name: str):
-    root = ET.parse(Path(sipp_line.__file__).with_name(name)).getroot()  # noqa: S314 - our own file
+    root = ET.parse(HERE / name).getroot()  # noqa: S314 - our own file
     labels = {node.get("id") for node in root.iter("label")}
     jumps = {node.get("next") for node in root.iter() if node.get("next")}
     assert jumps <= labels
