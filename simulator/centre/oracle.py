@@ -179,8 +179,8 @@ def _one_card(verdict: Verdict, truth: Truth, call: JournalCall, card: Mapping[s
     for name, wanted in (("ani", truth.ani), ("did", truth.did)):
         if str(card[name]) != wanted:
             verdict.say("distorted", f"{truth.ani}: card says {name} {card[name]!r}, driver {wanted!r}")
-    reason = str(card["end_reason"])
     _handed(verdict, truth, call)
+    reason = str(card["end_reason"])
     # who hangs up in the second line was handled all the same: he spoke to an agent (acd.core.cards)
     talked = call.count("ACDANSWER") > 0
     # a talk that broke off sends the caller back to the line; what comes then decides the card

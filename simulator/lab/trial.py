@@ -72,7 +72,10 @@ def next_steps(lab: Lab) -> str:
     if lab.agents:
         lines += [f"bin/lab{name} phones", *(_login(lab, agent.id) for agent in lab.agents)]
     lines += [f"bin/lab{name} call {SAMPLE_NUMBER}", f"bin/acd status {token}"]
-    lines.append(f"bin/acd cards --db {shlex.quote(str(lab.run / 'acd' / 'acd.db'))}")
+    database = shlex.quote(str(lab.run / "acd" / "acd.db"))
+    lines.append(
+        f"bin/acd cards --db {database}  # a card is stored once its wrap-up is over: here within 2 minutes"
+    )
     return "To try the daemon with it (two more terminals help):\n" + "\n".join(f"  {line}" for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""Chosen call-backs with the real daemon: it offers them, keeps the place, and calls back by itself."""
+"""Chosen call-backs with the real daemon: it offers them, keeps the place, and calls back by itself (003-24)."""
 
 from __future__ import annotations
 

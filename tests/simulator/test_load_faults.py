@@ -1,4 +1,4 @@
-"""A scenario's faults on real processes: what breaks, when, and that nobody is lost by it."""
+"""A scenario's faults on real processes: what breaks, when, and that nobody is lost by it (004-01)."""
 
 from __future__ import annotations
 

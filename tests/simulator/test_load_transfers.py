@@ -1,4 +1,4 @@
-"""Callers handed on with the real daemon: the agent says so over HTTP, the caller waits in the other line."""
+"""Callers handed on with the real daemon: the agent says so over HTTP, the caller waits in the other line (002-08, 004-08)."""
 
 from __future__ import annotations
 

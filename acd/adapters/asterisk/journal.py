@@ -176,8 +176,12 @@ class JournalTailer:
                         about = entry.stat(follow_symlinks=False)
                         found.append((entry.path, about.st_ino, about.st_mtime_ns))
         except OSError as error:
-            self.counters.unreadable = error.strerror or str(error)
+            self.counters.unreadable = self._in_words(error)
         return sorted(found, key=lambda item: (item[0] == self._name, item[2]))
+
+    def _in_words(self, error: OSError) -> str:
+        """What a person reads among the modes of the centre: which file, and why."""
+        return f"{self._path.name} cannot be read: {error.strerror or error}"
 
     def _follow_rotation(self) -> None:
         """Open the file now under the journal's name, if it is not the one we read."""
@@ -188,7 +192,7 @@ class JournalTailer:
                 self._adopt_missed()
             return
         except OSError as error:
-            self.counters.unreadable = error.strerror or str(error)
+            self.counters.unreadable = self._in_words(error)
             return
         if any(file.inode == inode for file in self._files):
             return
@@ -203,12 +207,12 @@ class JournalTailer:
         try:
             fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError as error:
-            self.counters.unreadable = error.strerror or str(error)
+            self.counters.unreadable = self._in_words(error)
             return None
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             os.close(fd)
-            self.counters.unreadable = "it is not a file"
+            self.counters.unreadable = f"{self._path.name} is not a file"
             return None
         self.counters.unreadable = ""
         return _File(found.st_ino, fd, 0)
@@ -289,7 +293,7 @@ class JournalTailer:
         try:
             data = os.pread(file.fd, READ_BYTES, file.offset)
         except OSError as error:
-            self.counters.unreadable = error.strerror or str(error)
+            self.counters.unreadable = self._in_words(error)
             return None
         end = data.rfind(b"\n") + 1
         if end == 0 and len(data) <= LINE_LIMIT:

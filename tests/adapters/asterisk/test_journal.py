@@ -285,11 +285,19 @@ async def test_more_than_one_read_full_comes_in_one_poll(path, sink):
     reader.close()
 
 
+async def test_a_journal_in_no_folder_is_told_by_its_name(tmp_path, sink):
+    # `acd status` said "degraded: No such file or directory" and did not say of what
+    reader = tailer(tmp_path / "nowhere" / "queue_log", sink)
+    await reader.poll()
+    assert reader.counters.unreadable == "queue_log cannot be read: No such file or directory"
+    reader.close()
+
+
 async def test_an_unreadable_journal_is_told_in_words_and_taken_up_again(path, sink):
     path.mkdir()
     reader = tailer(path, sink)
     await reader.poll()
-    assert reader.counters.unreadable
+    assert reader.counters.unreadable == "queue_log is not a file"
     path.rmdir()
     append(path, 1)
     await reader.poll()
