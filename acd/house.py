@@ -295,7 +295,6 @@ class House:
 
     async def open(self) -> None:
         """Start what can fail at once. Raises PortError with what to do."""
-        self.twins.remember(self.config.state_dir / "heartbeat")
         self.callbacks.remember(self.config.state_dir / "another-served")
         self.edges.take_ports()
         await self.store.open()
@@ -306,6 +305,8 @@ class House:
             raise PortError(
                 f"FastAGI cannot listen on {agi.host}:{agi.port}: {taken.strerror}", retryable=True
             ) from taken
+        # last: a start that fails leaves no trace, for the next one must know the beat that still stands as our own
+        self.twins.remember(self.config.state_dir / "heartbeat")
 
     async def run(self) -> None:
         """Keep every task until cancelled; one of the calls' own that breaks ends all, one beside them is begun again."""

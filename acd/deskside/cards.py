@@ -301,15 +301,14 @@ def _handed_to(owner: Project, card: CallCard) -> list[Person]:
     """Return the firm's people to whom the agent handed this call or whom he asked, whether or not they picked up.
 
     The agent's page notes his wish on the card (HANDED_TO). That note can be lost: a full card, a store that refuses,
-    our death just after the caller was sent on. So the switch's own steps count as well: who was rung gets it.
+    our death just after the caller was sent on. So the switch's own steps count as well: who was rung gets it. Of people
+    who share a telephone the note names the one: the others were not asked, and the message may not be for them.
     """
-    rung = {target.removeprefix("out_") for target in handed_to(card) if target.startswith("out_")}
-    noted = dict(card.fields).get(HANDED_TO, "")
-    return [
-        person
-        for person in owner.people.values()
-        if person.id == noted or (rung and dialled(person.phone) in rung)
-    ]
+    rung = {target.removeprefix("out_") for target in handed_to(card) if target.startswith("out_")} - {""}
+    noted = owner.people.get(dict(card.fields).get(HANDED_TO, ""))
+    if noted is not None:
+        rung.discard(dialled(noted.phone))
+    return [person for person in owner.people.values() if person is noted or dialled(person.phone) in rung]
 
 
 def _is_database_trouble(defect: Exception) -> bool:

@@ -10,6 +10,7 @@ import contextlib
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
 import httpx
 
@@ -25,6 +26,9 @@ from simulator.lab.errors import LabError
 from simulator.lab.instance import Lab
 from simulator.lab.ports import free_port
 
+if TYPE_CHECKING:
+    from simulator.faults.proxy import TcpProxy
+
 TWIN_S = 180.0
 START_TRIES = 4
 
@@ -33,7 +37,25 @@ class NotHere(Exception):  # noqa: N818 - it is no error
     """This fault is not possible here; the message says why."""
 
 
-async def kill(site: Site, fault: Fault) -> str:
+class Grip(Protocol):
+    """What the deeds to the daemon and to its link lay hands on: `bin/load` has this much of a site."""
+
+    @property
+    def daemon(self) -> DaemonProcess:
+        """The daemon."""
+
+    @property
+    def ami(self) -> TcpProxy:
+        """The proxy on its manager link."""
+
+    def kill_daemon(self) -> None:
+        """Kill -9."""
+
+    def start_daemon(self) -> None:
+        """Start it again."""
+
+
+async def kill(site: Grip, fault: Fault) -> str:
     """Kill -9, dead for a moment, started again; the next fault may come before it serves."""
     site.kill_daemon()
     await asyncio.sleep(fault.hold_s)
@@ -51,7 +73,7 @@ async def dead(site: Site, fault: Fault) -> str:
     return f"dead {fault.hold_s:.1f} s"
 
 
-async def stop(site: Site, fault: Fault) -> str:
+async def stop(site: Grip, fault: Fault) -> str:
     """SIGSTOP and SIGCONT: it wakes with old beliefs."""
     site.daemon.signal(signal.SIGSTOP)
     await asyncio.sleep(fault.hold_s)
@@ -59,7 +81,7 @@ async def stop(site: Site, fault: Fault) -> str:
     return f"stopped {fault.hold_s:.1f} s"
 
 
-async def ami_cut(site: Site, fault: Fault) -> str:
+async def ami_cut(site: Grip, fault: Fault) -> str:
     """The link is reset; new ones are refused for a moment."""
     site.ami.refuse = True
     site.ami.cut()

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from acd.core.instant import SECOND_MS
-from simulator.faults.deeds import DEEDS
+from simulator.faults.deeds import ami_cut, kill, stop
 from simulator.faults.plan import Fault as Deed
 from simulator.faults.plan import Kind
 from simulator.faults.proxy import TcpProxy
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
     from simulator.centre.config import CentreSpec
     from simulator.centre.daemon import DaemonProcess
-    from simulator.faults.site import Site
     from simulator.results import CallRecord
     from simulator.scenario import Fault
 
-DEED_OF = {"kill_router": Kind.KILL, "freeze_router": Kind.STOP, "cut_link": Kind.AMI_CUT}
+DEED_OF = {
+    "kill_router": (Kind.KILL, kill),
+    "freeze_router": (Kind.STOP, stop),
+    "cut_link": (Kind.AMI_CUT, ami_cut),
+}
 """What breaks, in the scenario's words and in those of `bin/faults`."""
 LIVE = frozenset({PHONE_GONE, *DEED_OF})
 """Faults that mean something to the live engines; the books have no word for callers whom a dead PBX cut off."""
@@ -55,14 +58,14 @@ class Breaking:
         if daemon is None:
             return
         self._daemon = daemon
-        grip = Grip(daemon, self.ami)
+        grip = Hands(daemon, self.ami)
         self._tasks = [asyncio.create_task(self._one(grip, fault, begun_s)) for fault in self._faults]
 
-    async def _one(self, grip: Grip, fault: Fault, begun_s: float) -> None:
+    async def _one(self, grip: Hands, fault: Fault, begun_s: float) -> None:
         await asyncio.sleep(max(0.0, begun_s + fault.at_s - time.time()))
         self._going.add(asyncio.current_task())
-        deed = Deed(DEED_OF[fault.kind], fault.at_s, fault.for_s, 0.0)
-        note = await DEEDS[deed.kind](cast("Site", grip), deed)
+        kind, carry_out = DEED_OF[fault.kind]
+        note = await carry_out(grip, Deed(kind, fault.at_s, fault.for_s, 0.0))
         self.done.append(f"{fault.kind}: {note}")
 
     async def finish(self) -> None:
@@ -85,11 +88,17 @@ class Breaking:
             await self.ami.stop()
 
 
-class Grip:
-    """What the deeds lay hands on: as much of `simulator.faults.site.Site` as these deeds ask for."""
+class Hands:
+    """Implements simulator.faults.deeds.Grip."""
 
     def __init__(self, daemon: DaemonProcess, ami: TcpProxy | None) -> None:
-        self.daemon, self.ami = daemon, ami
+        self.daemon, self._ami = daemon, ami
+
+    @property
+    def ami(self) -> TcpProxy:
+        """The proxy on the manager link."""
+        assert self._ami is not None  # noqa: S101 - Breaking.open puts it there for whoever cuts the link
+        return self._ami
 
     def kill_daemon(self) -> None:
         """Kill -9."""

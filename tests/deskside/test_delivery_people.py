@@ -141,6 +141,27 @@ async def test_a_lost_note_costs_whom_the_call_was_handed_to_no_message(rig: Rig
     assert sorted(rig.mail.recipients) == ["bob@law.example", "office@law.example", "office@law.example"]
 
 
+async def test_of_people_who_share_a_telephone_only_the_one_who_was_chosen_gets_the_message(rig: Rig) -> None:
+    """The firm's main number stands with two of them; where nobody is named, both may have been asked."""
+    both = {name: replace(FIRM.people[name], phone="+7 916 000-00-02") for name in ("ann", "bob")}
+    rig.use(replace(FIRM, people=both))
+    rung = replace(
+        card("c1", note="Please call back", subject="Help"),
+        history=((NOON + 9_000, "talking", "a101 asks out_+79160000002"),),
+    )
+    await rig.store.write_card(replace(rung, fields=(*rung.fields, ("handed_to", "bob"))))
+    await rig.turn()
+    assert sorted(rig.mail.recipients) == ["bob@law.example", "office@law.example"]
+    nobody = ((NOON + 9_000, "done", "transferred to out_"),)  # an agent's phone sent him to `out_x`
+    rig.use(replace(FIRM, people={**both, "mute": replace(FIRM.people["ann"], id="mute", phone="")}))
+    await rig.store.write_card(replace(rung, call="c3", number="3", history=nobody))  # type: ignore[arg-type]
+    await rig.turn()
+    assert sorted(rig.mail.recipients) == ["bob@law.example", "office@law.example", "office@law.example"]
+    await rig.store.write_card(replace(rung, call="c2", number="2"))  # type: ignore[arg-type]
+    await rig.turn()
+    assert sorted(rig.mail.recipients)[:3] == ["ann@law.example", "bob@law.example", "bob@law.example"]
+
+
 async def test_who_heard_his_answer_at_the_door_breaks_no_promise_of_an_answer(rig: Rig) -> None:
     """002-18: nobody was to answer him; who hung up waiting was to be answered."""
     served = replace(

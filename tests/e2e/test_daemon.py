@@ -101,6 +101,20 @@ async def test_a_second_daemon_on_the_same_state_is_refused_with_a_sentence(rig:
     assert "another daemon" in second.stderr
 
 
+async def test_a_start_that_fails_leaves_no_trace_for_the_next(tmp_path: Path) -> None:
+    """A taken port, tried again all night: the beat that still stands must be known as our own afterwards (0232)."""
+    spec = CentreSpec(tmp_path, agents=1)
+    spec.queue_log = tmp_path / "queue_log"
+    daemon = DaemonProcess(spec, write(spec))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", spec.agi_port))
+        other.listen()
+        daemon.start()
+        assert await daemon.wait(30) == 1
+    assert "FastAGI cannot listen" in daemon.tail()
+    assert not (spec.state_dir / "heartbeat").exists()
+
+
 async def readyz(spec: CentreSpec) -> tuple[int, str]:
     async with httpx.AsyncClient() as client:
         try:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 LOOK_S: Final = 2.2
 """A living daemon's heartbeat changes once a second; one beat may be late."""
 LOOK_EVERY_S: Final = 0.2
+FORMER_MOST: Final = 32
+"""Lives remembered: some end before their first beat (a taken port, killed again at once), and an older one's stands."""
 CAREFUL_S: Final = 60.0
 """So long after another daemon was heard the switch is asked before every offer, the first as well."""
 
@@ -48,7 +50,7 @@ class TwinWatch:
 
     Args:
         manager: gives the connection.
-        former: nonce of our own former life. The lock on our state says that it is dead, so its last beat,
+        former: nonce of our own former life; `remember` learns more. The lock on our state says that it is dead, so its last beat,
             found in the variable, needs no second look.
         on_shared: called when another daemon is heard, and when we take over from one, be it dead since long: what
             it did for callers until now stands in its own state, not in ours.
@@ -64,7 +66,8 @@ class TwinWatch:
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.nonce = nonce or secrets.token_hex(4)
-        self._manager, self._former, self._on_shared = manager, former, on_shared
+        self._manager, self._on_shared = manager, on_shared
+        self._former: tuple[str, ...] = (former,) if former else ()
         self._still = ""
         """Somebody's last beat, found standing still: no sign of life until it changes."""
         self._sure = False
@@ -74,19 +77,19 @@ class TwinWatch:
         self._standing_by = False
 
     def remember(self, path: Path) -> None:
-        """Learn the nonce of our former life from this file and leave ours for the next."""
+        """Learn the nonces of our former lives from this file, the last first, and leave ours for the next."""
         with contextlib.suppress(OSError, ValueError):
-            self._former = path.read_text(encoding="ascii").strip()[:64]
+            self._former = tuple(path.read_text(encoding="ascii").split()[:FORMER_MOST])
         with contextlib.suppress(OSError):  # a full disk: the next start looks for two seconds longer
             fresh = path.with_name(path.name + ".new")
-            fresh.write_text(self.nonce, encoding="ascii")
+            fresh.write_text("\n".join((self.nonce, *self._former)), encoding="ascii")
             fresh.replace(path)
 
     async def look(self) -> None:
         """Return when nobody else beats. Raises TwinServes; PortError when Asterisk does not answer."""
         value = await self._read(None)
         nonce, _ = _parts(value)
-        if nonce not in ("", self.nonce, self._former):
+        if nonce not in ("", self.nonce, *self._former):
             self._sure = False
             loop = asyncio.get_running_loop()
             end = loop.time() + LOOK_S

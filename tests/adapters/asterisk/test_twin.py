@@ -133,7 +133,7 @@ async def test_a_first_offer_asks_the_switch_until_nobody_else_can_have_made_one
     offered = switch.offer(wish)
     assert variable.sent == ["Redirect"], "alone: the hot path asks nothing"
     await offered
-    monkeypatch.setattr(life.watch, "_former", "")
+    monkeypatch.setattr(life.watch, "_former", ())
     variable.value = "cccc-1"
     async with asyncio.timeout(5):
         while not life.watch.careful():
@@ -156,11 +156,30 @@ def test_the_nonce_is_kept_for_the_next_life(tmp_path):
     TwinWatch(Variable, nonce="aaaa").remember(file)
     heir = TwinWatch(Variable, nonce="bbbb")
     heir.remember(file)
-    assert heir._former == "aaaa"
-    assert file.read_text() == "bbbb"
+    assert heir._former == ("aaaa",)
+    assert file.read_text().split() == ["bbbb", "aaaa"]
     lost = TwinWatch(Variable)
     lost.remember(tmp_path / "no" / "such")  # a disk that refuses keeps nobody from serving
-    assert lost._former == ""
+    assert lost._former == ()
+
+
+async def test_a_life_that_ended_before_its_first_beat_is_no_stranger_between(tmp_path):
+    """Killed twice in a second: the last beat is ours, two lives back, and no call-back owed waits for a yes (0232)."""
+    file, variable, told = tmp_path / "heartbeat", Variable(), []
+    first = Life(variable, "aaaa")
+    first.watch.remember(file)
+    await first.serve()
+    await beats(first, 2)
+    await first.stop()
+    for number in range(subject.FORMER_MOST - 1):
+        TwinWatch(lambda: variable, nonce=f"dead{number}").remember(file)
+    heir = TwinWatch(lambda: variable, nonce="bbbb", on_shared=lambda: told.append("another"))
+    heir.remember(file)
+    await heir.look()
+    assert told == []
+    for number in range(2 * subject.FORMER_MOST):
+        TwinWatch(lambda: variable, nonce=f"more{number}").remember(file)
+    assert len(file.read_text().split()) == subject.FORMER_MOST + 1, "and the file does not grow for ever"
 
 
 @pytest.mark.parametrize("value", ["", "-", "x", "aaaa-", "aaaa-x", "-5", "aaaa-" + "9" * 30])
