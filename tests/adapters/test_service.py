@@ -130,7 +130,7 @@ def test_the_loop_comes_first_and_what_it_starts_later_does_not() -> None:
 def test_what_takes_long_has_no_real_time_priority_though_it_began_before_the_house_was_open() -> None:
     """A thread made between `prepare` and `begin` inherits the loop's of that moment and is used again for ever."""
     long_work = {
-        "daemon.py": "load", "deskside/inmail.py": "inmail.read", "adapters/imap.py": "call", "retention_files.py": "expire",
+        "daemon.py": "_read_anew", "deskside/inmail.py": "inmail.read", "adapters/imap.py": "call", "retention_files.py": "expire",
     }  # fmt: skip
     for file, call in long_work.items():
         text = (Path(__file__).parents[2] / "acd" / file).read_text(encoding="utf-8")
