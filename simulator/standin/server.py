@@ -343,8 +343,11 @@ class StandIn:
         session.reply(action, ok=True, message="Variable Set")
 
     def _do_getvar(self, session: Session, action: AmiAction) -> None:
-        name = action.get("Variable")
-        channel = self.find_channel(action.get("Channel"))
+        name, target = action.get("Variable"), action.get("Channel")
+        channel = self.find_channel(target)
+        if target and channel is None:  # whoever asks for a call-back that never began must hear so
+            session.reply(action, ok=False, message="No such channel")
+            return
         scope = channel.variables if channel else self.globals
         value = scope.get(name, "") if channel else value_of(name, scope)
         session.reply(action, ok=True, extra=[("Variable", name), ("Value", value)])

@@ -148,6 +148,14 @@ async def test_a_wrong_secret_is_refused_and_the_link_closed(world: StandIn) -> 
     await client.close()
 
 
+async def test_a_channel_that_is_not_there_has_no_variables(world: StandIn, client: Manager) -> None:
+    """As Asterisk answers: else a call-back claimed and never begun would be taken for one that is up."""
+    client.send("Getvar", Channel="no-such-channel", Variable="ACD_CALL")
+    assert (await client.until("Error")).get("Message") == "No such channel"
+    client.send("Getvar", Variable="ACD_HEARTBEAT")
+    assert (await client.until("Success")).get("Variable") == "ACD_HEARTBEAT"
+
+
 async def test_the_routers_rights_are_least(world: StandIn, client: Manager) -> None:
     for action in ("Originate", "Command"):
         client.send(action, Channel="x")

@@ -64,7 +64,8 @@ class AmiSettings:
     silence_s: float = 3.0
     action_timeout_s: float = 5.0
     connect_timeout_s: float = 3.0
-    boot_timeout_s: float = 120.0
+    boot_timeout_s: float = 20.0
+    """Then a new link: a booted Asterisk says FullyBooted at every login, so one word that was lost costs no more."""
     retry_first_s: float = 0.1
     retry_max_s: float = 2.0
     refused_first_s: float = 5.0

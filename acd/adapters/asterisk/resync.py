@@ -3,7 +3,7 @@
 Order (call-control.md, "Restart and resync"): the link is up (logged in, booted) and events are kept
 back → one `Status` with our variables → `CoreShowChannels` → the world is told as one fact → the events
 kept back are replayed, which is harmless because facts are idempotent → the journal's tail is read →
-only then heartbeat and Redirects. The audit is the same without the last two, every 60 s.
+only then heartbeat and Redirects. The audit is the same without the last two, every 30 s (60 s were planned: a caller whose every event was lost waited that long).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ VARIABLES: Final = (
 )  # fmt: skip
 UNSET: Final = "(null)"
 """What Status prints for a variable the channel does not have."""
-AUDIT_EVERY_S: Final = 60.0
+AUDIT_EVERY_S: Final = 30.0
 KEPT_EVENTS: Final = 50_000
 RETRY_S: Final = 1.0
 
@@ -345,7 +345,7 @@ class Synchroniser:
     # --- work ------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Resync when the link is up, audit once a minute; never ends by itself."""
+        """Resync when the link is up, audit twice a minute; never ends by itself."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._audit_every_s):
