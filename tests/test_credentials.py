@@ -25,6 +25,7 @@ from acd.credentials import (
 )
 
 
+@pytest.mark.slow
 def test_token_and_password_verify_only_against_their_own_hash():
     token = new_token()
     assert verify(hash_token(token), token)

@@ -15,6 +15,7 @@ from acd.config.strict_yaml import ConfigError, Problem
 from acd.daemon import set_aside
 
 
+@pytest.mark.slow
 def test_what_is_made_at_the_start_is_never_looked_at_again_by_the_collector():
     before = gc.get_freeze_count()
     try:

@@ -54,6 +54,7 @@ def test_a_foreign_number_without_its_plus_is_the_same_caller(text):
     assert (numberfacts.facts(text).e164, numberfacts.facts(text).region) == ("+442071838750", "GB")
 
 
+@pytest.mark.slow
 @given(st.from_regex(r"\A\+?[0-9]{1,18}\Z"), st.sampled_from(["RU", "DE", "GB", "US"]))
 def test_callers_and_the_number_plan_are_written_by_one_rule(text, region):
     form, valid = config_numbers.normalise(text, region)

@@ -149,6 +149,7 @@ async def test_a_wish_that_cannot_be_sent_comes_back_as_a_fact(failure: Exceptio
     assert failed.effect == 1
 
 
+@pytest.mark.slow
 async def test_an_agents_status_the_database_refused_is_kept_as_soon_as_it_takes_writes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

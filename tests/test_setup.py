@@ -81,6 +81,7 @@ def test_progress_is_shown_and_a_second_call_does_nothing_and_says_nothing(venv:
     )
 
 
+@pytest.mark.slow
 def test_another_lock_is_installed_anew(venv: Path) -> None:
     setup(venv)
     (venv / ".acd-lock").write_text("of an older checkout", encoding="utf-8")
@@ -88,6 +89,7 @@ def test_another_lock_is_installed_anew(venv: Path) -> None:
     assert asked(venv) == 2
 
 
+@pytest.mark.slow
 def test_without_an_index_it_says_so_and_the_next_call_tries_again(venv: Path) -> None:
     failed = setup(venv, FAILS="1")
     assert failed.returncode == 2

@@ -113,6 +113,7 @@ async def test_every_card_arrives_exactly_once_by_key_though_replies_fail_and_va
         assert worker.counters.failed > 0
 
 
+@pytest.mark.slow
 async def test_messages_about_one_call_arrive_in_order(tmp_path, impatient):
     downstream = Downstream(errors=0.4)
     async with (
@@ -151,6 +152,7 @@ async def test_a_message_not_taken_stays_and_says_why(tmp_path, impatient, reply
         assert worker.counters.last_error
 
 
+@pytest.mark.slow
 async def test_a_silent_receiver_and_a_closed_port_are_failures_with_an_end(tmp_path, impatient):
     async def silent(reader, writer):
         await reader.read()
@@ -169,6 +171,7 @@ async def test_a_silent_receiver_and_a_closed_port_are_failures_with_an_end(tmp_
         assert (await store.outbox.counts()).waiting == 1
 
 
+@pytest.mark.slow
 async def test_after_a_day_it_is_given_up_loudly_kept_and_can_be_revived(tmp_path, impatient):
     clock = StandingClock()
     path = tmp_path / "acd.db"

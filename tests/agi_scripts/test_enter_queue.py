@@ -121,6 +121,7 @@ async def test_no_card_number_is_no_reason_to_refuse():
     assert (session.variables["ACD_CARD"], session.variables["ACD_VERDICT"]) == ("", "queue")
 
 
+@pytest.mark.slow
 async def test_a_slow_directory_costs_only_its_own_time():
     """After its budget the caller is unknown, not lost."""
 

@@ -80,6 +80,7 @@ def test_as_a_process_it_leaves_the_number_durably(tmp_path):
     assert (item.kind, item.call, item.text("number")) == ("CallbackChosen", "call-1", "84951234567")
 
 
+@pytest.mark.slow
 def test_the_command_asterisk_starts_leaves_the_number_in_the_spool(tmp_path):
     """bin/agi-offer-callback with the arguments of the dialplan; Asterisk may stand in any folder."""
     spool = tmp_path / "spool"

@@ -118,6 +118,7 @@ def test_a_directory_is_imported_and_every_wrong_line_is_named(config: Path, tmp
     assert "is none of" in acd(config, "import", "cats", str(file), ends=2)
 
 
+@pytest.mark.slow
 def test_cases_deliveries_and_a_subscribers_link(config: Path) -> None:
     from acd.desk.case import Case
     from acd.desk.delivery import Delivery

@@ -31,6 +31,7 @@ def acd(config: Path, *words: str, ends: int = 0) -> str:
     return result.output
 
 
+@pytest.mark.slow
 def test_three_commands_make_a_subscriber_whose_calls_are_foretold(config: Path) -> None:
     assert "answering-basic" in acd(config, "project", "types")
     acd(
@@ -106,6 +107,7 @@ def test_a_mistake_is_shown_with_its_place_and_only_for_the_project_asked_about(
     assert json.loads(acd(config, "project", "check", "--json", ends=2))["problems"][0]["line"] == 4
 
 
+@pytest.mark.slow
 def test_versions_are_listed_and_shown(config: Path) -> None:
     database = config.parent / "var" / "acd.db"
 

@@ -40,6 +40,7 @@ def test_what_is_no_number_is_refused(text):
         bare(text)
 
 
+@pytest.mark.slow
 @given(st.from_regex(r"\A[0-9+() .-]{1,24}\Z"))
 def test_normalising_twice_changes_nothing_and_only_value_errors_leave(text):
     try:

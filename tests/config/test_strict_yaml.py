@@ -126,6 +126,7 @@ _LEAVES = st.sampled_from(["true", "3", "0.5", "x", "null", "'q'", "{}", "[]", "
 _KEYS = st.sampled_from(["lines", "on", "except", "name", "promise", "share", "tags", "owner", "a", "zz"])
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     st.recursive(

@@ -79,6 +79,7 @@ def test_parts_within_parts_do_not_break_it(depth: int) -> None:
     assert read(("From: x@y.example\r\n" + nested).encode()).kind in set(Kind)
 
 
+@pytest.mark.slow
 @given(
     st.binary(max_size=400),
     st.sampled_from([bounce(OURS, "a@b.example"), reply(OURS, "a@b.example")]),

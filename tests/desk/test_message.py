@@ -144,6 +144,7 @@ def test_a_callers_text_forges_no_field_no_header_and_no_formula():
     assert not [line for line in lines if line[:1] in "=+-@" and line]
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from([*GOOD, "other"]), st.text(max_size=400)))
 def test_whatever_is_typed_gives_a_message_and_never_an_error(values):
     message = compose(default_form("ru"), values, ABOUT)

@@ -325,6 +325,7 @@ async def test_a_person_approves_retries_and_closes_and_the_audit_log_knows(tmp_
         assert await d.dialler.tasks() == []
 
 
+@pytest.mark.slow
 async def test_the_loop_survives_a_database_that_refuses(tmp_path):
     async with desk(tmp_path) as d:
         await d.missed("c-1")

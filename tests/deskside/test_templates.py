@@ -51,6 +51,7 @@ def test_results_are_limited() -> None:
         render(source, {"l": ["1"] * 100})
 
 
+@pytest.mark.slow
 def test_the_dearest_template_that_is_allowed_does_not_hold_up_a_call() -> None:
     """Rendering happens in the daemon's loop: what could take seconds is refused when the project is read."""
     body = "{% for a in fields %}{% if x" + "|upper" * N_FILTERS + " %}{% endif %}{% endfor %}"

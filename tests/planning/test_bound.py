@@ -24,6 +24,7 @@ def _tier(chain):
     return chain.rule(lambda c, wait: wait + 1e6 * (c == 0))
 
 
+@pytest.mark.slow
 def test_one_busy_class_alone_is_erlang_a():
     """With the other class almost absent the chain is M/M/n+M; the phases cost about a point."""
     total = sum(SMALL.rates)
@@ -63,6 +64,7 @@ def test_the_published_simplification_gives_the_published_figures_of_v1():
     assert chain.worst(_tier(chain)) == pytest.approx(1.004 * 1.309, rel=0.02)
 
 
+@pytest.mark.slow
 def test_callers_behind_the_first_who_give_up_make_room():
     chain, simple = Chain(SMALL), Chain(replace(SMALL, thin=False))
     assert chain.worst(_fifo(chain)) < simple.worst(_fifo(simple))

@@ -194,6 +194,7 @@ def test_a_decision_costs_less_than_the_events_of_its_call_and_grows_less_than_l
         )
 
 
+@pytest.mark.slow
 def test_a_whole_day_simulates_in_less_than_half_a_second_of_cpu():
     """5000 calls, 35 agents, 6 skills; allowing for a busy machine."""
     base = centre(0, 0.7, agents=35, promises=((0.8, 20),) * 6)

@@ -81,6 +81,7 @@ def test_a_story_can_be_told_without_changing_it() -> None:
     assert untold.trace == []
 
 
+@pytest.mark.slow
 def test_a_time_limit_stops_a_long_run_and_the_report_says_how_far_it_came() -> None:
     assert run(range(500, 10_000), limit_s=0.0)["seeds"] == 1
 
@@ -130,6 +131,7 @@ def test_a_caller_who_never_gets_out_is_seen(monkeypatch: pytest.MonkeyPatch) ->
     assert "long after the last fault" in problems_of(range(1, 4))
 
 
+@pytest.mark.slow
 def test_an_end_missing_in_the_journal_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     note = Walk.note
 

@@ -59,6 +59,7 @@ def test_mistakes_in_rules_are_told_with_their_place():
     assert [str(p).split(": ", 1)[0] for p in caught.value.problems] == ["s.yaml:11:16", "s.yaml:11:42"]
 
 
+@pytest.mark.slow
 def test_lowering_a_skill_brings_the_juniors_in():
     plain = run(scenario("when: waited_s >= 590, do: fallback"))
     eased = run(scenario("when: waited_s >= 10, do: lower_skill law 1"))
@@ -74,6 +75,7 @@ def test_callers_move_and_are_served_in_the_other_line():
     assert world.engine.snapshot(world.now).counters == ()
 
 
+@pytest.mark.slow
 def test_announcements_and_callbacks_are_wished():
     world = run(scenario("when: waited_s >= 20 and depth > 1, do: [announce sorry, offer_callback]"))
     assert world.switch.announced["sorry"] > 0

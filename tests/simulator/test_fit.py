@@ -74,6 +74,7 @@ def test_a_certain_gain_is_taken(tiny: Path):
     assert "better on unseen days" in summary(won)
 
 
+@pytest.mark.slow
 def test_equal_weights_are_no_gain(tiny: Path):
     scenario, _ = load(tiny)
     assert not judge(scenario, RoutingWeights(), RoutingWeights(), QUICK).better
@@ -98,6 +99,7 @@ def test_the_written_file_is_what_the_configuration_reads(tiny: Path, tmp_path: 
     assert not [w for w in config.warnings if "weights" in str(w)]
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_file_and_says_what_came_of_it(tiny: Path, tmp_path: Path, capsys):
     out = tmp_path / "weights.yaml"
     words = [

@@ -38,6 +38,7 @@ def test_with_many_degrees_of_freedom_student_is_normal() -> None:
     assert student_quantile(0.95, 0) == math.inf
 
 
+@pytest.mark.slow
 def test_ninety_five_percent_of_intervals_cover_the_truth() -> None:
     rng = np.random.default_rng(1)
     covered = 0

@@ -31,6 +31,7 @@ class _LosesOneCancellation:
         yield None
 
 
+@pytest.mark.slow
 async def test_a_cancellation_lost_in_connecting_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """It held a test's teardown until the limit of two minutes."""
     monkeypatch.setattr(pops.aiomqtt, "Client", _LosesOneCancellation)

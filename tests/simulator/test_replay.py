@@ -29,6 +29,7 @@ def recorded(scenario: Scenario, seed: int) -> Recording:
     return made.sort()
 
 
+@pytest.mark.slow
 def test_the_same_staff_and_policy_give_back_the_recorded_day() -> None:
     """First come, first served on the same people: only those who gave up talk for an unknown time, and they never do."""
     day = recorded(POOL, 3)
@@ -40,6 +41,7 @@ def test_the_same_staff_and_policy_give_back_the_recorded_day() -> None:
         assert total.wait_served_ms / total.served / 1000 == pytest.approx(wait)
 
 
+@pytest.mark.slow
 def test_another_head_count_shows_what_the_day_would_have_been() -> None:
     day = recorded(POOL, 3)
     more = dataclasses.replace(POOL, groups=(Group("agent", 9),))

@@ -205,6 +205,7 @@ async def test_an_empty_filter_says_so():
         assert "no rows for this filter" in screen(app)
 
 
+@pytest.mark.slow
 async def test_hundreds_of_rows_scroll_inside_their_panel():
     many = frame(
         queues=tuple(queue(f"q{n}") for n in range(80)), agents=tuple(agent(f"a{n}") for n in range(200))

@@ -116,6 +116,7 @@ async def test_nobody_is_answered_with_401_and_no_browser_dialog(header):
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
+@pytest.mark.slow
 async def test_agent_logs_in_with_name_and_password():
     people = (Principal("ann", Role.AGENT, hash_password("correct horse")),)
     async with caller(World(), principals=people) as http:
@@ -250,6 +251,7 @@ async def test_health_readiness_and_metrics_need_no_name_and_hold_no_number():
 _SHARED = httpx.ASGITransport(app=create_app(World().services(), HttpSettings(principals=users("ann"))))
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]),

@@ -17,6 +17,7 @@ async def calls(path):
         return {item.card.call for item in await store.find(cards.CardFilter(limit=10_000))}
 
 
+@pytest.mark.slow
 async def test_a_backup_under_load_is_one_moment_and_restores_to_it(tmp_path):
     path, folder = tmp_path / "acd.db", tmp_path / "backups"
     stop = asyncio.Event()

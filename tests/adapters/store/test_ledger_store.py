@@ -67,6 +67,7 @@ async def test_fifty_missed_calls_of_one_number_in_any_spelling_are_one_task(tmp
         assert task.missed == 50
 
 
+@pytest.mark.slow
 async def test_any_later_talk_with_that_number_finishes_it_whatever_arrives_first(tmp_path):
     cards = [missed("c-1"), missed("c-2", 60_000), talk("c-3", 120_000)]
     for turn, order in enumerate(itertools.permutations(cards)):

@@ -432,6 +432,7 @@ async def test_a_full_disk_gets_the_ballast_and_the_ballast_comes_back_with_the_
     assert len(released) == 1
 
 
+@pytest.mark.slow
 async def test_closing_ends_also_when_there_is_news_in_the_same_moment(tmp_path):
     """A wait that swallows its cancellation would keep the process up for ever."""
     for turn in range(12):

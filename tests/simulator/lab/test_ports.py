@@ -23,6 +23,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_processes_at_the_same_time_never_share_a_port(tmp_path: Path) -> None:
     """Three take 90 of 300 from random starts: without locks they meet."""
     takers = [
