@@ -8,6 +8,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -60,17 +61,23 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
         yield made
 
 
+async def phone_on(rig: Rig, mine: Desk) -> Any:
+    """The agent logs in and switches the page's phone on; returned once the router can reach it."""
+    page = mine.page
+    await page.context.grant_permissions(["microphone"])
+    await page.add_init_script(COLLECT)
+    await mine.log_in(AGENT, rig.spec.agents_token)
+    await page.click("#phone")
+    await page.wait_for_selector("#phone[data-state=ready]")
+    await rig.until(lambda: reachable(rig))
+    return page
+
+
 async def test_a_caller_is_answered_in_the_page_and_the_card_is_saved(rig: Rig) -> None:
     """000-12: an office chair and a browser are a working place; the SIP phone beside it stays an option."""
     await rig.open({AGENT: Behaviour(web=True)})
     async with desk(rig.spec.http_port, locale="en-GB") as mine:
-        page = mine.page
-        await page.context.grant_permissions(["microphone"])
-        await page.add_init_script(COLLECT)
-        await mine.log_in(AGENT, rig.spec.agents_token)
-        await page.click("#phone")
-        await page.wait_for_selector("#phone[data-state=ready]")
-        await rig.until(lambda: reachable(rig))
+        page = await phone_on(rig, mine)
         rig.call(ANI, "7001", "Ivanov")
         await page.wait_for_selector("#phone-call[data-state=ringing]")
         await mine.phase("offered")
@@ -117,13 +124,7 @@ async def in_talk(
     rig.switch.settings["verbose"] = "3"
     await rig.open({AGENT: Behaviour(web=True)} | ({"a102": colleague} if colleague else {}))
     async with desk(rig.spec.http_port, locale="en-GB") as mine:
-        page = mine.page
-        await page.context.grant_permissions(["microphone"])
-        await page.add_init_script(COLLECT)
-        await mine.log_in(AGENT, rig.spec.agents_token)
-        await page.click("#phone")
-        await page.wait_for_selector("#phone[data-state=ready]")
-        await rig.until(lambda: reachable(rig))
+        page = await phone_on(rig, mine)
         assert rig.api is not None
         if colleague:
             await rig.api.post("/agents/a102/pause")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
@@ -13,12 +12,12 @@ from simulator.centre.config import CentreSpec
 from simulator.centre.oracle import Truth, read_journal
 from simulator.distributions import Fixed
 from simulator.faults.callbacks import Ledger, Task
-from simulator.load.__main__ import main
 from simulator.load.backs import judge_with_callbacks
 from simulator.load.centre import Centre, write_centre
 from simulator.load.compress import TURN_MS, Stretch, compress
 from simulator.scenario import Callback
 from simulator.scenario_file import load
+from tests.simulator.load_runs import LIVE_ENGINES, run_beside_virtual
 from tests.simulator.test_load_world import Scene
 
 CALLS_BACK = """
@@ -33,25 +32,13 @@ queues:
 agents:
   - {name: desk, count: 2, skills: {general: 2}, ring: {fixed_s: 4}}
 """
-WORDS = ("--at", "09:00", "--minutes", "0.25", "--time-scale", "20", "--seed", "3", "--seeds", "4", "--json")
+WORDS = ("--at", "09:00", "--minutes", "0.25", "--time-scale", "20", "--seed", "3", "--seeds", "4")
 
 
-@pytest.mark.parametrize(
-    "engine",
-    [
-        pytest.param("stand-in", marks=pytest.mark.slow),
-        pytest.param("real", marks=pytest.mark.e2e),
-    ],
-)
+@LIVE_ENGINES
 @pytest.mark.timeout(150)
 def test_who_chooses_to_be_called_back_keeps_the_place_and_is_called_back(engine: str, tmp_path: Path):
-    path = tmp_path / "back.yaml"
-    path.write_text(CALLS_BACK, encoding="utf-8")
-    found = {}
-    for name in ("virtual", engine):
-        out = tmp_path / f"{name}.json"
-        assert main([str(path), "--engine", name, *WORDS, str(out)]) == 0
-        found[name] = json.loads(out.read_text(encoding="utf-8"))
+    found = run_beside_virtual(tmp_path, CALLS_BACK, engine, *WORDS)
     facts = found[engine]["engines"][0]
     assert facts["problems"] == []
     assert not {"strangers", "failed"} & set(facts["oddities"])

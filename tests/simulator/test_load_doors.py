@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
-import json
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -16,12 +15,12 @@ from acd.config.loading import load
 from acd.core.ids import QueueId
 from simulator.centre.config import ZONE, CentreSpec
 from simulator.centre.oracle import Truth, judge, read_journal
-from simulator.load.__main__ import main
 from simulator.load.centre import Centre, write_centre
 from simulator.load.notes import Notes
 from simulator.load.trunk import Lines
 from simulator.load.world import without_doors
 from simulator.scenario import Closing, single_pool
+from tests.simulator.load_runs import LIVE_ENGINES, run_beside_virtual
 
 DOORS = """
 name: Two lines, and closed early
@@ -37,25 +36,13 @@ queues:
 agents:
   - {name: desk, count: 1, skills: {general: 2}, ring: {fixed_s: 2}}
 """
-WORDS = ("--at", "09:00", "--minutes", "0.2", "--time-scale", "60", "--seed", "4", "--seeds", "3", "--json")
+WORDS = ("--at", "09:00", "--minutes", "0.2", "--time-scale", "60", "--seed", "4", "--seeds", "3")
 
 
-@pytest.mark.parametrize(
-    "engine",
-    [
-        pytest.param("stand-in", marks=pytest.mark.slow),
-        pytest.param("real", marks=pytest.mark.e2e),
-    ],
-)
+@LIVE_ENGINES
 @pytest.mark.timeout(150)  # the daemon closes by the clock, in whole minutes: the run waits for the next
 def test_busy_lines_and_closing_time_are_the_switchs_and_the_daemons_work(engine: str, tmp_path: Path):
-    path = tmp_path / "doors.yaml"
-    path.write_text(DOORS, encoding="utf-8")
-    found = {}
-    for name in ("virtual", engine):
-        out = tmp_path / f"{name}.json"
-        assert main([str(path), "--engine", name, *WORDS, str(out)]) == 0
-        found[name] = json.loads(out.read_text(encoding="utf-8"))
+    found = run_beside_virtual(tmp_path, DOORS, engine, *WORDS)
     virtual, ours = (
         {what: estimate["value"] * 3 for what, estimate in found[name]["policies"][name]["all"].items()}
         for name in ("virtual", engine)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from simulator.load.__main__ import main
 from simulator.load.breaking import effects
 from simulator.load.compress import Stretch, compress
 from simulator.results import CallRecord
 from simulator.scenario_file import load
+from tests.simulator.load_runs import LIVE_ENGINES, run
 
 BROKEN = """
 name: A line whose router breaks
@@ -32,24 +31,15 @@ faults:
   - {kind: phone_gone, at_s: 32460, for_s: 120, target: home}
   - {kind: slow_disk, at_s: 32460, for_s: 60}
 """
-WORDS = ("--at", "09:00", "--minutes", "0.3", "--time-scale", "20", "--seed", "5", "--seeds", "2", "--json")
+WORDS = ("--at", "09:00", "--minutes", "0.3", "--time-scale", "20", "--seed", "5", "--seeds", "2")
 
 
-@pytest.mark.parametrize(
-    "engine",
-    [
-        pytest.param("stand-in", marks=pytest.mark.slow),
-        pytest.param("real", marks=pytest.mark.e2e),
-    ],
-)
+@LIVE_ENGINES
 @pytest.mark.timeout(150)
 def test_the_router_is_killed_frozen_and_cut_off_and_nobody_is_lost(
     engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    path, out = tmp_path / "broken.yaml", tmp_path / "out.json"
-    path.write_text(BROKEN, encoding="utf-8")
-    assert main([str(path), "--engine", engine, *WORDS, str(out)]) == 0
-    data = json.loads(out.read_text(encoding="utf-8"))
+    data = run(tmp_path, BROKEN, engine, *WORDS)
     facts = data["engines"][0]
     assert facts["problems"] == []
     assert facts["calls"] == facts["cards"] >= 15

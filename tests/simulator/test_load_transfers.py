@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from pathlib import Path
 
@@ -13,10 +12,10 @@ import yaml
 from acd.core.instant import HOUR_MS
 from simulator.centre.config import CentreSpec
 from simulator.distributions import Fixed, Never
-from simulator.load.__main__ import main
 from simulator.load.centre import Centre, write_centre
 from simulator.load.world import HAND_ON_TRIES, LiveWorld
 from simulator.scenario import Arrivals, Group, Queue, Scenario, Transfer
+from tests.simulator.load_runs import LIVE_ENGINES, run_beside_virtual
 from tests.simulator.test_load_world import FakeDesks, FakeLine, Scene
 
 TWO_LINES = """
@@ -39,26 +38,14 @@ agents:
   - {name: desk, count: 4, skills: {general: 2}, ring: {fixed_s: 2}}
   - {name: expert, count: 1, skills: {deep: 2}, ring: {fixed_s: 2}}
 """
-WORDS = ("--at", "09:00", "--minutes", "0.2", "--time-scale", "40", "--seed", "7", "--seeds", "3", "--json")
+WORDS = ("--at", "09:00", "--minutes", "0.2", "--time-scale", "40", "--seed", "7", "--seeds", "3")
 
 
-@pytest.mark.parametrize(
-    "engine",
-    [
-        pytest.param("stand-in", marks=pytest.mark.slow),
-        pytest.param("real", marks=pytest.mark.e2e),
-    ],
-)
+@LIVE_ENGINES
 @pytest.mark.timeout(120)
 def test_a_share_of_the_callers_goes_on_to_the_second_line(engine: str, tmp_path: Path):
     """The oracle follows both stretches: who handed on, to which line, who talked, who gave up there."""
-    path = tmp_path / "lines.yaml"
-    path.write_text(TWO_LINES, encoding="utf-8")
-    found = {}
-    for name in ("virtual", engine):
-        out = tmp_path / f"{name}.json"
-        assert main([str(path), "--engine", name, *WORDS, str(out)]) == 0
-        found[name] = json.loads(out.read_text(encoding="utf-8"))
+    found = run_beside_virtual(tmp_path, TWO_LINES, engine, *WORDS)
     facts = found[engine]["engines"][0]
     assert facts["problems"] == []
     assert facts["calls"] == facts["cards"] >= 30, "a call handed on is one call with one card"
