@@ -173,6 +173,9 @@ class LedgerRules:
     """Pause after a call-back for which no agent had time."""
     keep_place_ms: Duration = HOUR_MS
     """A caller who asked to be called back keeps the place in line for so long."""
+    settle_ms: Duration = 3 * SECOND_MS
+    """Nobody who did not ask is dialled sooner after a missed call: the journal may know more of its end than
+    we do, and tells it within two seconds (decision 0233)."""
     close_after_last: bool = False
     """After `max_attempts` the task is closed by rule instead of being handed to a person."""
     do_not_call: frozenset[str] = frozenset()
@@ -228,6 +231,7 @@ def missed(task: MissedTask | None, call: MissedCall, rules: LedgerRules) -> Mis
     if task is not None and asked and task.is_open:
         state = step(task, TaskEvent.ASKED) if task.state is TaskState.HELD else task.state
         task = replace(task, state=state, next_try_at=min(task.next_try_at, call.at))
+    settled_at = call.at if asked else call.at + rules.settle_ms
     if task is None:
         return MissedTask(
             number=call.number,
@@ -237,7 +241,7 @@ def missed(task: MissedTask | None, call: MissedCall, rules: LedgerRules) -> Mis
             reason=call.reason,
             waited_ms=call.waited_ms,
             last_missed_at=call.at,
-            next_try_at=call.at,
+            next_try_at=settled_at,
             asked=asked,
             state=TaskState.HELD if call.reason == PROMISED else TaskState.OPEN,
             why="promised to the client: approve it when it is time" if call.reason == PROMISED else "",
@@ -253,6 +257,7 @@ def missed(task: MissedTask | None, call: MissedCall, rules: LedgerRules) -> Mis
         reason=call.reason if call.at >= task.last_missed_at else task.reason,
         waited_ms=max(task.waited_ms, call.waited_ms),
         asked=task.asked or asked,
+        next_try_at=task.next_try_at if task.asked else max(task.next_try_at, settled_at),
     )
 
 

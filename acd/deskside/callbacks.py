@@ -395,5 +395,4 @@ class CallbackDialler:
 
 def _keeps_place(task: MissedTask, origin: Origin, now: Instant, rules: LedgerRules) -> bool:
     """Whether the caller has just left the line for this call-back: then it stands where he stood."""
-    chose = task.asked and origin.reason == "callback"
-    return chose and task.attempts == 0 and now - origin.ended_at <= rules.keep_place_ms
+    return origin.asked and task.attempts == 0 and now - origin.ended_at <= rules.keep_place_ms

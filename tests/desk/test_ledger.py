@@ -95,6 +95,20 @@ def test_closing_needs_a_name_and_a_reason(by, reason):
         ledger.closed(task(), T0, by, reason)
 
 
+def test_the_journal_has_time_to_say_how_a_missed_call_ended_before_anybody_is_dialled():
+    """Decision 0233; who asked for it is dialled at once, and keeps being so when he calls again meanwhile."""
+    settled = T0 + RULES.settle_ms
+    assert task().next_try_at == settled
+    asked = ledger.missed(None, missed_call(reason="callback"), RULES)
+    assert asked.next_try_at == T0
+    assert ledger.missed(asked, missed_call(call="c-2", at=T0 + 1), RULES).next_try_at == T0
+    assert ledger.missed(task(), missed_call(call="c-2", reason="callback"), RULES).next_try_at == T0
+    again = ledger.missed(task(), missed_call(call="c-2", at=T0 + 500), RULES)
+    assert again.next_try_at == settled + 500
+    paused = task(next_try_at=T0 + HOUR)
+    assert ledger.missed(paused, missed_call(call="c-2", at=T0 + 500), RULES).next_try_at == T0 + HOUR
+
+
 def test_missed_and_lost_are_two_counters():
     """004-16: lost is missed and never recontacted nor closed by the deadline."""
     now = T0 + RULES.deadline_ms + 1

@@ -377,7 +377,8 @@ async def test_whom_another_daemon_may_have_called_is_not_dialled_without_a_pers
         assert task.state is TaskState.HELD
         assert "another daemon served" in task.why
         await d.missed("c-2", "+79160000002", ended_at=NOON + 1)
-        assert await d.tick(1_000) == ["+79160000002"], "missed since we serve"
+        assert await d.tick(1_000) == [], "the journal may still say more"
+        assert await d.tick(3_000) == ["+79160000002"], "missed since we serve"
         assert await d.dialler.act(task.id, "approve", "anna") is None
         assert await d.tick(1_000) == ["+79160000002", "+79160000001"]
     later = CallbackDialler(lambda: d.config, d.store, d.clock, d.line, d.dialler._released, d.caller)
@@ -391,7 +392,7 @@ async def test_nobody_is_dialled_while_it_cannot_be_kept_that_another_served(tmp
         await d.missed("c-1", ended_at=NOON + 1)
         d.dialler.another_served()
         with pytest.raises(PortError, match="another-served"):
-            await d.tick(1_000)
+            await d.tick(4_000)
         assert d.caller.orders == []
         (tmp_path / "no folder").mkdir()
         assert await d.tick() == ["+79160000001"]

@@ -332,7 +332,8 @@ class Origin:
     did: str
     entered_at: Instant
     ended_at: Instant
-    reason: str
+    asked: bool
+    """The caller chose to be called back: by his card or, where its end had to be guessed, by the journal."""
     needs: str = ""
     sticky: str = ""
     priority: float = 1.0
@@ -352,6 +353,7 @@ async def origin(db: aiosqlite.Connection, task: int) -> Origin | None:
     queued = [r for r in await journal_store.rows_of(db, rows[0]["call"]) if r.kind == "ACDQUEUED"]
     last = queued[-1].fields if queued else {}
     call, queue, did, entered_at, ended_at, reason = rows[0]
+    asked = reason == EndReason.CALLBACK.value or await journal_store.callback_number(db, call) != ""
     needs, sticky = last.get("needs", ""), last.get("sticky", "")
     place = last.get("enter_ms", "")
     if place.isascii() and place.isdigit():
@@ -362,7 +364,7 @@ async def origin(db: aiosqlite.Connection, task: int) -> Origin | None:
         priority = float(last.get("priority", "") or 1)
     except ValueError:
         priority = 1.0
-    return Origin(call, queue, did, entered_at, ended_at, reason, needs, sticky, priority)
+    return Origin(call, queue, did, entered_at, ended_at, asked, needs, sticky, priority)
 
 
 async def counts(db: aiosqlite.Connection, now: Instant) -> dict[str, int]:

@@ -357,8 +357,24 @@ async def test_a_callback_knows_the_place_its_caller_gave_up(tmp_path):
         assert (found.call, found.did, found.entered_at) == ("c-1", "+74950000001", T0 - 100), (
             "to the millisecond"
         )
-        assert (found.needs, found.sticky, found.reason) == ("ru:3", "anna", "callback")
+        assert (found.needs, found.sticky, found.asked) == ("ru:3", "anna", True)
         assert await store.writer.do(lambda db: ledger_store.origin(db, 2)) is None
+
+
+async def test_who_pressed_1_keeps_his_place_also_when_his_cards_end_had_to_be_guessed(tmp_path):
+    """Every event lost and the switch killed: the card says abandoned, the journal says what he chose (seed 2015423)."""
+    chose = JournalRow("ACDCALLBACK", "c-1", "acme", "", T0, {"number": "+74951230001"})
+    async with store_at(tmp_path) as store:
+        await store.commit_rows("queue_log", [chose], None)
+        await store.write_card(missed("c-1"))
+        await store.write_card(missed("c-2", ani=Ani("+74951230002")))
+        (first, second) = await tasks(store)
+        assert first.asked
+        assert not second.asked
+        origins = [
+            await store.writer.do(lambda db, t=t: ledger_store.origin(db, t.id)) for t in (first, second)
+        ]
+        assert [one.asked for one in origins if one] == [True, False]
 
 
 async def test_open_tasks_are_counted_by_what_they_wait_for(tmp_path):
