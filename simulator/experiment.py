@@ -7,12 +7,12 @@ deviation is five to six points.
 
 from __future__ import annotations
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from simulator.bounds import CLAIRVOYANT, clairvoyant, simulated
+from simulator.cores import on_cores
 from simulator.intervals import LEVEL, Estimate, ratio, ratio_difference
 from simulator.metrics import controls_of, measure, parts
 from simulator.world import World
@@ -126,9 +126,7 @@ def run_experiment(
             if progress is not None:
                 progress()
     else:
-        # a fresh process per job: a fork would copy the progress bar's thread in mid-flight
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        with on_cores(jobs) as pool:
             waiting = {
                 pool.submit(run_one, scenario, policy, seed, keep_calls=keep_calls): (policy, seed)
                 for policy, seed in tasks

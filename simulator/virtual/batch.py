@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
-import multiprocessing
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import structlog
 
+from simulator.cores import on_cores
 from simulator.virtual.world import SeedResult, World
 
 SHOWN_FAILURES = 50
@@ -113,10 +112,7 @@ def run_on_cores(
     begun = time.monotonic()
     parts = [seeds[at : at + part] for at in range(0, len(seeds), part)]
     reports: list[dict[str, Any]] = []
-    pool = ProcessPoolExecutor(
-        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=os.nice, initargs=(nice,)
-    )
-    with pool:
+    with on_cores(jobs, nice) as pool:
         for report in pool.map(run, parts):
             reports.append(report)
             progress(report["seeds"], report["failed"])
