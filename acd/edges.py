@@ -7,15 +7,19 @@ at once, and the rest is made when calls are being routed. Part of the compositi
 from __future__ import annotations
 
 import importlib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final
 
 from acd import assembly, listening, unhurried
+from acd.adapters.store import audit
+from acd.adapters.store import outbox as outbox_rows
 
 if TYPE_CHECKING:
     import asyncio
     import socket
     from collections.abc import Coroutine
+
+    import aiosqlite
 
     from acd.adapters.broker import EmbeddedBroker
     from acd.adapters.http.server import HttpServer
@@ -52,6 +56,7 @@ class Edges:
         self.http: HttpServer | None = None
         self.broker: EmbeddedBroker | None = None
         self.webhook: WebhookWorker | None = None
+        self._store, self._clock = store, clock
         self._http_settings = assembly.http_settings(config)
         self._make_broker = assembly.broker_maker(config)
         self._make_webhook = assembly.webhook_maker(config, store, clock)
@@ -120,9 +125,34 @@ class Edges:
 
     @property
     def trouble(self) -> str:
-        """Say why the web hook's receiver does not take cards; empty when it does."""
-        wrong = self.webhook.counters.last_error if self.webhook is not None else ""
-        return f"downstream does not take cards: {wrong}" if wrong else ""
+        """Say why the web hook's receiver does not take cards, and how many were given up; empty when all is well."""
+        if self.webhook is None:
+            return ""
+        wrong, dead = self.webhook.counters.last_error, self.webhook.counters.dead
+        parts = [f"downstream does not take cards: {wrong}"] if wrong else []
+        if dead:
+            parts.append(
+                f"{dead} cards were not taken in time and are kept: `acd outbox revive` sends them again"
+            )
+        return "; ".join(parts)
+
+    async def outbox(self) -> dict[str, int | None]:
+        """Return how the cards for the web hook's receiver stand. Raises PortError."""
+        return asdict(await self._store.read(outbox_rows.counts))
+
+    async def revive(self, who: str) -> int:
+        """Send again what was given up, by a person's word; return how many. Audited. Raises PortError."""
+        now = self._clock.now()
+
+        async def job(db: aiosqlite.Connection) -> int:
+            found = await outbox_rows.revive(db, now)
+            await audit.append(db, now, who, "outbox revive", f"{found} messages")
+            return found
+
+        revived = await self._store.write(job)
+        if self.webhook is not None:
+            self.webhook.counters.dead = 0
+        return revived
 
     def stop_webhook(self) -> None:
         """Let the web hook finish what it has begun; nothing new."""

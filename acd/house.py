@@ -266,6 +266,7 @@ class House:
             snapshot=self.snapshot,
             labels=lambda: labels_of(self.config, self.troubles().values(), self.callbacks.owed),
             callbacks=self.callbacks,
+            downstream=None if self.config.tree.webhook is None else self.edges,
             explain=self.explain,
             call_of_channel=self.translator.call_of,
             pops=self.book,

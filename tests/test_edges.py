@@ -10,12 +10,15 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from acd import edges as edges_module
 from acd.adapters.clock import SystemClock
+from acd.adapters.store import audit, outbox
 from acd.adapters.store.sqlite import SqliteStore
+from acd.adapters.webhook import WebhookCounters
 from acd.config.loading import load
 from acd.edges import LATE, Edges, load_late
 from acd.ports import PortError
@@ -152,8 +155,36 @@ async def test_the_web_hook_that_is_not_taken_is_a_trouble_in_words(tmp_path: Pa
     edges.stop_webhook()  # before there is one
     stopped: list[bool] = []
     edges.webhook = SimpleNamespace(  # type: ignore[assignment]  # as much of it as is read
-        counters=SimpleNamespace(last_error="answered 500"), stop=lambda: stopped.append(True)
+        counters=WebhookCounters(last_error="answered 500"), stop=lambda: stopped.append(True)
     )
     assert edges.trouble == "downstream does not take cards: answered 500"
+    edges.webhook.counters.dead = 2  # type: ignore[union-attr]
+    assert "answered 500; 2 cards were not taken" in edges.trouble
+    edges.webhook.counters.last_error = ""  # type: ignore[union-attr]
+    assert "acd outbox revive" in edges.trouble, "the receiver's return does not silence it"
     edges.stop_webhook()
     assert stopped == [True]
+
+
+async def test_what_was_given_up_is_sent_again_by_a_persons_word(tmp_path: Path) -> None:
+    """003-24, failure mode 30: a ticket system that was away over a week-end loses no ticket, and the word is audited."""
+    _, edges, store = _edges(tmp_path)
+    edges.webhook = SimpleNamespace(counters=WebhookCounters(dead=1))  # type: ignore[assignment]
+
+    async def given_up(db: Any) -> None:
+        for number, state in enumerate(("dead", "waiting", "sent")):
+            await outbox.put(
+                db, kind="card", destination="webhook", key=f"k{number}", call="c", payload="{}", now=1
+            )
+            await db.execute("UPDATE outbox SET state = ? WHERE idempotency_key = ?", (state, f"k{number}"))
+
+    await store.open()
+    try:
+        await store.writer.do(given_up)
+        assert (await edges.outbox())["dead"] == 1
+        assert await edges.revive("boss") == 1
+        counts = await edges.outbox()
+        assert (counts["waiting"], counts["sent"], counts["dead"], edges.trouble) == (2, 1, 0, "")
+        assert (await store.read(lambda db: audit.rows(db, 0, 9)))[-1][1:3] == ("boss", "outbox revive")
+    finally:
+        await store.close()

@@ -60,14 +60,18 @@ class OutboxPort(Protocol):
     ) -> bool:
         """It was not; return whether it was given up for good."""
 
+    async def dead(self, destination: str) -> int:
+        """Return how many were given up and wait for a person."""
+
 
 @dataclass(slots=True)
 class WebhookCounters:
-    """What happened since start. `dead` is an alarm: a person must look."""
+    """What happened since start, but for `dead`."""
 
     sent: int = 0
     failed: int = 0
     dead: int = 0
+    """Given up and kept, in earlier lives too: an alarm until a person sends them again."""
     last_error: str = ""
     """Why the last attempt failed, in plain words; empty once one succeeded."""
 
@@ -110,8 +114,12 @@ class WebhookWorker:
             trust_env=False,
             limits=httpx.Limits(max_connections=PARALLEL),
         ) as client:
+            counted = False
             while not self._stopping.is_set():
                 try:
+                    if not counted:
+                        self.counters.dead = await self._outbox.dead(self._destination)
+                        counted = True
                     worked = await self._round(client)
                     pause_s = 0.0 if worked else POLL_S
                 except PortError as error:
@@ -169,7 +177,8 @@ class WebhookWorker:
             return
         self.counters.failed += 1
         self.counters.last_error = error
-        self.counters.dead += await self._outbox.failed(message, error, now, retry_after_ms=retry_after_ms)
+        given_up = await self._outbox.failed(message, error, now, retry_after_ms=retry_after_ms)
+        self.counters.dead += given_up  # not in one line: other lanes count while this one waits
 
 
 def _retry_after_ms(text: str) -> Duration:

@@ -28,6 +28,10 @@ SUB_COMMANDS: dict[str, tuple[str, str]] = {
     "restore": ("acd.cli.cards:restore_app", "Put a backup in the database's place"),
     "erase": ("acd.cli.cards:erase_app", "Erase what is kept about a number"),
     "callbacks": ("acd.cli.callbacks:app", "Whom we owe a call: list, approve, retry, close (daemon runs)"),
+    "outbox": (
+        "acd.cli.outbox:app",
+        "Cards for the downstream system: how many wait, send again (daemon runs)",
+    ),
     "ledger": ("acd.cli.ledger:app", "Missed calls: list, close, approve"),
     "project": ("acd.cli.project:app", "Subscribers' projects: new, check, dry run, versions"),
     "desk": ("acd.cli.desk:app", "The desk: service levels, handling times, deliveries, directory import"),

@@ -251,7 +251,7 @@ class Webhook(Section):
     token: SecretReference | None = Field(default=None, description="Sent as bearer token")
     timeout_s: Seconds = Field(default=10.0, description="One attempt")
     give_up_after_h: Annotated[Whole, Field(ge=1, le=720)] = Field(
-        default=24, description="Then dead letter and alarm"
+        default=24, description="Then it is kept, shown as trouble `webhook`, and sent by `acd outbox revive`"
     )
 
 

@@ -184,10 +184,29 @@ async def test_after_a_day_it_is_given_up_loudly_kept_and_can_be_revived(tmp_pat
         async with working(worker):
             await until(lambda: worker.counters.dead == 2)
         assert states(path) == {"dead": 2}
+        again = WebhookWorker(store.outbox, clock, url)
+        async with working(again):
+            await until(lambda: again.counters.dead == 2)  # after a restart it is an alarm still
         downstream.errors = 0.0
         assert await store.writer.do(lambda db: outbox_module.revive(db, clock.now())) == 2
         async with working(WebhookWorker(store.outbox, clock, url)):
             await until(lambda: len(downstream.taken) == 2)
+
+
+async def test_what_several_lanes_give_up_at_once_is_counted_whole(tmp_path, impatient):
+    clock = StandingClock()
+    async with (
+        listening(Downstream(errors=1.0)) as url,
+        opened(tmp_path / "acd.db", clock=clock, destinations=("webhook",)) as store,
+    ):
+        for turn in range(12):
+            await store.write_card(make_card(f"c-{turn}"))
+        clock.at += DAY_MS
+        worker = WebhookWorker(store.outbox, clock, url)
+        async with working(worker):
+            await until(lambda: worker.counters.failed == 12)
+            await until(lambda: states(tmp_path / "acd.db") == {"dead": 12})
+            await until(lambda: worker.counters.dead == 12)
 
 
 async def test_the_receivers_wish_for_a_pause_is_respected(tmp_path, impatient):

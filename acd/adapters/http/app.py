@@ -17,6 +17,7 @@ from acd.adapters.http import (
     firm_routes,
     message_routes,
     mqtt_pipe,
+    outbox_routes,
     phone_routes,
     recording_routes,
     sip_pipe,
@@ -60,6 +61,7 @@ def create_app(services: HttpServices, settings: HttpSettings) -> FastAPI:
     app.include_router(recording_routes.router)
     app.include_router(phone_routes.router)
     app.include_router(callback_routes.router)
+    app.include_router(outbox_routes.router)
     app.include_router(desk_routes.router)
     app.include_router(desk_routes.cases)
     app.include_router(firm_routes.router)

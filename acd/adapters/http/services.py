@@ -262,6 +262,16 @@ class CallbackBook(Protocol):
         """Approve, retry or close; None when done, "" when there is none, else why not."""
 
 
+class Downstream(Protocol):
+    """Cards on their way to the downstream system. Both raise PortError."""
+
+    async def outbox(self) -> Mapping[str, int | None]:
+        """Return how many are `waiting`, `sent`, `dead` (given up), and `oldest_waiting_at`."""
+
+    async def revive(self, who: str) -> int:
+        """Send again what was given up; return how many. Audited."""
+
+
 class RecordingDesk(Protocol):
     """Recordings of talks."""
 
@@ -311,6 +321,8 @@ class HttpServices:
     """A connection to the broker, for browsers' MQTT; None: no such door."""
     callbacks: CallbackBook | None = None
     """What the missed-call ledger owes; None: there is none."""
+    downstream: Downstream | None = None
+    """Whom finished cards are sent to; None: nobody."""
     labels: Callable[[], Labels] = Labels
     """Names of queues and agents for people."""
     troubles: Callable[[], Mapping[str, str]] = _ready

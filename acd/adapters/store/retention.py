@@ -199,8 +199,7 @@ async def _erase_card(db: aiosqlite.Connection, call: str, now: Instant) -> None
     )
     # an unsent message would carry what was erased; the receiver hears of the erasure instead
     await db.execute(
-        "UPDATE outbox SET payload = '{}', state = CASE state WHEN 'waiting' THEN 'sent' ELSE state END,"
-        " done_at = coalesce(done_at, ?) WHERE call = ?",
+        "UPDATE outbox SET payload = '{}', state = 'sent', done_at = coalesce(done_at, ?) WHERE call = ?",
         (now, call),
     )
     for row in destinations:

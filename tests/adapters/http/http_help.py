@@ -69,6 +69,7 @@ class World:
     troubles: dict[str, str] = field(default_factory=dict)
     open_broker: Any = None
     callbacks: Any = None
+    downstream: Any = None
     phones: Any = None
     audit: list[tuple[str, str, str]] = field(default_factory=list)
     audit_refuses: bool = False
@@ -89,6 +90,7 @@ class World:
             cards=self.cards,
             open_broker=self.open_broker,
             callbacks=self.callbacks,
+            downstream=self.downstream,
             phones=self.phones,
             troubles=lambda: self.troubles,
             audit=self.note,

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from acd import numberfacts
-from acd.adapters.store import audit, cards, ledger_store, retention
+from acd.adapters.store import audit, cards, ledger_store, outbox, retention
 from acd.adapters.store.retention import DAY_MS, RetentionRules
 from acd.core.effects import OfferCall
 from acd.core.events import EndReason
@@ -66,11 +66,16 @@ async def test_an_erased_number_is_nowhere_and_the_figures_stay(tmp_path):
     assert b"9160000001" in data
 
 
-async def test_whoever_was_sent_the_card_is_told_to_erase_it(tmp_path):
+@pytest.mark.parametrize("state", ["waiting", "sent", "dead"])
+async def test_whoever_was_sent_the_card_is_told_to_erase_it(tmp_path, state):
     path = tmp_path / "acd.db"
     async with opened(path, destinations=("webhook",)) as store:
         await fill(store)
+        await store.writer.do(
+            lambda db: db.execute("UPDATE outbox SET state = ? WHERE call = 'c-1'", (state,))
+        )
         await store.writer.do(lambda db: retention.erase(db, NUMBER, T0 + 5, "olga"))
+        assert await store.writer.do(lambda db: outbox.revive(db, T0 + 6)) == 0, "no empty card leaves"
     found = rows(path, "SELECT kind, state, payload FROM outbox WHERE call = 'c-1' ORDER BY id")
     assert found[0] == ("card", "sent", "{}")
     assert found[-1][:2] == ("erased", "waiting")
