@@ -20,27 +20,27 @@ MINOR = (
 
 
 def troubles(house: House) -> dict[str, str]:
-    """What does not work, by name, in plain words; empty when all is well."""
-    found: dict[str, str] = {}
-    if house.ami.state != UP or not house.sync.synced:
-        found["asterisk"] = f"AMI {house.ami.state} {house.ami.detail}".strip()
-    if house.twins.trouble:
-        found["twin"] = house.twins.trouble
-    if not house.store.status.ok:
-        found["store"] = house.store.status.words
-    if house.journal.trouble:
-        found["journal"] = house.journal.trouble
-    if house.edges.trouble:
-        found["webhook"] = house.edges.trouble
-    if house.desk is not None:
-        found |= house.desk.troubles()
-    for name, part in (("callbacks", house.callbacks), ("recording", house.recording), ("side", house.side)):
-        if part.trouble:
-            found[name] = part.trouble
-    mqtt = house.pops.status()
-    if not mqtt.connected:
-        found["mqtt"] = mqtt.text
-    return found | {name: words for name, watch in house.watches.items() if (words := watch.trouble)}
+    """What does not work, by name, in plain words; empty when all is well.
+
+    The gravest first, for a narrow wallboard shows no more: what keeps offers or pops from people, then what callers
+    at the door hear, then where cards go, then what waits beside the calls.
+    """
+    store, mqtt = house.store.status, house.pops.status()
+    routing = house.ami.state == UP and house.sync.synced
+    told = {
+        "asterisk": "" if routing else f"AMI {house.ami.state} {house.ami.detail}".strip(),
+        "twin": house.twins.trouble,
+        "mqtt": "" if mqtt.connected else mqtt.text,
+        **{name: watch.trouble for name, watch in house.watches.items()},
+        "store": "" if store.ok else store.words,
+        "journal": house.journal.trouble,
+        "callbacks": house.callbacks.trouble,
+        "recording": house.recording.trouble,
+        "webhook": house.edges.trouble,
+        "side": house.side.trouble,
+        **({} if house.desk is None else house.desk.troubles()),
+    }
+    return {name: words for name, words in told.items() if words}
 
 
 def gauges(house: House) -> dict[str, float]:

@@ -82,6 +82,18 @@ def test_each_mode_is_named_told_in_words_and_shown_on_the_wallboard(mode: str) 
     assert any("broken" in line for line in labels_of(config, found.values(), {}).degraded)  # type: ignore[arg-type]
 
 
+def test_the_gravest_is_told_first() -> None:
+    """Eighty columns show one or two: first what keeps calls from people, last what waits beside them."""
+    parts: dict[str, Any] = {}
+    for mode in ("twin", "mqtt", "store", "journal", "callbacks", "webhook", "desk_late"):
+        parts |= BROKEN[mode]
+    watches = {name: SimpleNamespace(trouble="broken") for name in ("door", "disk", "clock")}
+    away = SimpleNamespace(state="down", detail="refused")
+    assert list(House.troubles(house(**parts, watches=watches, ami=away))) == [
+        "asterisk", "twin", "mqtt", "door", "disk", "clock", "store", "journal", "callbacks", "webhook", "desk_late",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("mode", sorted(MODES.keys() - {"mqtt"}), ids=str)
 def test_none_of_them_takes_our_being_ready(mode: str) -> None:
     """Calls are routed as ever; only a broker or an Asterisk that does not answer is worth another machine."""

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 
+CHANNELS: Final = ("email", "sms", "webhook", "call")
+"""The ways a message can take: what a project's `deliver.by` may be."""
+
+
 class State(Enum):
     """Where one delivery stands."""
 

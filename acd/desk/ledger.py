@@ -70,6 +70,8 @@ MISSED_REASONS: Final = frozenset(
     {"abandoned", "refused", "fallback", "overflowed", "pbx_failed", "callback", "voicemail"}
 )
 """Ends without a talk that open a task; `callback` and `voicemail` because the caller asked for one."""
+TALK_REASONS: Final = frozenset({"handled", "transferred"})
+"""Ends after a talk with one of ours. Whether the fallback's end was one, its answer tells (`ledger_store`)."""
 BY_RULE: Final = "rules"
 """Who closed a task that no person closed."""
 ASKED_REASONS: Final = frozenset({"callback", "voicemail"})

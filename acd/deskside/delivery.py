@@ -19,7 +19,7 @@ from acd.adapters.store import case_store, desk_store
 from acd.desk import delivery as machine
 from acd.desk import oncall
 from acd.desk.case import Entry
-from acd.desk.delivery import Delivery, Event, State
+from acd.desk.delivery import CHANNELS, Delivery, Event, State
 from acd.desk.hours import local
 from acd.desk.operations import Operation
 from acd.ports import Courier, Parcel, PortError
@@ -67,7 +67,7 @@ class DeliveryWorker:
         self._pace = pace
         self._projects, self._store, self._clock = projects, store, clock
         self._couriers, self._links = couriers, links
-        self._lanes = {channel: asyncio.Semaphore(LANES) for channel in ("email", "sms", "webhook", "call")}
+        self._lanes = {channel: asyncio.Semaphore(LANES) for channel in CHANNELS}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self.counters: Counter[str] = Counter()
         self.undelivered = 0

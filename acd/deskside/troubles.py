@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-NAMES = frozenset(
+from acd.desk.delivery import CHANNELS
+
+NAMES = frozenset(f"desk_{channel}" for channel in CHANNELS) | frozenset(
     {
-        "desk_email",
-        "desk_sms",
-        "desk_webhook",
         "desk_helpdesk",
         "desk_directory",
         "desk_undelivered",

@@ -7,12 +7,15 @@ import shutil
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from acd import health
 from acd.adapters.store import audit, desk_store, directory_store, sqlite
 from acd.adapters.store.sqlite import SqliteStore
 from acd.config.loading import Config, load
+from acd.config.project_models import DeliveryEntry
 from acd.desk.operations import Clock, Operation
 from acd.deskside.house import DeskHouse
 from acd.deskside.troubles import NAMES as TROUBLES
@@ -78,6 +81,16 @@ async def test_every_version_in_force_is_kept_and_audited_and_a_broken_one_repla
     assert (await rig.store.writer.do(audit.verify)).ok
     rows = await rig.store.writer.do(lambda db: db.execute_fetchall("SELECT what, object FROM audit"))
     assert ("project in force", "alfa version 2") in [tuple(row) for row in rows]
+
+
+@pytest.mark.parametrize("channel", get_args(DeliveryEntry.model_fields["by"].annotation))
+async def test_a_channel_that_refuses_is_shown_and_takes_nothing_from_our_being_ready(
+    rig: Rig, channel: str
+) -> None:
+    """Failure mode 25: a lawyer who does not pick up is no reason to take the machine out of service."""
+    rig.house.worker.last_error[channel] = "nobody picked up"
+    assert rig.house.troubles() == {f"desk_{channel}": "nobody picked up"}
+    assert set(rig.house.troubles()) <= health.MINOR
 
 
 async def test_numbers_without_a_project_are_asked_of_our_own_cards(rig: Rig) -> None:

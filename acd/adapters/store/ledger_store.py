@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
-from acd.adapters.store import journal_store
+from acd.adapters.store import cards, journal_store
 from acd.core.events import EndReason
 from acd.desk import ledger
 from acd.desk.ledger import DialMoment, LedgerRules, MissedCall, MissedTask, TaskState
@@ -49,11 +49,7 @@ async def note_card(
     if told.get("direction") == "outbound":
         await _called_back(db, card, caller, told.get("callback_result", ""), rules)
         return
-    talk_at = card.answered_at if card.end_reason.value not in ledger.MISSED_REASONS else None
-    if card.end_reason is EndReason.FALLBACK:
-        talk_at = await journal_store.has_fallback_answer(db, card.call)
-        if talk_at is None and told.get("fallback_member"):
-            talk_at = card.ended_at
+    talk_at = await _talk_began(db, card)
     if talk_at is not None:
         promised = told.get("disposition") == ledger.PROMISED
         if promised and await _promised_task(db, card.call):
@@ -105,21 +101,44 @@ async def _missed(db: aiosqlite.Connection, call: MissedCall, rules: LedgerRules
     task = await _open_task(db, call.number, call.subscriber)
     new = ledger.missed(task, call, rules)
     if task is None:
-        # a talk after this call may have been stored before it
-        rows = list(
-            await db.execute_fetchall(
-                "SELECT call, answered_at FROM cards WHERE caller = ? AND caller <> '' AND answered_at >= ?"
-                " AND end_reason IN ('handled', 'transferred')"
-                " AND (subscriber = ? OR subscriber = '' OR ? = '') ORDER BY answered_at LIMIT 1",
-                (call.number, call.at, call.subscriber, call.subscriber),
-            )
-        )
-        if rows:
-            new = ledger.talked(new, rows[0]["answered_at"], f"call {rows[0]['call']}")
+        later = await _talk_after(db, call)  # it may have been stored before this call
+        if later is not None:
+            new = ledger.talked(new, later[1], f"call {later[0]}")
     task_id = await _save(db, new)
     await db.execute(
         "INSERT INTO missed_calls (call, task, at) VALUES (?,?,?)", (call.call, task_id, call.at)
     )
+
+
+async def _talk_began(db: aiosqlite.Connection, card: CallCard) -> Instant | None:
+    """Return when somebody of ours began to talk with this caller; None when nobody did, or the switch cut it off."""
+    if card.end_reason is EndReason.FALLBACK:
+        at = await journal_store.has_fallback_answer(db, card.call)
+        return card.ended_at if at is None and dict(card.fields).get("fallback_member") else at
+    return card.answered_at if card.end_reason.value in ledger.TALK_REASONS else None
+
+
+async def _talk_after(db: aiosqlite.Connection, missed: MissedCall) -> tuple[str, Instant] | None:
+    """Return the first talk with this number since it was missed, by call and beginning."""
+    rows = await db.execute_fetchall(
+        "SELECT call FROM cards WHERE caller = ? AND caller <> '' AND ended_at >= ?"
+        " AND (answered_at >= ? OR end_reason = ?) AND (subscriber = ? OR subscriber = '' OR ? = '')",
+        (
+            missed.number,
+            missed.at,
+            missed.at,
+            EndReason.FALLBACK.value,
+            missed.subscriber,
+            missed.subscriber,
+        ),
+    )
+    talks: list[tuple[Instant, str]] = []
+    for row in rows:
+        stored = await cards.get(db, call=row["call"])
+        began = None if stored is None else await _talk_began(db, stored.card)
+        if began is not None and began >= missed.at:
+            talks.append((began, row["call"]))
+    return min(talks)[::-1] if talks else None
 
 
 async def _promised_task(db: aiosqlite.Connection, call: str) -> bool:
@@ -173,7 +192,7 @@ async def _called_back(
         await db.execute_fetchall("SELECT task, outcome FROM missed_dials WHERE call = ?", (card.call,))
     )
     task = await get(db, rows[0]["task"]) if rows else None
-    reached = card.end_reason in (EndReason.HANDLED, EndReason.TRANSFERRED)
+    reached = card.end_reason.value in ledger.TALK_REASONS
     outcome = "answered" if reached else result if result not in ("", "answered") else "no_agent"
     if rows:
         await db.execute("UPDATE missed_dials SET outcome = ? WHERE call = ?", (outcome, card.call))
@@ -357,9 +376,7 @@ async def origin(db: aiosqlite.Connection, task: int) -> Origin | None:
     needs, sticky = last.get("needs", ""), last.get("sticky", "")
     place = last.get("enter_ms", "")
     if place.isascii() and place.isdigit():
-        entered_at = int(
-            place
-        )  # where he stood; the card goes by the note of the entry, written a moment later
+        entered_at = int(place)  # where he stood; the card goes by the note of the entry, a moment later
     try:
         priority = float(last.get("priority", "") or 1)
     except ValueError:

@@ -78,6 +78,31 @@ async def test_any_later_talk_with_that_number_finishes_it_whatever_arrives_firs
             assert sum(task.missed for task in await tasks(store)) == 2
 
 
+@pytest.mark.parametrize("known_by", ["journal", "card"])
+async def test_a_talk_with_the_fallback_finishes_it_too_whatever_arrives_first(tmp_path, known_by):
+    """003-24: he rang in vain while we were down, rang again and was served by the fallback; nobody owes him a call."""
+    named = (("fallback_member", "anna"),) if known_by == "card" else ()
+    served = missed("c-2", 60_000, end_reason=EndReason.FALLBACK, fields=named)
+    for turn, order in enumerate(itertools.permutations([missed("c-1"), served])):
+        async with opened(tmp_path / f"{turn}.db", normalise=numberfacts.normalise) as store:
+            if known_by == "journal":
+                row = JournalRow("ACDFALLBACKANSWER", "c-2", "acme", "anna", T0 + 70_000)
+                await store.commit_rows("queue_log", [row], (1, 10, b""))
+            for card in order:
+                await store.write_card(card)
+            (task,) = await tasks(store)
+            assert (task.state, task.missed, task.closed_by) == (TaskState.RECONTACTED, 1, "call c-2")
+
+
+async def test_a_later_call_back_that_only_an_agent_answered_is_no_talk(tmp_path):
+    """Failure mode 38, the other way: `not_reached` has an agent's answer and nobody of theirs."""
+    back = talk("b-1", 60_000, end_reason=EndReason.NOT_REACHED, fields=(("direction", "outbound"),))
+    async with store_at(tmp_path) as store:
+        await store.write_card(back)
+        await store.write_card(missed("c-1"))
+        assert [task.state for task in await tasks(store)] == [TaskState.OPEN]
+
+
 async def test_a_talk_before_the_missed_call_finishes_nothing(tmp_path):
     for turn, order in enumerate(itertools.permutations([talk("c-0", -120_000), missed("c-1")])):
         async with opened(tmp_path / f"{turn}.db", normalise=numberfacts.normalise) as store:
