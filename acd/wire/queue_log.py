@@ -6,12 +6,15 @@ app_queue's own lines; those are valid and not ours. Anything else is garbage, r
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 LINE_LIMIT = 8_192
 """Bytes; Asterisk writes far shorter lines, longer ones are garbage."""
 
 _PREFIX = "ACD"
+_NOTE = re.compile(rb"\d{10}\|[^|]*\|[^|]*\|[^|]*\|ACD[A-Z]+\|ms=\d{13}(?:\||$)")
+_EVENT = re.compile(rb"[A-Z]+")
 _NONE = "NONE"
 _COLUMNS = 5
 
@@ -36,8 +39,32 @@ class JournalRow:
 def parse_line(line: bytes) -> JournalRow | None:
     """Return the row, or None for a valid line that is not one of our notes.
 
-    `line` comes without its line end. Raises JournalLineError for garbage: cut lines, foreign bytes.
+    `line` comes without its line end. A note that Asterisk wrote behind the half line of its former life (a full disk, a
+    power cut) is found in it. Raises JournalLineError for garbage: cut lines, foreign bytes.
     """
+    try:
+        row = _parse(line)
+    except JournalLineError:
+        second = _behind_half_a_line(line)
+        if second is None:
+            raise
+        return _parse(second)
+    if row is None and (second := _behind_half_a_line(line)) is not None:
+        return _parse(second)
+    return row
+
+
+def _behind_half_a_line(line: bytes) -> bytes | None:
+    """Return the last note in a line whose event is none; app_queue's lines hold callers' texts, and stay what they are."""
+    parts = line.split(b"|", _COLUMNS)
+    event = parts[_COLUMNS - 1] if len(parts) >= _COLUMNS else b""
+    if len(line) > LINE_LIMIT or (_EVENT.fullmatch(event) and not event.startswith(_PREFIX.encode())):
+        return None
+    found = list(_NOTE.finditer(line, 1))
+    return line[found[-1].start() :] if found else None
+
+
+def _parse(line: bytes) -> JournalRow | None:
     if len(line) > LINE_LIMIT:
         raise JournalLineError("the line is too long")
     try:

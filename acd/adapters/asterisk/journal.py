@@ -2,7 +2,8 @@
 
 The offset is handed to the sink together with the rows read up to it, and the sink commits both in one
 transaction: after any crash reading goes on exactly where the stored rows end. Rotation by rename,
-truncation in place, a torn last line and garbage are ordinary events; each is counted.
+truncation in place, a torn last line and garbage are ordinary events; each is counted. A file we may not read now,
+or that is not there yet, keeps its offset; a copy of a file is known by the text before the offset (decision 0240).
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ class JournalTailer:
         self._sink = sink
         self._files: list[_File] = []
         """Oldest first; the last one is the file now under the journal's name."""
-        self._loaded = False
+        self._parked: dict[int, tuple[int, bytes]] | None = None
+        """Offset and tail by inode of files that are not open: missing or unreadable for now. None before the first look."""
         self._found: list[JournalRow] = []
         """Rows committed but not yet returned: a later chunk of the same poll may be refused."""
         self._doubt: tuple[_File, _Chunk] | None = None
@@ -114,11 +116,18 @@ class JournalTailer:
         were committed before the refusal are returned by it first.
         """
         await self._settle_doubt()
-        if not self._loaded:
-            await self._resume()
-        self._follow_rotation()
-        for file in list(self._files):
-            await self._drain(file)
+        self.counters.unreadable = ""
+        if self._parked is None:
+            cursors = await self._sink.load_cursors(self._name)
+            self._parked = {inode: (offset, tail) for inode, offset, tail in cursors}
+        try:
+            await self._take_up_parked()
+            await self._follow_rotation()
+            await self._give_up_vanished()
+            for file in list(self._files):
+                await self._drain(file)
+        except OSError as error:  # a disk that reports errors: nothing read is lost, we look again
+            self.counters.unreadable = self._in_words(error)
         await self._drop_finished()
         found, self._found = self._found, []
         return found
@@ -128,34 +137,49 @@ class JournalTailer:
         for file in self._files:
             os.close(file.fd)
         self._files.clear()
-        self._loaded = False
+        self._parked = None
 
     # --- which files -----------------------------------------------------------------------------
 
-    async def _resume(self) -> None:
-        """Find again the files of the stored cursors, under whatever name rotation gave them."""
-        self.close()
-        cursors = list(await self._sink.load_cursors(self._name))
-        by_inode = {inode: name for name, inode, _ in self._siblings()}
-        for inode, offset, tail in cursors:
+    async def _take_up_parked(self) -> None:
+        """Open the files of stored cursors again, under whatever name rotation gave them, or their copies."""
+        if not self._parked:
+            return
+        siblings = self._siblings()
+        by_inode = {inode: name for name, inode, _ in siblings}
+        for inode, (offset, tail) in list(self._parked.items()):
             name = by_inode.get(inode)
-            if name is None:
-                self.counters.gaps += 1
-                await self._sink.commit_rows(self._name, [], None, inode)
-                continue
-            file = self._open(name)
+            file = self._copy_of(offset, tail) if name is None else self._open(name)
             if file is None:
                 continue
             file.offset, file.tail = offset, tail
+            if file.inode != inode:  # the same text on another disk
+                await self._remember(file, forget=inode)
+            del self._parked[inode]
             self._files.append(file)
         self._files.sort(
             key=lambda file: (by_inode.get(file.inode) == self._name, os.fstat(file.fd).st_mtime_ns)
         )
-        self._loaded = True
+
+    async def _give_up_vanished(self) -> None:
+        """Forget files that are gone although the journal is here: what stood in them unread is lost."""
+        if not self._parked:
+            return
+        there = {inode: name for name, inode, _ in self._siblings()}
+        if all(there.get(file.inode) != self._name for file in self._files):
+            return
+        for inode in [inode for inode in self._parked if inode not in there]:
+            await self._sink.commit_rows(self._name, [], None, inode)
+            self.counters.gaps += 1
+            del self._parked[inode]
+
+    async def _remember(self, file: _File, forget: int | None = None) -> None:
+        """Store how far a file is read from which no row was read yet."""
+        await self._sink.commit_rows(self._name, [], (file.inode, file.offset, file.tail), forget)
 
     def _adopt_missed(self) -> None:
         """Take up files that were begun and rotated away between two looks: newer than all we know."""
-        known = {file.inode for file in self._files} | self._finished
+        known = {file.inode for file in self._files} | self._finished | set(self._parked or ())
         newest = max(os.fstat(file.fd).st_mtime_ns for file in self._files)
         for name, inode, mtime in self._siblings():
             if inode in known or mtime < newest or name == self._name:
@@ -163,6 +187,9 @@ class JournalTailer:
             file = None if name.endswith(_PACKED) else self._open(name)
             if file is None:
                 self.counters.gaps += 1
+            elif any(_is_copy(file.fd, of) for of in self._files):  # somebody keeps one: read already
+                os.close(file.fd)
+                self._finished.add(inode)
             else:
                 self._files.append(file)
 
@@ -183,25 +210,40 @@ class JournalTailer:
         """What a person reads among the modes of the centre: which file, and why."""
         return f"{self._path.name} cannot be read: {error.strerror or error}"
 
-    def _follow_rotation(self) -> None:
+    async def _follow_rotation(self) -> None:
         """Open the file now under the journal's name, if it is not the one we read."""
         try:
             inode = self._path.stat().st_ino
-        except FileNotFoundError:
+        except FileNotFoundError as error:
             if self._files:  # between rename and re-creation
                 self._adopt_missed()
+            elif self._parked or not self._path.parent.is_dir():
+                self.counters.unreadable = self._in_words(error)
             return
-        except OSError as error:
-            self.counters.unreadable = self._in_words(error)
-            return
-        if any(file.inode == inode for file in self._files):
+        if any(file.inode == inode for file in self._files) or inode in (self._parked or ()):
             return
         file = self._open(self._name)
-        if file is not None:
-            if self._files:
-                self.counters.rotations += 1
-                self._adopt_missed()
-            self._files.append(file)
+        if file is None:
+            return
+        try:
+            await self._skip_what_is_read(file)
+        except BaseException:
+            os.close(file.fd)
+            raise
+        if self._files:
+            self.counters.rotations += 1
+            self._adopt_missed()
+        self._files.append(file)
+
+    async def _skip_what_is_read(self, new: _File) -> None:
+        """Somebody put a copy in the journal's place (`sed -i`, `rsync`): go on in it behind what both have."""
+        for old in self._files:
+            if _is_copy(new.fd, old):
+                new.offset = _end_of_same(new.fd, old.fd, old.offset)
+                new.tail = os.pread(new.fd, TAIL_BYTES, max(0, new.offset - TAIL_BYTES))[: new.offset]
+                await self._drain(old)
+                await self._remember(new)
+                return
 
     def _open(self, name: str) -> _File | None:
         try:
@@ -214,7 +256,6 @@ class JournalTailer:
             os.close(fd)
             self.counters.unreadable = f"{self._path.name} is not a file"
             return None
-        self.counters.unreadable = ""
         return _File(found.st_ino, fd, 0)
 
     async def _drop_finished(self) -> None:
@@ -232,7 +273,7 @@ class JournalTailer:
     async def _drain(self, file: _File) -> None:
         if self._is_truncated(file):
             self.counters.truncations += 1
-            copy = self._copy_of(file)
+            copy = self._copy_of(file.offset, file.tail)
             if copy is not None:  # copytruncate: what we had not read is in the copy
                 self._files.insert(self._files.index(file), copy)
                 await self._drain(copy)
@@ -271,50 +312,50 @@ class JournalTailer:
         """Whether what we read is no longer there: emptied in place, or replaced under the same inode."""
         return not _holds(file.fd, file.offset, file.tail)
 
-    def _copy_of(self, file: _File) -> _File | None:
-        """Return the rotated copy that has the bytes we read and more behind them."""
-        if not file.tail:
+    def _copy_of(self, offset: int, tail: bytes) -> _File | None:
+        """Return the file that has the bytes we read, and more behind them perhaps."""
+        if not tail:
             return None
         known = {known.inode for known in self._files}
         for name, inode, _ in reversed(self._siblings()):
-            if inode in known or name == self._name:
+            if inode in known:
                 continue
             copy = self._open(name)
             if copy is None:
                 continue
-            if _holds(copy.fd, file.offset, file.tail):
-                copy.offset, copy.tail = file.offset, file.tail
+            if _holds(copy.fd, offset, tail):
+                copy.offset, copy.tail = offset, tail
                 return copy
             os.close(copy.fd)
         return None
 
     def _read(self, file: _File) -> _Chunk | None:
         """Read whole lines; the torn last line stays for the next time."""
-        try:
-            data = os.pread(file.fd, READ_BYTES, file.offset)
-        except OSError as error:
-            self.counters.unreadable = self._in_words(error)
-            return None
+        data = os.pread(file.fd, READ_BYTES, file.offset)
+        zeros = len(data) - len(data.lstrip(b"\0"))  # a power cut leaves them where a line should stand
         end = data.rfind(b"\n") + 1
-        if end == 0 and len(data) <= LINE_LIMIT:
+        lines: list[bytes] = []
+        if end == 0 and not zeros and len(data) <= LINE_LIMIT:
             return None
-        if end == 0:  # a line without end: drop what there is, and its rest when it comes
+        if end == 0 and zeros:
+            end = zeros
+        elif end == 0:  # a line without end: drop what there is, and its rest when it comes
             file.skipping = True
             self.counters.garbage += 1
             end = len(data)
-            lines: list[bytes] = []
         else:
             lines = data[: end - 1].split(b"\n")
             if file.skipping:
                 file.skipping = False
-                lines = lines[1:]
+                lines[0] = lines[0][lines[0].rfind(b"\0") :] if b"\0" in lines[0] else b""
         chunk = _Chunk(self._rows(lines), file.offset + end, more=len(data) == READ_BYTES)
         chunk.tail = (file.tail + data[:end])[-TAIL_BYTES:]
         return chunk
 
     def _rows(self, lines: list[bytes]) -> list[JournalRow]:
         rows = []
-        for line in lines:
+        for raw in lines:
+            line = raw[raw.rfind(b"\0") + 1 :]
             if not line.strip():
                 continue
             try:
@@ -334,3 +375,20 @@ def _holds(fd: int, offset: int, tail: bytes) -> bool:
     if os.fstat(fd).st_size < offset:
         return False
     return os.pread(fd, len(tail), offset - len(tail)) == tail
+
+
+def _is_copy(fd: int, of: _File) -> bool:
+    """Whether this file has what we read of the other one, which still has it too."""
+    return bool(of.tail) and _holds(fd, of.offset, of.tail) and _holds(of.fd, of.offset, of.tail)
+
+
+def _end_of_same(one: int, other: int, offset: int) -> int:
+    """Return the end of the last line up to which both files have the same bytes from `offset` on."""
+    while True:
+        first, second = (os.pread(fd, READ_BYTES, offset) for fd in (one, other))
+        pairs = zip(first, second, strict=False)
+        same = next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
+        end = first.rfind(b"\n", 0, same) + 1
+        offset += end
+        if not end:
+            return offset
