@@ -8,6 +8,8 @@ from acd.adapters.asterisk.connection import UP
 from acd.deskside import troubles as desk_troubles
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from acd.house import House
 
 MINOR = (
@@ -19,6 +21,10 @@ MINOR = (
 """Troubles that are shown but take nothing from our being ready: calls are routed as ever."""
 
 
+NAMES = MINOR | {"asterisk", "mqtt"}
+"""Every name a trouble can have: each has a chapter in config/TROUBLES.md and a headline on the wallboard."""
+
+
 def troubles(house: House) -> dict[str, str]:
     """What does not work, by name, in plain words; empty when all is well.
 
@@ -28,7 +34,9 @@ def troubles(house: House) -> dict[str, str]:
     store, mqtt = house.store.status, house.pops.status()
     routing = house.ami.state == UP and house.sync.synced
     told = {
-        "asterisk": "" if routing else f"AMI {house.ami.state} {house.ami.detail}".strip(),
+        "asterisk": ""
+        if routing
+        else f"no link to Asterisk's manager: {house.ami.state} {house.ami.detail}".strip(),
         "twin": house.twins.trouble,
         "mqtt": "" if mqtt.connected else mqtt.text,
         **{name: watch.trouble for name, watch in house.watches.items()},
@@ -41,6 +49,11 @@ def troubles(house: House) -> dict[str, str]:
         **({} if house.desk is None else house.desk.troubles()),
     }
     return {name: words for name, words in told.items() if words}
+
+
+def lines(found: Mapping[str, str]) -> list[str]:
+    """Return troubles as people see them: the name first, for it is what they look up in config/TROUBLES.md."""
+    return [f"{name}: {words}" for name, words in found.items()]
 
 
 def gauges(house: House) -> dict[str, float]:

@@ -264,7 +264,7 @@ class House:
             clock=self.clock,
             inbox=self._tell,
             snapshot=self.snapshot,
-            labels=lambda: labels_of(self.config, self.troubles().values(), self.callbacks.owed),
+            labels=lambda: labels_of(self.config, health.lines(self.troubles()), self.callbacks.owed),
             callbacks=self.callbacks,
             downstream=None if self.config.tree.webhook is None else self.edges,
             explain=self.explain,

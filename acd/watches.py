@@ -88,6 +88,11 @@ class DiskWatch:
         given_up = self._ballast_given_up()
         if not about.f_blocks or (about.f_bavail >= about.f_blocks * self._share and not given_up):
             return ""
+        if about.f_bavail >= about.f_blocks * self._share:
+            return (
+                f"the disk with the cards was full and has {about.f_bavail * about.f_frsize // 2**20} MiB free again; "
+                "the room kept for cards is taken back within a minute, if twice of it is free"
+            )
         return (
             f"the disk with the cards is nearly full: {about.f_bavail / about.f_blocks:.0%} free "
             f"({about.f_bavail * about.f_frsize // 2**20} MiB); calls are routed all the same"

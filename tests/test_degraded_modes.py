@@ -6,6 +6,7 @@ here. This one holds the house together: what a part says reaches everybody who 
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,8 +15,9 @@ import pytest
 from acd.adapters.asterisk.connection import UP
 from acd.config.labels import labels_of
 from acd.deskside import troubles as desk_troubles
-from acd.health import MINOR
+from acd.health import MINOR, NAMES, lines
 from acd.house import House
+from acd.wallboard import words
 
 MODES = {
     "mqtt": "broker down (tests/adapters/test_mqtt.py)",
@@ -102,3 +104,37 @@ def test_none_of_them_takes_our_being_ready(mode: str) -> None:
 
 def test_every_desk_trouble_is_one_that_is_shown() -> None:
     assert {name for name in MODES if name.startswith("desk_")} <= desk_troubles.NAMES
+
+
+@pytest.mark.parametrize("page", ["TROUBLES.md", "TROUBLES.ru.md"])
+def test_the_operators_page_has_a_chapter_for_every_name(page: str) -> None:
+    """An operator looks up the name that `acd status` shows: what happens to calls, and what to do."""
+    text = (Path(__file__).parents[1] / "config" / page).read_text(encoding="utf-8")
+    chapters = dict(one.split("\n", 1) for one in text.replace("\n## ", "\n### ").split("\n### ")[1:])
+    assert {name for name in chapters if " " not in name} - {"Секретариат"} == NAMES
+    calls, deeds = ("**Calls**", "**Do**") if page == "TROUBLES.md" else ("**Звонки**", "**Делать**")
+    for name in NAMES:
+        assert deeds in chapters[name], name
+        assert calls in chapters[name] or name in desk_troubles.NAMES, name
+
+
+def test_every_name_has_a_russian_headline_on_the_wallboard() -> None:
+    assert words.TROUBLES.keys() == NAMES
+    (line,) = lines({"disk": "nearly full: 3% free"})
+    assert line == "disk: nearly full: 3% free"
+    assert words.trouble(line, "ru") == "disk: на диске с карточками мало места (nearly full: 3% free)"
+    assert words.trouble(line, "en") == words.trouble(line, "de") == line
+    assert words.trouble("of another version: broken", "ru") == "of another version: broken"
+
+
+def test_the_names_are_all_that_a_house_can_tell() -> None:
+    """A new trouble without a chapter is found here."""
+    broken: dict[str, Any] = {"ami": SimpleNamespace(state="connecting", detail="refused")}
+    for mode in MODES:
+        broken |= BROKEN[mode]
+    broken["watches"] = {name: SimpleNamespace(trouble="broken") for name in ("door", "disk", "clock")}
+    broken["side"] = SimpleNamespace(trouble="broken")
+    broken["desk"] = SimpleNamespace(troubles=lambda: dict.fromkeys(desk_troubles.NAMES, "broken"))
+    found = House.troubles(house(**broken))
+    assert found.keys() == NAMES
+    assert found["asterisk"] == "no link to Asterisk's manager: connecting refused"

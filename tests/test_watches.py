@@ -83,8 +83,10 @@ def test_a_disk_nearly_full_is_said_with_figures(tmp_path, monkeypatch):
     assert "10% free (99 MiB)" in DiskWatch(tmp_path).trouble
     about.f_bavail = 100
     assert DiskWatch(tmp_path).trouble == ""
-    given_up = DiskWatch(tmp_path, ballast_given_up=lambda: True).trouble
-    assert given_up.endswith("cards use the room that was kept for them: make space now")
+    watch = DiskWatch(tmp_path, ballast_given_up=lambda: True)
+    assert watch.trouble.startswith("the disk with the cards was full and has 100 MiB free again")
+    about.f_bavail = 99
+    assert watch.trouble.endswith("cards use the room that was kept for them: make space now")
 
 
 def test_a_disk_that_is_gone_is_said(tmp_path):

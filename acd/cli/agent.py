@@ -289,6 +289,9 @@ def _act(context: typer.Context, action: str, body: dict[str, object] | None = N
         )
     except httpx.HTTPError as problem:
         typer.echo(f"the daemon at {door.url} does not answer: {printable(problem)}", err=True)
+        typer.echo(
+            "What to do: start it with `bin/acd run`, or name its address: --url, variable ACD_URL", err=True
+        )
         raise typer.Exit(1) from None
     if answer.status_code == httpx.codes.ACCEPTED:
         typer.echo(f"{door.agent}: {action} accepted")

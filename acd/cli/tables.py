@@ -128,7 +128,11 @@ def status(frame: Frame, out: Console) -> None:
     off = sum(agent.status == "logged_out" for agent in snapshot.agents)
     out.print(snapshot.line() + (f", {off} logged out" if off else ""), soft_wrap=True)
     for mode in labels.degraded:
-        out.print(f"degraded: {clean(mode)}")
+        out.print(f"degraded: {clean(mode)}", soft_wrap=True, markup=False, highlight=False)
+    if labels.degraded:
+        out.print(
+            "what it means for calls, and what to do: config/TROUBLES.md (по-русски: config/TROUBLES.ru.md)"
+        )
     if labels.callbacks_due or labels.callbacks_held:
         out.print(
             f"call-backs: {labels.callbacks_due} due, {labels.callbacks_held} need a yes (acd callbacks)"

@@ -222,6 +222,10 @@ def step(task: MissedTask, event: TaskEvent) -> TaskState:
     try:
         return TRANSITIONS[task.state, event]
     except KeyError:
+        if event is TaskEvent.APPROVED:
+            raise LedgerError(
+                f"a task that is {task.state.value} cannot be approved: only a held one wants a yes"
+            ) from None
         raise LedgerError(
             f"a task that is {task.state.value} cannot be {event.value.replace('_', ' ')}"
         ) from None

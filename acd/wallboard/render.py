@@ -12,7 +12,7 @@ from datetime import datetime, tzinfo
 from typing import NamedTuple, TypeAlias
 
 from acd.wallboard.view import AgentRow, Alarm, Board, QueueRow, Severity
-from acd.wallboard.words import word
+from acd.wallboard.words import trouble, word
 
 ELLIPSIS = "…"
 MAX_TEXT = 400
@@ -373,7 +373,7 @@ def mode_line(
     if not board.synced:
         modes.insert(0, word("not_synced", language))
     if modes:
-        text = f"{word('degraded', language)}: {'; '.join(clean(mode) for mode in modes)}"
+        text = f"{word('degraded', language)}: {'; '.join(clean(trouble(mode, language)) for mode in modes)}"
         return cut(
             [Span(" "), Span(f" {fit(text, min(width(clean(text)), columns - 4))} ", "chip_warning")], columns
         )

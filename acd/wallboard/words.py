@@ -102,9 +102,46 @@ _WORDS: dict[str, tuple[str, str]] = {
     "filter_active": ("активные", "active"),
 }
 
+TROUBLES: Mapping[str, str] = MappingProxyType(
+    {
+        "asterisk": "нет связи с Asterisk, звонки ведёт план набора",
+        "twin": "к этому Asterisk подключён второй сервер",
+        "mqtt": "брокер недоступен, карточки не всплывают",
+        "door": "Asterisk не может спросить сервер, звонки у входа",
+        "disk": "на диске с карточками мало места",
+        "clock": "часы машины переведены",
+        "store": "база не принимает записи, карточки ждут",
+        "journal": "журнал Asterisk не читается",
+        "callbacks": "перезвоны не идут",
+        "recording": "разговоры не записываются",
+        "webhook": "внешняя система не принимает карточки",
+        "side": "побочная работа прервалась и начата снова",
+        "desk_email": "почта не уходит",
+        "desk_sms": "SMS не уходят",
+        "desk_webhook": "сообщения во внешнюю систему не уходят",
+        "desk_call": "сообщения по телефону не передаются",
+        "desk_helpdesk": "служба заявок не отвечает",
+        "desk_directory": "справочник абонента не отвечает",
+        "desk_undelivered": "сообщения не дошли ни до кого",
+        "desk_late": "сроки вот-вот будут нарушены",
+        "desk_projects": "ошибки в файлах проектов",
+        "desk_inbox": "входящая почта не читается",
+        "desk_templates": "сообщения уходят в простом виде",
+    }
+)
+"""Headlines of what works less well, by the name the daemon gives it; its own words are English."""
+
 _TABLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {language: {key: pair[index] for key, pair in _WORDS.items()} for index, language in enumerate(LANGUAGES)}
 )
+
+
+def trouble(line: str, language: str) -> str:
+    """Return a line `name: words` of the daemon for people; in Russian with a headline before the words."""
+    name, _, words = line.partition(": ")
+    if language != "ru" or name not in TROUBLES:
+        return line
+    return f"{name}: {TROUBLES[name]} ({words})"
 
 
 def word(key: str, language: str) -> str:

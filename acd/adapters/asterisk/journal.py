@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 READ_BYTES = 256 * 1024
 TAIL_BYTES = 64
 """Bytes before the offset that are remembered, to notice a file that was replaced under the same inode."""
+MISSING_POLLS = 40
+"""A file that is away for so many polls was not merely renamed to be made anew: people are told."""
 LINGER_POLLS = 40
 """A rotated file is looked at so many times more: Asterisk writes to it until its logger reloads."""
 
@@ -91,6 +93,8 @@ class JournalTailer:
         """Oldest first; the last one is the file now under the journal's name."""
         self._parked: dict[int, tuple[int, bytes]] | None = None
         """Offset and tail by inode of files that are not open: missing or unreadable for now. None before the first look."""
+        self._missing = 0
+        """Polls in a row that found no file under the journal's name."""
         self._found: list[JournalRow] = []
         """Rows committed but not yet returned: a later chunk of the same poll may be refused."""
         self._doubt: tuple[_File, _Chunk] | None = None
@@ -208,18 +212,24 @@ class JournalTailer:
 
     def _in_words(self, error: OSError) -> str:
         """What a person reads among the modes of the centre: which file, and why."""
-        return f"{self._path.name} cannot be read: {error.strerror or error}"
+        return f"{self._path} cannot be read: {error.strerror or error}"
 
     async def _follow_rotation(self) -> None:
         """Open the file now under the journal's name, if it is not the one we read."""
         try:
             inode = self._path.stat().st_ino
         except FileNotFoundError as error:
+            self._missing += 1
             if self._files:  # between rename and re-creation
                 self._adopt_missed()
             elif self._parked or not self._path.parent.is_dir():
                 self.counters.unreadable = self._in_words(error)
+            if self._missing >= MISSING_POLLS and not self.counters.unreadable:
+                self.counters.unreadable = (
+                    f"{self._path} is not there: Asterisk does not write it, or has had no call yet"
+                )
             return
+        self._missing = 0
         if any(file.inode == inode for file in self._files) or inode in (self._parked or ()):
             return
         file = self._open(self._name)
@@ -254,7 +264,7 @@ class JournalTailer:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             os.close(fd)
-            self.counters.unreadable = f"{self._path.name} is not a file"
+            self.counters.unreadable = f"{self._path} is not a file"
             return None
         return _File(found.st_ino, fd, 0)
 

@@ -94,7 +94,9 @@ class WriterLock:
             holder = os.read(fd, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(fd)
             raise PortError(
-                f"another process (pid {holder}) writes to this database; only one may", retryable=False
+                f"another process (pid {holder}) writes to this database, and only one may: "
+                "if it is the daemon, stop it first",
+                retryable=False,
             ) from error
         with contextlib.suppress(OSError):  # a full disk must not keep us from working: the pid is a courtesy
             os.ftruncate(fd, 0)

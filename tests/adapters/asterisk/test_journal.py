@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acd.adapters.asterisk.journal import LINGER_POLLS, READ_BYTES, JournalTailer
+from acd.adapters.asterisk.journal import LINGER_POLLS, MISSING_POLLS, READ_BYTES, JournalTailer
 from acd.adapters.store import journal_store, sqlite
 from acd.ports import PortError
 from acd.wire.queue_log import parse_line
@@ -289,7 +289,10 @@ async def test_a_journal_in_no_folder_is_told_by_its_name(tmp_path, sink):
     # `acd status` said "degraded: No such file or directory" and did not say of what
     reader = tailer(tmp_path / "nowhere" / "queue_log", sink)
     await reader.poll()
-    assert reader.counters.unreadable == "queue_log cannot be read: No such file or directory"
+    assert (
+        reader.counters.unreadable
+        == f"{tmp_path}/nowhere/queue_log cannot be read: No such file or directory"
+    )
     reader.close()
 
 
@@ -297,11 +300,48 @@ async def test_an_unreadable_journal_is_told_in_words_and_taken_up_again(path, s
     path.mkdir()
     reader = tailer(path, sink)
     await reader.poll()
-    assert reader.counters.unreadable == "queue_log is not a file"
+    assert reader.counters.unreadable == f"{path} is not a file"
     path.rmdir()
     append(path, 1)
     await reader.poll()
     assert (sink.numbers, reader.counters.unreadable) == ([1], "")
+    reader.close()
+
+
+async def test_a_journal_that_comes_back_as_it_was_is_well_again(path, sink):
+    # its inode is known, so nothing is opened: `acd status` said "is not a file" for ever
+    append(path, 1)
+    reader = tailer(path, sink)
+    await reader.poll()
+    path.rename(path.with_name("aside"))
+    path.mkdir()
+    await reader.poll()
+    assert reader.counters.unreadable == f"{path} is not a file"
+    path.rmdir()
+    path.with_name("aside").rename(path)
+    append(path, 2)
+    await reader.poll()
+    assert (sink.numbers, reader.counters.unreadable) == ([1, 2], "")
+    reader.close()
+
+
+async def test_a_journal_that_is_not_there_is_told_but_not_while_it_is_rotated(path, sink):
+    # a wrong path, or Asterisk's logger without queue_log: nothing said that cards would miss what we did not hear
+    reader = tailer(path, sink)
+    for _ in range(MISSING_POLLS - 1):
+        await reader.poll()
+    assert reader.counters.unreadable == ""
+    await reader.poll()
+    assert (
+        reader.counters.unreadable
+        == f"{path} is not there: Asterisk does not write it, or has had no call yet"
+    )
+    append(path, 1)
+    await reader.poll()
+    assert (sink.numbers, reader.counters.unreadable) == ([1], "")
+    path.rename(path.with_name("queue_log.1"))
+    await reader.poll()
+    assert reader.counters.unreadable == ""
     reader.close()
 
 
