@@ -109,11 +109,6 @@ class SpillFile:
         os.fdatasync(fd)
         self._end = 0
 
-    @property
-    def is_empty(self) -> bool:
-        """Return whether nothing waits."""
-        return self._end == 0
-
     def _body(self, fd: int, header: bytes, position: int) -> bytes | None:
         try:
             length, checksum = int(header[:8], 16), int(header[9:17], 16)
