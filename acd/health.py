@@ -22,7 +22,7 @@ MINOR = (
 
 
 NAMES = MINOR | {"asterisk", "mqtt"}
-"""Every name a trouble can have: each has a chapter in config/TROUBLES.md and a headline on the wallboard."""
+"""Every name a trouble can have: each has a row in config/troubles.md and a headline on the wallboard."""
 
 
 def troubles(house: House) -> dict[str, str]:
@@ -52,7 +52,7 @@ def troubles(house: House) -> dict[str, str]:
 
 
 def lines(found: Mapping[str, str]) -> list[str]:
-    """Return troubles as people see them: the name first, for it is what they look up in config/TROUBLES.md."""
+    """Return troubles as people see them: the name first, for it is what they look up in config/troubles.md."""
     return [f"{name}: {words}" for name, words in found.items()]
 
 
@@ -66,6 +66,8 @@ def gauges(house: House) -> dict[str, float]:
         "pops_dropped": float(house.runner.pops_dropped),
         "note_repeats": float(house.gate.repeated),
         "cards_spilled": float(house.store.status.spilled),
+        "cards_rejected": float(house.store.rejected),
+        "cards_renumbered": float(house.store.renumbered),
         "database_written_back": float(house.store.writer.rescued),
     }
     if house.desk is not None:
@@ -75,7 +77,7 @@ def gauges(house: House) -> dict[str, float]:
         ("sync", house.sync.counters),
         ("agi", house.agi.counters),
         ("switch", house.switch.counters),
-        ("journal", house.journal.counters),
+        ("journal", house.journal.figures()),
         ("runner", house.runner.counters),
         ("heartbeat", house.heartbeat.counters),
         ("twins", house.twins.counters),

@@ -130,9 +130,7 @@ def status(frame: Frame, out: Console) -> None:
     for mode in labels.degraded:
         out.print(f"degraded: {clean(mode)}", soft_wrap=True, markup=False, highlight=False)
     if labels.degraded:
-        out.print(
-            "what it means for calls, and what to do: config/TROUBLES.md (по-русски: config/TROUBLES.ru.md)"
-        )
+        out.print("what it means for calls, what to do: config/troubles.md (troubles.ru.md)", soft_wrap=True)
     if labels.callbacks_due or labels.callbacks_held:
         out.print(
             f"call-backs: {labels.callbacks_due} due, {labels.callbacks_held} need a yes (acd callbacks)"

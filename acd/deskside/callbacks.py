@@ -58,6 +58,8 @@ GRACE_MS: Final = 5_000
 """A claim younger than this may still be on its way to the switch."""
 LOOK_MS: Final = MINUTE_MS
 """A task that may not be dialled now is looked at again after this."""
+TOLD_MS: Final = 2 * MINUTE_MS
+"""What the last attempt met is told until the next one, which comes within a minute or is not needed any more."""
 BATCH: Final = 50
 PLACES_AT_ONCE: Final = 200
 """Call-backs of callers who keep their place, under way at once."""
@@ -112,6 +114,7 @@ class CallbackDialler:
         self._new_call = new_call
         self._shared_until: Instant = 0
         """Until then another daemon served, whose ledger we do not know."""
+        self._dialled_at: Instant = 0
         self._shared_file: Path | None = None
         self._shared_kept = True
         self._read: tuple[Tree, LedgerRules] | None = None
@@ -161,6 +164,8 @@ class CallbackDialler:
         for one in under_way:
             await self._follow(one, rules)
         self.owed = await self._do(lambda db: ledger_store.counts(db, now))
+        if now - self._dialled_at > TOLD_MS:
+            self.trouble = ""
         if self._caller is None or settings is None or not settings.enabled or not self.owed["due"]:
             return
         self.trouble = ""
@@ -282,6 +287,7 @@ class CallbackDialler:
         keeps: bool,
     ) -> bool:
         call, now = self._new_call(), self._clock.now()
+        self._dialled_at = now
         claimed = await self._do(lambda db: ledger_store.start_dial(db, task.id, now, call))
         if claimed is None:
             return False
@@ -351,7 +357,7 @@ class CallbackDialler:
         async def job(db: aiosqlite.Connection) -> None:
             found = await ledger_store.get(db, task.id)
             if found is not None and found.state is TaskState.OPEN:
-                await ledger_store.change(db, task)
+                await ledger_store.save(db, task)
 
         await self._do(job)
 
@@ -384,7 +390,7 @@ class CallbackDialler:
             if task is None:
                 return ""
             try:
-                await ledger_store.change(db, deeds[action](task))
+                await ledger_store.save(db, deeds[action](task))
             except ledger.LedgerError as refused:
                 return str(refused)
             await audit.append(db, now, who, f"callback {action}", f"task {task_id}")

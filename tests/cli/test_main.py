@@ -133,7 +133,7 @@ def test_status_shows_queues_with_their_formula_and_what_is_degraded(daemon):
         "1:05",
         "offered 10 = answered 9 + abandoned 1 + fallback or voice mail 0 + left otherwise 0",
         "degraded: mqtt: no broker",
-        "what to do: config/TROUBLES.md",
+        "what to do: config/troubles.md",
         "late_outcome 2",
     ):
         assert piece in result.stdout
