@@ -53,6 +53,8 @@ def gauges(house: House) -> dict[str, float]:
         "pops_dropped": float(house.runner.pops_dropped),
         "note_repeats": float(house.gate.repeated),
         "cards_spilled": float(house.store.status.spilled),
+        "cards_rejected": float(house.store.rejected),
+        "cards_renumbered": float(house.store.renumbered),
         "database_written_back": float(house.store.writer.rescued),
     }
     if house.desk is not None:
@@ -62,7 +64,7 @@ def gauges(house: House) -> dict[str, float]:
         ("sync", house.sync.counters),
         ("agi", house.agi.counters),
         ("switch", house.switch.counters),
-        ("journal", house.journal.counters),
+        ("journal", house.journal.figures()),
         ("runner", house.runner.counters),
         ("heartbeat", house.heartbeat.counters),
         ("twins", house.twins.counters),

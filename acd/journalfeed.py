@@ -38,6 +38,7 @@ SETTLE_EVERY_S = 5.0
 SETTLE_AFTER_MS = 5_000
 RESYNC_EVERY_MS = 5_000
 
+FILE_FIGURES = ("rows", "foreign", "garbage", "rotations", "truncations", "gaps")
 FEATURE = "ACDFEATURE"
 _KINDS = {kind.upper(): kind for kind in NOTES}
 
@@ -158,6 +159,13 @@ class JournalFeed:
             except PortError as failed:
                 self.trouble = f"journal rows cannot be stored: {failed}"
                 await asyncio.sleep(RETRY_S)
+
+    def figures(self) -> dict[str, int]:
+        """What was told from the journal; `files_...` what its files were like: gaps and garbage should stay 0."""
+        found = dict(self.counters)
+        for name in FILE_FIGURES:
+            found[f"files_{name}"] = sum(getattr(tailer.counters, name) for tailer in self._tailers)
+        return found
 
     def close(self) -> None:
         """Close the files."""

@@ -6,6 +6,7 @@ here. This one holds the house together: what a part says reaches everybody who 
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -98,6 +99,20 @@ def test_the_gravest_is_told_first() -> None:
 def test_none_of_them_takes_our_being_ready(mode: str) -> None:
     """Calls are routed as ever; only a broker or an Asterisk that does not answer is worth another machine."""
     assert mode in MINOR
+
+
+def test_the_operators_page_says_of_every_trouble_what_to_do() -> None:
+    """003-24: who reads a name in `/readyz` finds it in config/troubles.md, and those that answer 503 in bold."""
+    page = (Path(__file__).parents[1] / "config" / "troubles.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in page.splitlines()
+        if line.startswith("| ")
+    ]
+    told = {cells[0].strip("`*"): cells for cells in rows[1:]}
+    assert told.keys() == MINOR | {"asterisk", "mqtt"}
+    assert {name for name, cells in told.items() if cells[0].startswith("**")} == told.keys() - MINOR
+    assert all(len(cells) == 3 and all(cells) for cells in told.values())
 
 
 def test_every_desk_trouble_is_one_that_is_shown() -> None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from acd.adapters.asterisk.journal import TailCounters
 from acd.core import events as ev
 from acd.core.engine import Engine
 from acd.core.policy import AgentPolicy, Policy, QueuePolicy
@@ -169,3 +170,13 @@ async def test_running_it_reads_settles_and_can_be_stopped(feed):
         await task
     feed.feed.close()
     assert feed.feed.trouble == ""
+
+
+def test_what_the_files_were_like_is_in_the_figures():
+    """A file that was gone before it was read to its end is counted where somebody looks (metrics)."""
+    f = Feed()
+    f.feed.counters["rescued"] = 2
+    read, gone = TailCounters(rows=3, garbage=1), TailCounters(rows=4, gaps=1)
+    f.feed._tailers = (SimpleNamespace(counters=read), SimpleNamespace(counters=gone))
+    told = f.feed.figures()
+    assert (told["rescued"], told["files_rows"], told["files_garbage"], told["files_gaps"]) == (2, 7, 1, 1)

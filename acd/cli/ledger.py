@@ -95,7 +95,7 @@ def _task_changed(
             changed = change(task, now)
         except ledger.LedgerError as error:
             return str(error)
-        await ledger_store.change(connection, changed)
+        await ledger_store.save(connection, changed)
         await audit.append(connection, now, _who(), what, f"task {task_id}")
         return ""
 

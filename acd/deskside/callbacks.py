@@ -62,6 +62,8 @@ GRACE_MS: Final = 5_000
 """A claim younger than this may still be on its way to the switch."""
 LOOK_MS: Final = MINUTE_MS
 """A task that may not be dialled now is looked at again after this."""
+TOLD_MS: Final = 2 * MINUTE_MS
+"""What the last attempt met is told until the next one, which comes within a minute or is not needed any more."""
 BATCH: Final = 50
 ENGAGED: Final = frozenset({"offering", "talking", "fallback", "done"})
 """States of a caller's own call in which not even a kept place is dialled; waiting he may be reached at it."""
@@ -123,6 +125,7 @@ class CallbackDialler:
         self._new_call, self._told = new_call, told
         self._shared_until: Instant = 0
         """Until then another daemon served, whose ledger we do not know."""
+        self._dialled_at: Instant = 0
         self._shared_file: Path | None = None
         self._shared_kept = True
         self._read: tuple[Tree, LedgerRules] | None = None
@@ -173,6 +176,8 @@ class CallbackDialler:
         present = self._present() if under_way or self.owed["due"] else {}
         for one in under_way:
             await self._follow(one, rules, present)
+        if now - self._dialled_at > TOLD_MS:
+            self.trouble = ""
         if self._caller is None or settings is None or not settings.enabled or not self.owed["due"]:
             return
         if not self._told():
@@ -305,6 +310,7 @@ class CallbackDialler:
         keeps: bool,
     ) -> bool:
         call, now = self._new_call(), self._clock.now()
+        self._dialled_at = now
         claimed = await self._do(lambda db: ledger_store.start_dial(db, task.id, now, call, seen=task))
         if claimed is None:
             return False
@@ -373,7 +379,7 @@ class CallbackDialler:
 
         async def job(db: aiosqlite.Connection) -> None:
             if await ledger_store.get(db, seen.id) == seen:
-                await ledger_store.change(db, decided)
+                await ledger_store.save(db, decided)
 
         await self._do(job)
 
@@ -406,7 +412,7 @@ class CallbackDialler:
             if task is None:
                 return ""
             try:
-                await ledger_store.change(db, deeds[action](task))
+                await ledger_store.save(db, deeds[action](task))
             except ledger.LedgerError as refused:
                 return str(refused)
             await audit.append(db, now, who, f"callback {action}", f"task {task_id}")

@@ -261,6 +261,19 @@ async def test_a_refused_command_gives_the_claim_back_and_says_so(tmp_path):
         assert d.dialler.trouble == ""
 
 
+async def test_a_doubt_that_came_to_a_talk_is_no_trouble_for_the_rest_of_the_night(tmp_path):
+    async with desk(tmp_path) as d:
+        await d.missed("c-1")
+        d.caller.fails = NoAnswer("no answer in time")
+        await d.tick()
+        (claim,) = await d.store.writer.do(ledger_store.dialling)
+        d.line.up.add(claim.call)  # the command had arrived
+        await d.tick(60_000)
+        assert d.dialler.trouble == "call-backs: no answer in time"
+        await d.tick(61_000)
+        assert d.dialler.trouble == ""
+
+
 async def test_in_doubt_the_switch_is_asked_before_anybody_is_dialled_again(tmp_path):
     """Kill -9, a cut link: the claim stands until journal, core and switch know nothing of its call."""
     async with desk(tmp_path) as d:

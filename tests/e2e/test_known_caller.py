@@ -14,23 +14,14 @@ import pytest
 from simulator.centre.daemon import ROOT
 from tests.dialplan.spoken import Ears
 from tests.e2e.rigs import Behaviour, LabSwitch, Rig
+from tests.e2e.spoken_firm import ROMASHKA, TRUNK, ears, heard, listening_rig, press, said
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 KNOWN, STRANGER, ANGRY = "+79160000001", "+79160000002", "+79160000003"
-PROJECT = """
-extends: answering-basic
-name: Romashka
-numbers: ['7001']
-greeting: Romashka, good day
-language: en
-needs: [{skill: general}]
-opening: always
-wrap_up_s: 1
-people:
-  ann: {name: Ann, email: ann@romashka.example}
-deliver:
-  - {to: 'person:ann', by: email}
+PROJECT = (
+    ROMASHKA
+    + """
 routing:
   - {name: complaints, when: {open: complaint}, queue: nadezhda}
 answers:
@@ -42,6 +33,7 @@ answers:
     date: true
     person: vm-press
 """
+)
 CSV = {
     "clients": f"number,name\n{KNOWN},Olga\n",
     "matters": f"number,kind,id,title,state,due\n{KNOWN},order,A-108,Phone,ready,2026-11-27\n"
@@ -56,9 +48,7 @@ SAID = [
 
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    switch = LabSwitch()
-    switch.settings["verbose"] = "3"
-    async with Rig(switch, tmp_path) as made:
+    async with listening_rig(tmp_path) as made:
         yield made
 
 
@@ -85,22 +75,12 @@ async def opened(rig: Rig, language: str = "en", **extra: Any) -> Ears:
     rig.daemon.start()
     await rig.daemon.ready()
     await rig.until(lambda: idle(rig))
-    assert isinstance(rig.switch, LabSwitch)
-    assert rig.switch.lab is not None
-    return Ears(rig.switch.lab)
+    return ears(rig)
 
 
 async def idle(rig: Rig) -> bool:
     found = await rig.agent("a101")
     return bool(found["state"] == "idle" and found["status"] == "available")
-
-
-async def heard(rig: Rig, ear: Ears, file: str) -> None:
-    await rig.until(lambda: file in [played for played, _ in ear.heard("PJSIP/trunk")], 30)
-
-
-def said(ear: Ears) -> list[str]:
-    return [played for played, _ in ear.heard("PJSIP/trunk")]
 
 
 async def field(rig: Rig, card: dict[str, Any], name: str) -> str | None:
@@ -116,7 +96,7 @@ async def test_who_hangs_up_after_his_answer_was_served_and_is_owed_no_call_back
     ear = await opened(rig, language)
     rig.call(KNOWN, "7001", gives_up_s=25)
     await heard(rig, ear, "vm-press")
-    assert ear.heard("PJSIP/trunk")[: len(SAID)] == [(file, language) for file in SAID]
+    assert ear.heard(TRUNK)[: len(SAID)] == [(file, language) for file in SAID]
     assert isinstance(rig.switch, LabSwitch)
     assert rig.switch.lab is not None
     await asyncio.to_thread(rig.switch.lab.console, "channel request hangup all")
@@ -133,7 +113,6 @@ async def test_who_hangs_up_after_his_answer_was_served_and_is_owed_no_call_back
 async def test_one_or_silence_leads_to_a_person_before_those_who_came_later(rig: Rig, key: str) -> None:
     """The place in the line is that of the door: a stranger who came meanwhile waits behind him."""
     ear = await opened(rig)
-    assert isinstance(rig.switch, LabSwitch)
     assert rig.api is not None
     await rig.api.post("/agents/a101/pause")
     rig.call(KNOWN, "7001")
@@ -142,7 +121,7 @@ async def test_one_or_silence_leads_to_a_person_before_those_who_came_later(rig:
     await rig.noted("ACDQUEUED", STRANGER)
     assert "ACDQUEUED" not in [kind for kind, _ in rig.notes(KNOWN)], "he still listens"
     if key:
-        rig.switch.press("PJSIP/trunk", key)
+        press(rig, key)
         await rig.noted("ACDQUEUED", KNOWN, 5)
         assert "vm-press" not in said(ear), "a key need not wait for the end"
     else:

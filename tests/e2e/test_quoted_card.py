@@ -7,35 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.dialplan.spoken import Ears
-from tests.e2e.rigs import Behaviour, LabSwitch, Rig
+from tests.e2e.rigs import Behaviour, Rig
+from tests.e2e.spoken_firm import ROMASHKA, ears, heard, listening_rig, press
 from tests.e2e.test_desk import put_message
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 FIRST, SECOND = "+79160000001", "+79160000002"
-PROJECT = """
-extends: answering-basic
-name: Romashka
-numbers: ['7001']
-greeting: Romashka, good day
-language: en
-ask_card_sound: vm-press
-needs: [{skill: general}]
-opening: always
-wrap_up_s: 1
-people:
-  ann: {name: Ann, email: ann@romashka.example}
-deliver:
-  - {to: 'person:ann', by: email}
-"""
+PROJECT = ROMASHKA + "ask_card_sound: vm-press\n"
 
 
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    switch = LabSwitch()
-    switch.settings["verbose"] = "3"
-    made = Rig(switch, tmp_path)
+    made = listening_rig(tmp_path)
     made.project(PROJECT)
     async with made:
         yield made
@@ -46,8 +30,6 @@ async def test_a_card_number_keyed_in_brings_back_the_case_and_whose_it_is(rig: 
     phones = {"a101": Behaviour(talks_s=3.0), "a102": Behaviour(talks_s=3.0)}
     equals = {name: {"skills": {"general": 3}} for name in phones}
     await rig.open(phones, projects="projects", agents=equals)
-    assert isinstance(rig.switch, LabSwitch)
-    assert rig.switch.lab is not None
     assert rig.api is not None
     await rig.api.post("/agents/a102/pause")
     rig.call(FIRST, "7001")
@@ -62,11 +44,10 @@ async def test_a_card_number_keyed_in_brings_back_the_case_and_whose_it_is(rig: 
     await put_message(rig, call, told | {"disposition": "ticket"})
     number = str((await rig.card(FIRST))["number"])
     await rig.api.post("/agents/a102/resume")
-    ear = Ears(rig.switch.lab)
+    ear = ears(rig)
     rig.call(SECOND, "7001")
-    await rig.until(lambda: "vm-press" in [file for file, _ in ear.heard("PJSIP/trunk")], 30)
-    for digit in number + "#":
-        rig.switch.press("PJSIP/trunk", digit)
+    await heard(rig, ear, "vm-press")
+    press(rig, number + "#")
     card = await rig.card(SECOND, 40)
     queued = next(fields for kind, fields in rig.journal()[card["call"]].notes if kind == "ACDQUEUED")
     assert (queued["sticky"], card["agent"]) == ("a101", "a101")
@@ -77,15 +58,12 @@ async def test_a_card_number_keyed_in_brings_back_the_case_and_whose_it_is(rig: 
 
 async def test_who_keys_in_nothing_or_rubbish_is_let_in_as_ever(rig: Rig) -> None:
     await rig.open({"a101": Behaviour(talks_s=1.0)}, projects="projects")
-    assert isinstance(rig.switch, LabSwitch)
-    assert rig.switch.lab is not None
-    ear = Ears(rig.switch.lab)
+    ear = ears(rig)
     for number, keys in ((FIRST, ""), (SECOND, "*99#")):
         rig.call(number, "7001")
         if keys:
-            await rig.until(lambda: [file for file, _ in ear.heard("PJSIP/trunk")].count("vm-press") == 2, 30)
-            for digit in keys:
-                rig.switch.press("PJSIP/trunk", digit)
+            await heard(rig, ear, "vm-press", times=2)
+            press(rig, keys)
         card = await rig.card(number, 40)
         assert (card["end_reason"], card["agent"]) == ("handled", "a101")
         assert "ACDFALLBACK" not in [kind for kind, _ in rig.notes(number)]

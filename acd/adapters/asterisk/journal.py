@@ -8,7 +8,6 @@ or that is not there yet, keeps its offset; a copy of a file is known by the tex
 
 from __future__ import annotations
 
-import asyncio
 import os
 import stat
 from dataclasses import dataclass, field
@@ -97,17 +96,6 @@ class JournalTailer:
         """A commit we gave up waiting for: the sink may have carried it out all the same."""
         self._finished: set[int] = set()
         """Inodes of rotated files read to their end; their names may stay around for weeks."""
-
-    async def run(self, every_s: float = 0.25, told: Callable[[JournalRow], None] | None = None) -> None:
-        """Poll until cancelled; `told` hears of each row after it was committed."""
-        try:
-            while True:
-                for row in await self.poll():
-                    if told is not None:
-                        told(row)
-                await asyncio.sleep(every_s)
-        finally:
-            self.close()
 
     async def poll(self) -> list[JournalRow]:
         """Read and commit all there is; return the new rows. Raises PortError when the sink refuses.

@@ -131,7 +131,7 @@ async def channel_end(db: aiosqlite.Connection, call: str) -> tuple[Instant, int
     return int(rows[0]["ms"]), int(cause) if cause.isascii() and cause.isdigit() else 0
 
 
-async def has_fallback_answer(db: aiosqlite.Connection, call: str) -> Instant | None:
+async def fallback_answered_at(db: aiosqlite.Connection, call: str) -> Instant | None:
     """Return when a member of the fallback queue answered this call, or None."""
     rows = list(
         await db.execute_fetchall(

@@ -57,7 +57,7 @@ async def note_card(
         kept = await _retract(db, card.call)
         if kept is not None and not promised:
             # being called back: the claim ends with the task, and the dialler lets go of the call
-            await _save(db, ledger.talked(kept, talk_at, f"call {card.call}"))
+            await save(db, ledger.talked(kept, talk_at, f"call {card.call}"))
         await _talked(db, card, caller, talk_at)
         if promised and kept is None:
             number = normalise(told.get("callback_number", "")) or caller
@@ -86,7 +86,7 @@ async def note_again(
         await _retract(db, card.call)
     keyed_in = normalise(await journal_store.callback_number(db, card.call))
     if kept is not None and keyed_in and await _open_task(db, keyed_in, kept.subscriber) is None:
-        await _save(db, replace(kept, number=keyed_in, reason="callback", asked=True))
+        await save(db, replace(kept, number=keyed_in, reason="callback", asked=True))
     await note_card(db, card, rules, normalise)
 
 
@@ -104,7 +104,7 @@ async def _missed(db: aiosqlite.Connection, call: MissedCall, rules: LedgerRules
         later = await _talk_after(db, call)  # it may have been stored before this call
         if later is not None:
             new = ledger.talked(new, later[1], f"call {later[0]}")
-    task_id = await _save(db, new)
+    task_id = await save(db, new)
     await db.execute(
         "INSERT INTO missed_calls (call, task, at) VALUES (?,?,?)", (call.call, task_id, call.at)
     )
@@ -113,7 +113,7 @@ async def _missed(db: aiosqlite.Connection, call: MissedCall, rules: LedgerRules
 async def _talk_began(db: aiosqlite.Connection, card: CallCard) -> Instant | None:
     """Return when somebody of ours began to talk with this caller; None when nobody did, or the switch cut it off."""
     if card.end_reason is EndReason.FALLBACK:
-        at = await journal_store.has_fallback_answer(db, card.call)
+        at = await journal_store.fallback_answered_at(db, card.call)
         return card.ended_at if at is None and dict(card.fields).get("fallback_member") else at
     return card.answered_at if card.end_reason.value in ledger.TALK_REASONS else None
 
@@ -198,10 +198,10 @@ async def _called_back(
         await db.execute("UPDATE missed_dials SET outcome = ? WHERE call = ?", (outcome, card.call))
     if reached:
         if task is not None and task.is_open and task.last_missed_at <= card.ended_at:
-            await _save(db, ledger.talked(task, card.ended_at, f"call {card.call}"))
+            await save(db, ledger.talked(task, card.ended_at, f"call {card.call}"))
         await _talked(db, card, caller, card.answered_at or card.ended_at)
     elif task is not None and task.state is TaskState.DIALLING and not rows[0]["outcome"]:
-        await _save(db, _not_reached(task, outcome, card.ended_at, rules))
+        await save(db, _not_reached(task, outcome, card.ended_at, rules))
 
 
 def _not_reached(task: MissedTask, outcome: str, at: Instant, rules: LedgerRules) -> MissedTask:
@@ -222,7 +222,7 @@ async def _talked(db: aiosqlite.Connection, card: CallCard, caller: str, at: Ins
         (caller, at, card.subscriber, card.subscriber),
     )
     for row in rows:
-        await _save(db, ledger.talked(_task(row), at, f"call {card.call}"))
+        await save(db, ledger.talked(_task(row), at, f"call {card.call}"))
 
 
 async def _open_task(db: aiosqlite.Connection, number: str, subscriber: str) -> MissedTask | None:
@@ -302,7 +302,7 @@ async def start_dial(
     ):
         return None
     claimed = ledger.dial_started(found)
-    await _save(db, claimed)
+    await save(db, claimed)
     await db.execute("INSERT INTO missed_dials (task, at, call) VALUES (?,?,?)", (task, now, call))
     return claimed
 
@@ -342,7 +342,7 @@ async def abandon_dial(
         return False
     task = await get(db, rows[0]["task"])
     if task is not None and task.state is TaskState.DIALLING:
-        await _save(db, ledger.postponed(task, now, rules, why))
+        await save(db, ledger.postponed(task, now, rules, why))
     return True
 
 
@@ -402,12 +402,8 @@ async def counts(db: aiosqlite.Connection, now: Instant) -> dict[str, int]:
     return dict(rows[0])
 
 
-async def change(db: aiosqlite.Connection, task: MissedTask) -> None:
-    """Store a task changed by one of the functions of acd.desk.ledger."""
-    await _save(db, task)
-
-
-async def _save(db: aiosqlite.Connection, task: MissedTask) -> int:
+async def save(db: aiosqlite.Connection, task: MissedTask) -> int:
+    """Store a task made or changed by one of the functions of acd.desk.ledger; return its id."""
     values = [getattr(task, name) for name in _COLUMNS]
     plain = [value.value if isinstance(value, TaskState) else value for value in values]
     if task.id:

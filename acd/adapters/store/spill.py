@@ -109,11 +109,6 @@ class SpillFile:
         os.fdatasync(fd)
         self._end = 0
 
-    @property
-    def is_empty(self) -> bool:
-        """Return whether nothing waits."""
-        return self._end == 0
-
     def _body(self, fd: int, header: bytes, position: int) -> bytes | None:
         try:
             length, checksum = int(header[:8], 16), int(header[9:17], 16)
@@ -136,6 +131,15 @@ def set_aside(path: Path, record: bytes) -> None:
         file.write(record + b"\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def set_aside_count(path: Path) -> int:
+    """Return how many records lie there for a person. Raises OSError."""
+    try:
+        with path.open("rb") as file:
+            return sum(1 for _ in file)
+    except FileNotFoundError:
+        return 0
 
 
 class Ballast:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from acd.adapters.store import agents, cards, drafts, journal_store, ledger_store, numbers, outbox, rebuild
 from acd.adapters.store.connection import as_port_error, wal_reset_warning
 from acd.adapters.store.reader import Reader
-from acd.adapters.store.spill import SPILL_BYTES, Ballast, SpillFile, set_aside
+from acd.adapters.store.spill import SPILL_BYTES, Ballast, SpillFile, set_aside, set_aside_count
 from acd.adapters.store.writer import Writer
 from acd.cards import card_json as cardjson
 from acd.cards import fold as cardfold
@@ -87,13 +87,14 @@ class SqliteStore:
         self.renumbered = 0
         """Cards that came with a number of another card: must stay 0."""
         self.rejected = 0
-        """Spilled cards the database can never take, set aside in `<database>.rejected`: must stay 0."""
+        """Spilled cards the database can never take, set aside in `<database>.rejected` until a person removes it."""
         self.watchers: list[Callable[[aiosqlite.Connection, CallCard, Instant], Awaitable[None]]] = []
         """Told of every new or changed card inside its transaction; they must not raise."""
         self._clock = clock
         self._destinations = destinations
         self._ledger_rules = ledger_rules or LedgerRules()
         self._normalise = normalise
+        self._aside = path.with_name(path.name + ".rejected")
         self._spill = SpillFile(path.with_name(path.name + ".spill"), spill_bytes)
         self._ballast = Ballast(path.with_name(path.name + ".ballast"), ballast_bytes)
         self._ballast_sought_at = 0.0
@@ -119,6 +120,7 @@ class SqliteStore:
             with contextlib.suppress(OSError):  # without a spill file the memory backlog remains
                 self._spilled = len(await asyncio.to_thread(self._spill.open))
             await self._reader.open()
+            await self._count_aside()
             await self._inflate_ballast()
             await self._reserve_numbers()
             await self._make_up()  # a full disk: `_care` tries again, calls are routed meanwhile
@@ -295,6 +297,10 @@ class SqliteStore:
             parts.append(f"{self._spilled} cards wait in the spill file")
         if self._memory:
             parts.append(f"{len(self._memory)} cards are only in memory")
+        if self.rejected:
+            parts.append(
+                f"{self.rejected} cards could never be stored and lie in {self._aside}: read them, then remove the file"
+            )
         return StoreStatus(
             ok=not parts,
             words="; ".join(parts) or "cards are written to the database",
@@ -425,8 +431,8 @@ class SqliteStore:
         except (PortError, cardjson.CardFormatError) as error:
             if isinstance(error, PortError) and error.retryable:
                 raise
-            self.rejected += 1
-            await asyncio.to_thread(set_aside, self.path.with_name(self.path.name + ".rejected"), record)
+            await asyncio.to_thread(set_aside, self._aside, record)
+            await self._count_aside()
 
     async def _replay_one(self, card: CallCard) -> None:
         await self.writer.do(lambda db: self._store(db, card), urgent=True)
@@ -477,6 +483,12 @@ class SqliteStore:
         with contextlib.suppress(PortError, OSError):
             async with self._spill_lock:
                 await asyncio.to_thread(self._spill.look)
+        await self._count_aside()
+
+    async def _count_aside(self) -> None:
+        """Of earlier lives too, and until the person for whom they lie there has removed the file."""
+        with contextlib.suppress(OSError):
+            self.rejected = await asyncio.to_thread(set_aside_count, self._aside)
 
 
 async def _in_time(answer: Awaitable[T], limit_s: float) -> T:

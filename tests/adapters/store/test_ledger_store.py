@@ -156,7 +156,7 @@ async def test_a_promise_that_was_approved_stays_so_when_the_card_is_told_again(
         await store.write_card(talk("c-1", fields=tuple(told.items())))
         (task,) = await tasks(store)
         approved = ledger.approved(task, "boss", T0 + 10_000)
-        await store.writer.do(lambda db: ledger_store._save(db, approved))
+        await store.writer.do(lambda db: ledger_store.save(db, approved))
         await store.write_card(talk("c-1", fields=(*told.items(), ("note", "later"))))
         (task,) = await tasks(store)
         assert (task.id, task.state, task.approved_by) == (approved.id, TaskState.OPEN, "boss")
@@ -232,7 +232,7 @@ async def test_after_closing_a_new_missed_call_opens_a_new_task(tmp_path):
         await store.write_card(missed("c-1"))
         (task,) = await tasks(store)
         closed = ledger.closed(task, T0 + 30_000, "olga", "answered by e-mail")
-        await store.writer.do(lambda db: ledger_store.change(db, closed))
+        await store.writer.do(lambda db: ledger_store.save(db, closed))
         await store.write_card(missed("c-2", 60_000))
         assert [found.state for found in await tasks(store)] == [TaskState.CLOSED, TaskState.OPEN]
         assert await store.writer.do(lambda db: ledger_store.get(db, task.id)) == closed
@@ -408,7 +408,7 @@ async def test_open_tasks_are_counted_by_what_they_wait_for(tmp_path):
             await store.write_card(missed(f"c-{n}", ani=Ani(f"8916000001{n}")))
         await store.writer.do(lambda db: ledger_store.start_dial(db, 1, T0, "b-1"))
         task = await store.writer.do(lambda db: ledger_store.get(db, 2))
-        await store.writer.do(lambda db: ledger_store.change(db, ledger.held(task, "premium")))
+        await store.writer.do(lambda db: ledger_store.save(db, ledger.held(task, "premium")))
         found = await store.writer.do(lambda db: ledger_store.counts(db, T0 + 60_000))
         assert found == {"open": 2, "held": 1, "dialling": 1, "due": 2}
 

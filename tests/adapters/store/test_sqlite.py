@@ -275,7 +275,13 @@ async def test_a_spilled_record_nobody_can_read_is_set_aside_for_a_person(tmp_pa
     async with opened(path) as store:
         assert store.rejected == 1
         assert (await store.get(call=card.call)) is not None
-    assert (tmp_path / "acd.db.rejected").read_bytes() == b'{"v":99}\n'
+    aside = tmp_path / "acd.db.rejected"
+    assert aside.read_bytes() == b'{"v":99}\n'
+    async with opened(path) as store:  # who restarts has not read it
+        assert "1 cards could never be stored" in store.status.words
+        assert str(aside) in store.status.words
+        aside.unlink()
+        await until(lambda: store.status.ok)
 
 
 async def test_a_second_writer_is_refused_in_plain_words(tmp_path):
