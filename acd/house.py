@@ -140,6 +140,7 @@ class House:
             RouterLine(self.engine, clock, self.ami, self.translator),
             self.sync.released,
             assembly.callback_caller(config),
+            told=lambda: self.journal.settled and not self.store.cards_wait,
         )
         self.recording = self._make_recording()
         self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect, twins=self.twins)

@@ -8,6 +8,9 @@ Order of things, each step safe against our death in the next moment (003-24, fa
    the core gives it an agent; nothing here touches it any more;
 4. its card, folded from the dialplan's notes, settles the task inside the card's own transaction.
 
+Nobody is dialled while he is on the line with us by himself, nor before the cards of all talks that ended while we heard
+nothing are written: either will settle his task (decision 0241).
+
 A claim whose call nobody knows (we died between 2 and 3, or the command was lost) is given back, after the
 journal was read and the switch was asked for its channel.
 """
@@ -20,6 +23,7 @@ import datetime as dt
 import uuid
 from collections import Counter
 from dataclasses import asdict, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import structlog
@@ -61,8 +65,14 @@ LOOK_MS: Final = MINUTE_MS
 TOLD_MS: Final = 2 * MINUTE_MS
 """What the last attempt met is told until the next one, which comes within a minute or is not needed any more."""
 BATCH: Final = 50
+ENGAGED: Final = frozenset({"offering", "talking", "fallback", "done"})
+"""States of a caller's own call in which not even a kept place is dialled; waiting he may be reached at it."""
 PLACES_AT_ONCE: Final = 200
 """Call-backs of callers who keep their place, under way at once."""
+
+
+_form = lru_cache(maxsize=4_096)(numberfacts.normalise)
+"""Numbers of live calls are asked for twice a second, and a number costs as much as a small query."""
 
 
 class Caller(Protocol):
@@ -103,6 +113,7 @@ class CallbackDialler:
         released: asyncio.Event,
         caller: Caller | None,
         new_call: Callable[[], str] = lambda: str(uuid.uuid4()),
+        told: Callable[[], bool] = lambda: True,
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.owed: Mapping[str, int] = {}
@@ -111,7 +122,7 @@ class CallbackDialler:
         """Why call-backs are not dialled, in plain words."""
         self._config, self._store, self._clock = config, store, clock
         self._line, self._released, self._caller = line, released, caller
-        self._new_call = new_call
+        self._new_call, self._told = new_call, told
         self._shared_until: Instant = 0
         """Until then another daemon served, whose ledger we do not know."""
         self._dialled_at: Instant = 0
@@ -161,19 +172,22 @@ class CallbackDialler:
         rules, settings = self._rules()
         now = self._clock.now()
         under_way = await self._do(ledger_store.dialling)
-        for one in under_way:
-            await self._follow(one, rules)
         self.owed = await self._do(lambda db: ledger_store.counts(db, now))
+        present = self._present() if under_way or self.owed["due"] else {}
+        for one in under_way:
+            await self._follow(one, rules, present)
         if now - self._dialled_at > TOLD_MS:
             self.trouble = ""
         if self._caller is None or settings is None or not settings.enabled or not self.owed["due"]:
+            return
+        if not self._told():
             return
         self.trouble = ""
         busy = sum(one.task.state is TaskState.DIALLING for one in under_way)
         room = self._has_room()  # once a tick: it looks at the whole centre
         for task in await self._do(lambda db: ledger_store.due(db, now, BATCH)):
-            free = room and busy < settings.at_once
-            if task.asked or free:
+            free = room and busy < settings.at_once and task.number not in present
+            if (task.asked or free) and present.get(task.number) not in ENGAGED:
                 busy += await self._consider(task, busy, rules, settings, free=free)
 
     def _rules(self) -> tuple[LedgerRules, Callbacks | None]:
@@ -187,12 +201,21 @@ class CallbackDialler:
 
     # --- what is under way -----------------------------------------------------------------------
 
-    async def _follow(self, one: Dialling, rules: LedgerRules) -> None:
+    def _present(self) -> dict[str, str]:
+        """Return the numbers of callers who are on the line by themselves, with the state of their calls."""
+        region = self._config().tree.centre.region
+        calls = [call for call in self._line.snapshot().calls if call.ani and not call.outbound]
+        # of two calls of one number the engaged one counts
+        calls.sort(key=lambda call: call.state in ENGAGED)
+        return {_form(call.ani, region): call.state for call in calls}
+
+    async def _follow(self, one: Dialling, rules: LedgerRules, present: Mapping[str, str]) -> None:
         """Give back a claim that came to nothing; hang up a call-back that nobody needs any more."""
         call, now = CallId(one.call), self._clock.now()
         view = self._line.call_view(call)
         if view is not None:
-            if one.task.state is not TaskState.DIALLING and view.state in ("new", "waiting"):
+            needless = one.task.state is not TaskState.DIALLING or present.get(one.task.number) in ENGAGED
+            if needless and view.state in ("new", "waiting"):
                 self.counters["cancelled"] += 1
                 await self._line.cancel(call)
             return
@@ -233,7 +256,7 @@ class CallbackDialler:
         elif verdict.dial is Dial.NEVER:
             await self._refuse(task, verdict.why, rules)
         elif verdict.dial is Dial.LATER:
-            await self._change(replace(task, next_try_at=now + LOOK_MS, why=verdict.why))
+            await self._change(task, replace(task, next_try_at=now + LOOK_MS, why=verdict.why))
         elif (busy < PLACES_AT_ONCE) if keeps else free:
             return await self._dial(task, origin, queue, settings, rules, keeps=keeps)
         return False
@@ -288,7 +311,7 @@ class CallbackDialler:
     ) -> bool:
         call, now = self._new_call(), self._clock.now()
         self._dialled_at = now
-        claimed = await self._do(lambda db: ledger_store.start_dial(db, task.id, now, call))
+        claimed = await self._do(lambda db: ledger_store.start_dial(db, task.id, now, call, seen=task))
         if claimed is None:
             return False
         order = self._order(call, claimed, origin, queue, settings, keeps=keeps)
@@ -342,22 +365,21 @@ class CallbackDialler:
 
     async def _hold(self, task: MissedTask, why: str) -> None:
         self.counters["held"] += 1
-        await self._change(ledger.held(task, why))
+        await self._change(task, ledger.held(task, why))
 
     async def _refuse(self, task: MissedTask, why: str, rules: LedgerRules) -> None:
         """Never: a number on the do-not-call list is settled by that; the others a person must look at."""
         if task.number in rules.do_not_call:
-            await self._change(ledger.closed(task, self._clock.now(), ledger.BY_RULE, why))
+            await self._change(task, ledger.closed(task, self._clock.now(), ledger.BY_RULE, why))
         else:
             await self._hold(task, why)
 
-    async def _change(self, task: MissedTask) -> None:
-        """Store a decision, unless something else happened to the task meanwhile."""
+    async def _change(self, seen: MissedTask, decided: MissedTask) -> None:
+        """Store a decision, unless anything happened to the task since it was `seen`: then it is decided again."""
 
         async def job(db: aiosqlite.Connection) -> None:
-            found = await ledger_store.get(db, task.id)
-            if found is not None and found.state is TaskState.OPEN:
-                await ledger_store.save(db, task)
+            if await ledger_store.get(db, seen.id) == seen:
+                await ledger_store.save(db, decided)
 
         await self._do(job)
 

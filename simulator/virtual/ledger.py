@@ -177,6 +177,7 @@ def make_dialler(world: World, daemon: Daemon) -> CallbackDialler:
         daemon.sync.released,
         caller,
         new_call=lambda: f"{draw.getrandbits(32):08x}-0000-4000-8000-{draw.getrandbits(48):012x}",
+        told=lambda: daemon.journal.settled,
     )
 
 

@@ -42,6 +42,8 @@ class FakeLine:
         self.waiting = 0
         self.agents = [READY]
         self.cancelled: list[str] = []
+        self.calls: list[Any] = []
+        """Live calls of callers: ani, state, outbound."""
 
     def knows(self, call: str) -> bool:
         return call in self.known or call in self.live
@@ -50,7 +52,8 @@ class FakeLine:
         return SimpleNamespace(state=self.live[call]) if call in self.live else None
 
     def snapshot(self) -> Any:
-        return SimpleNamespace(queues=[SimpleNamespace(waiting=self.waiting)], agents=self.agents)
+        queues = [SimpleNamespace(waiting=self.waiting)]
+        return SimpleNamespace(queues=queues, agents=self.agents, calls=self.calls)
 
     async def is_up(self, call: str) -> bool:
         return call in self.up

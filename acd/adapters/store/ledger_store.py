@@ -284,14 +284,18 @@ async def moment(
     return DialMoment(now, *local, *rows[0])
 
 
-async def start_dial(db: aiosqlite.Connection, task: int, now: Instant, call: str) -> MissedTask | None:
+async def start_dial(
+    db: aiosqlite.Connection, task: int, now: Instant, call: str, *, seen: MissedTask | None = None
+) -> MissedTask | None:
     """Claim a task for dialling as `call`, once: None when it is gone, finished, held or being dialled already.
+
+    Also None when it is no longer as it was `seen` by who decided.
 
     Also None while the same number is being dialled for another subscriber: one telephone is rung once at a time.
     Committed before the switch is told, so a crash in between cannot dial twice.
     """
     found = await get(db, task)
-    if found is None or found.state is not TaskState.OPEN:
+    if found is None or found.state is not TaskState.OPEN or (seen is not None and found != seen):
         return None
     if await db.execute_fetchall(
         "SELECT 1 FROM missed_tasks WHERE number = ? AND state = 'dialling'", (found.number,)

@@ -281,6 +281,11 @@ class SqliteStore:
     # --- how it is -------------------------------------------------------------------------------
 
     @property
+    def cards_wait(self) -> bool:
+        """Return whether cards wait for the database: the ledger does not know of their talks yet."""
+        return bool(self._spilled or self._memory)
+
+    @property
     def status(self) -> StoreStatus:
         """Return how the store is, in plain words."""
         parts = []

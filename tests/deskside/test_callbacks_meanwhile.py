@@ -1,0 +1,100 @@
+"""What happens to a task between the dialler's look and its decision, and callers who are with us by themselves.
+
+Requirements 003-24, 004-16; failure mode 38.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from acd.core.events import EndReason
+from acd.desk.ledger import TaskState
+from acd.deskside.callbacks import LOOK_MS, CallbackDialler
+from tests.deskside.test_callbacks import NOON, desk
+
+NIGHT = NOON + 12 * 3_600_000
+
+
+def between(monkeypatch, happens):
+    """Let something happen once after the dialler saw the task and before it stores what it decided."""
+    true_verdict, pending = CallbackDialler._verdict, [happens]
+
+    async def verdict(self, *args: object, **kwargs: object):
+        answer = await true_verdict(self, *args, **kwargs)
+        while pending:
+            await pending.pop()()
+        return answer
+
+    monkeypatch.setattr(CallbackDialler, "_verdict", verdict)
+
+
+@pytest.mark.parametrize("doubtful", [False, True])
+async def test_who_asks_to_be_called_back_while_his_task_is_decided_is_called_back(
+    tmp_path, monkeypatch, doubtful
+):
+    """The decision was stored over what the caller had asked meanwhile: held for ever, and his wish was gone."""
+    async with desk(tmp_path) as d:
+        if not doubtful:
+            d.clock.at = NIGHT  # later: outside the hours
+        at = {"entered_at": d.clock.at - 60_000, "ended_at": d.clock.at - 30_000}
+        await d.missed("c-1", wait_ms=1_000 if doubtful else 20_000, **at)
+
+        async def asks():
+            at = {"entered_at": d.clock.at - 20_000, "ended_at": d.clock.at}
+            await d.missed("c-2", end_reason=EndReason.CALLBACK, **at)
+
+        between(monkeypatch, asks)
+        assert await d.tick() == []
+        (task,) = await d.tasks()
+        assert (task.state, task.asked, task.missed) == (TaskState.OPEN, True, 2)
+        assert await d.tick() == ["+79160000001"]
+        (order,) = d.caller.orders
+        assert order.missed == "c-2"
+
+
+async def test_a_caller_missed_again_while_his_task_is_decided_settles_first(tmp_path, monkeypatch):
+    """Decision 0233 also for the last moment before the claim."""
+    async with desk(tmp_path) as d:
+        await d.missed("c-1")
+        between(monkeypatch, lambda: d.missed("c-2", entered_at=NOON - 20_000, ended_at=NOON))
+        assert await d.tick() == []
+        assert await d.tick(2_000) == []
+        assert await d.tick(2_000) == ["+79160000001"]
+
+
+@pytest.mark.parametrize(("state", "asked"), [("waiting", False), ("talking", False), ("talking", True)])
+async def test_who_is_on_the_line_by_himself_is_not_dialled(tmp_path, state, asked):
+    async with desk(tmp_path) as d:
+        await d.missed("c-1", end_reason=EndReason.CALLBACK if asked else EndReason.ABANDONED)
+        d.line.calls = [SimpleNamespace(ani="8 916 000-00-01", state=state, outbound=False)]
+        assert await d.tick() == []
+        (task,) = await d.tasks()
+        assert (task.state, task.why) == (TaskState.OPEN, "")
+        d.line.calls = []
+        assert await d.tick(LOOK_MS) == ["+79160000001"]
+
+
+async def test_a_callback_still_waiting_gives_way_to_its_callers_own_call(tmp_path):
+    async with desk(tmp_path) as d:
+        await d.missed("c-1")
+        await d.tick()
+        call = d.caller.orders[0].call
+        d.line.live[call] = "waiting"
+        d.line.calls = [
+            SimpleNamespace(ani="+79160000001", state="offering", outbound=False),
+            SimpleNamespace(ani="+79160000001", state="waiting", outbound=True),
+        ]
+        await d.tick()
+        assert d.line.cancelled == [call]
+
+
+async def test_nobody_is_dialled_before_the_journal_has_told_of_our_absence(tmp_path):
+    async with desk(tmp_path) as d:
+        settled = [False]
+        d.dialler._told = lambda: settled[0]
+        await d.missed("c-1")
+        assert await d.tick() == []
+        settled[0] = True
+        assert await d.tick() == ["+79160000001"]
