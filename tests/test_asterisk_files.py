@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,21 @@ def test_an_agents_own_language_stands_beside_his_dial_string(tmp_path: Path) ->
     text = (tmp_path / "acd-agents.conf").read_text(encoding="utf-8")
     assert "ACD_DIAL=PJSIP/a101,ACD_PRESS1=0,ACD_AGENT_LANG=en)" in text
     assert "ACD_DIAL=PJSIP/a102,ACD_PRESS1=0,ACD_AGENT_LANG=)" in text
+
+
+def test_the_copies_of_the_install_page_are_all_that_the_dialplan_includes(tmp_path: Path) -> None:
+    """Who follows dialplan/README.md, step by step, has every file; Asterisk refuses the whole plan for one that is missing."""
+    root = Path(__file__).parents[1]
+    page = (root / "dialplan" / "README.md").read_text(encoding="utf-8")
+    copies = re.findall(r"^ +cp (\S+) ETC/(\S*)", page, flags=re.MULTILINE)
+    assert len(copies) == 3
+    for source, name in copies:
+        for file in root.glob(source):
+            shutil.copy(file, tmp_path / (name or file.name))
+    made = CliRunner().invoke(app, [str(tmp_path), "--config", str(root / "config")])
+    assert made.exit_code == 0, made.output
+    plan = (tmp_path / "acd-extensions.conf").read_text(encoding="utf-8")
+    wanted = set(re.findall(r"^#include (\S+)", plan, flags=re.MULTILINE))
+    assert len(wanted) > 7
+    assert wanted <= {file.name for file in tmp_path.iterdir()}
+    assert not (tmp_path / "extensions.conf").exists()  # the administrator's own
