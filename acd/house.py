@@ -135,15 +135,7 @@ class House:
         self.switch = AsteriskSwitch(
             self.ami, self.translator, self.sync.released, self.sync.ask_audit, self.twins.careful
         )
-        self.callbacks = CallbackDialler(
-            lambda: self.config,
-            self.store,
-            clock,
-            RouterLine(self.engine, clock, self.ami, self.translator),
-            self.sync.released,
-            assembly.callback_caller(config),
-            told=lambda: self.journal.settled and not self.store.cards_wait,
-        )
+        self.callbacks = self._make_dialler()
         self.recording = self._make_recording()
         self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect, twins=self.twins)
         self.watch = LoopWatch(self.sync.suspect)
@@ -164,6 +156,17 @@ class House:
             ask_sync=self.sync.ask_audit,
         )
         self.ami.after_events = self.runner.drain
+
+    def _make_dialler(self) -> CallbackDialler:
+        return CallbackDialler(
+            lambda: self.config,
+            self.store,
+            self.clock,
+            RouterLine(self.engine, self.clock, self.ami, self.translator),
+            self.sync.released,
+            assembly.callback_caller(self.config),
+            told=lambda: self.journal.settled and not self.store.cards_wait,
+        )
 
     def _make_edges(self) -> None:
         """Everything that is neither core nor switch."""
