@@ -28,6 +28,7 @@ from acd.adapters.service import LoopWatch
 from acd.adapters.spool import Spool, SpoolItem
 from acd.adapters.store.audit_notes import AuditNotes
 from acd.adapters.store.card_queries import Cards
+from acd.adapters.store.journal_store import HEARD
 from acd.adapters.store.retention import run_daily
 from acd.adapters.store.sqlite import SqliteStore
 from acd.config.callbacks import ledger_rules
@@ -113,7 +114,7 @@ class House:
             self._tell,
             clock,
             known_agents=self._known_agents,
-            on_told=self.gate.mark_event,
+            on_told=self._heard,
             read_calls=self._read_calls,
             read_journal=self._read_journal,
             alone=self.twins.look,
@@ -126,6 +127,7 @@ class House:
             inbox=self._tell,
             store=self.store,
             resync=self.sync.suspect,
+            keep_heard=lambda rows: self.store.commit_rows(HEARD, rows, None),
         )
         settings = assembly.ami_settings(config, interest=EVENTS)
         self.ami = AmiConnection(settings, self._on_event, self._on_link)
@@ -133,15 +135,7 @@ class House:
         self.switch = AsteriskSwitch(
             self.ami, self.translator, self.sync.released, self.sync.ask_audit, self.twins.careful
         )
-        self.callbacks = CallbackDialler(
-            lambda: self.config,
-            self.store,
-            clock,
-            RouterLine(self.engine, clock, self.ami, self.translator),
-            self.sync.released,
-            assembly.callback_caller(config),
-            told=lambda: self.journal.settled and not self.store.cards_wait,
-        )
+        self.callbacks = self._make_dialler()
         self.recording = self._make_recording()
         self.heartbeat = Heartbeat(self.ami, self.sync.released, self.sync.suspect, twins=self.twins)
         self.watch = LoopWatch(self.sync.suspect)
@@ -162,6 +156,17 @@ class House:
             ask_sync=self.sync.ask_audit,
         )
         self.ami.after_events = self.runner.drain
+
+    def _make_dialler(self) -> CallbackDialler:
+        return CallbackDialler(
+            lambda: self.config,
+            self.store,
+            self.clock,
+            RouterLine(self.engine, self.clock, self.ami, self.translator),
+            self.sync.released,
+            assembly.callback_caller(self.config),
+            told=lambda: self.journal.settled and not self.store.cards_wait,
+        )
 
     def _make_edges(self) -> None:
         """Everything that is neither core nor switch."""
@@ -411,6 +416,10 @@ class House:
 
     def _on_event(self, frame: AmiFrame) -> None:
         self.sync.on_event(frame)
+
+    def _heard(self, frame: AmiFrame) -> None:
+        """An event was told; the feed is made after the synchroniser."""
+        self.journal.hear(frame)
 
     def _another_served(self) -> None:
         """Another daemon did until now; the dialler is made after the watch."""

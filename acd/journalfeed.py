@@ -1,23 +1,25 @@
 """From Asterisk's journal into the core and the cards: what the live feed missed is not missed.
 
-Three duties. At a sync, before anything is offered: read the tail, so that logins by feature code and
+Four duties. At a sync, before anything is offered: read the tail, so that logins by feature code and
 ends that fell into our absence are known. While running: a note the live feed did not bring within
 `PATIENCE_MS` is told from the journal; one of a call the core never heard of makes us resync. And every
-call whose end stands in the journal gets its card, even if it came and went while we were down.
+call whose end stands in the journal gets its card, even if it came and went while we were down. And the other way
+round: a note that we heard and Asterisk could not write (its disk was full) is kept with the journal's rows.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator
+from collections import Counter, OrderedDict, deque
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from acd.adapters.asterisk.translate import note_to_facts
+from acd.adapters.asterisk.translate import note_of_user_event, note_to_facts
 from acd.core.ids import CallId
 from acd.ports import PortError
+from acd.wire.queue_log import JournalRow
 from agi_scripts.dialplan_vars import NOTES
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from acd.core.instant import Instant
     from acd.notegate import NoteGate
     from acd.ports import Clock, Inbox
-    from acd.wire.queue_log import JournalRow
+    from acd.wire.ami import AmiFrame
 
 log = structlog.get_logger("acd.journal")
 
@@ -38,9 +40,18 @@ SETTLE_EVERY_S = 5.0
 SETTLE_AFTER_MS = 5_000
 RESYNC_EVERY_MS = 5_000
 
+HEARD_MS = 500
+"""A note is in the file before we hear it (the dialplan writes it first): the next reading finds it, or it is not there."""
+HEARD_LIMIT = 5_000
+"""Notes that were heard, and rows that were read, remembered to compare: the last minute of a busy centre."""
+
 FILE_FIGURES = ("rows", "foreign", "garbage", "rotations", "truncations", "gaps")
 FEATURE = "ACDFEATURE"
 _KINDS = {kind.upper(): kind for kind in NOTES}
+
+
+def _identity(row: JournalRow) -> tuple[str, str, str, int]:
+    return row.kind, row.call, row.agent, row.ms
 
 
 class CardWriter(Protocol):
@@ -70,7 +81,10 @@ class _Known(Collection[str]):
 
 
 class JournalFeed:
-    """Reads queue_log (and CEL, when there) beside the live feed. `resync` asks for a new snapshot."""
+    """Reads queue_log (and CEL, when there) beside the live feed. `resync` asks for a new snapshot.
+
+    `keep_heard` stores rows that the live feed brought and the journal lacks; PortError when none was stored.
+    """
 
     def __init__(
         self,
@@ -82,6 +96,7 @@ class JournalFeed:
         inbox: Inbox,
         store: CardWriter,
         resync: Callable[[], None],
+        keep_heard: Callable[[Sequence[JournalRow]], Awaitable[None]] | None = None,
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.trouble = ""
@@ -92,6 +107,9 @@ class JournalFeed:
         """Rows with our own time of reading: Asterisk's clock may have been set, ours is never."""
         self._newest: tuple[Instant, Instant] = (0, 0)
         """Asterisk's time of the last row read, and ours of reading it."""
+        self._keep = keep_heard
+        self._heard: OrderedDict[tuple[str, str, str, int], tuple[Instant, JournalRow]] = OrderedDict()
+        self._read: OrderedDict[tuple[str, str, str, int], None] = OrderedDict()
         self._reading = asyncio.Lock()
         self._synced = False
         self.settled = False
@@ -148,6 +166,7 @@ class JournalFeed:
             try:
                 async with self._reading:
                     await self._poll()
+                    await self._keep_heard()
                 self.trouble = next(
                     (t.counters.unreadable for t in self._tailers if t.counters.unreadable), ""
                 )
@@ -176,6 +195,7 @@ class JournalFeed:
         for tailer in self._tailers:
             for row in await tailer.poll():
                 if row.kind in _KINDS:
+                    self._mark_read(row)
                     now = self._clock.now()
                     self._newest = (row.ms, now)
                     self._held.append((now, row))
@@ -185,6 +205,45 @@ class JournalFeed:
         now = self._clock.now()
         ms, read_at = self._newest
         return max(now, ms + now - read_at)
+
+    # --- what only we heard ---------------------------------------------------------------------
+
+    def hear(self, frame: AmiFrame) -> None:
+        """An event whose facts were told: it need not be told again, and its row is to be found in the journal."""
+        self._gate.mark_event(frame)
+        if frame.name != "UserEvent" or self._keep is None:
+            return
+        kind, fields = note_of_user_event(frame)
+        if not kind or not fields["call"] or note_to_facts(kind, fields) is None:
+            return
+        own = {name: fields[name] for name in NOTES[kind]}
+        row = JournalRow(
+            kind.upper(), fields["call"], fields["queue"], fields["agent"], int(fields["ms"]), own
+        )
+        self._heard[_identity(row)] = self._clock.now(), row
+        if len(self._heard) > HEARD_LIMIT:
+            self._heard.popitem(last=False)
+
+    def _mark_read(self, row: JournalRow) -> None:
+        self._read[_identity(row)] = None
+        if len(self._read) > HEARD_LIMIT:
+            self._read.popitem(last=False)
+
+    async def _keep_heard(self) -> None:
+        """Keep what the journal should have by now and has not. Right after it was read."""
+        now, kept = self._clock.now(), []
+        for key, (at, row) in list(self._heard.items()):
+            if key in self._read:
+                del self._heard[key]
+            elif now - at >= HEARD_MS:
+                kept.append(row)
+        if not kept or self._keep is None:
+            return
+        await self._keep(kept)
+        for row in kept:
+            del self._heard[_identity(row)]
+        self.counters["heard_only"] += len(kept)
+        log.warning("journal_lacks_notes", notes=len(kept), action="kept as the live feed told them")
 
     # --- telling ---------------------------------------------------------------------------------
 

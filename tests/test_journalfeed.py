@@ -12,6 +12,7 @@ from acd.core.engine import Engine
 from acd.core.policy import AgentPolicy, Policy, QueuePolicy
 from acd.journalfeed import JournalFeed
 from acd.notegate import NoteGate
+from acd.wire.ami import AmiFrame
 from acd.wire.queue_log import JournalRow
 from tests.fakes.ports import FakeClock
 
@@ -47,6 +48,10 @@ class Cards:
         self.unfinished = ["old"]
         """Calls without an end in the rows read so far."""
         self.written = []
+        self.heard = []
+
+    async def keep_heard(self, rows):
+        self.heard += rows
 
     async def write_missing_cards(self, before, live=()):
         self.missing.append((before, live))
@@ -66,7 +71,7 @@ class Feed:
         self.facts, self.resyncs = [], 0
         self.feed = JournalFeed(
             (self.rows,), NoteGate(), self.engine, self.clock,
-            inbox=self.tell, store=self.cards, resync=self.resync,
+            inbox=self.tell, store=self.cards, resync=self.resync, keep_heard=self.cards.keep_heard,
         )  # fmt: skip
         self.engine.step(ev.WorldSynced(), T0)
 
@@ -103,6 +108,46 @@ async def test_calls_from_just_before_a_sync_are_looked_at_once_their_end_had_ti
     await feed.settle_at(T0 + 14_000)
     asked = [before for before, _ in feed.cards.lost]
     assert asked == [T0, T0], "all up to the sync and none from after it: those may be alive"
+
+
+def note(kind, call, ms, **headers: str):
+    named = {
+        "Event": "UserEvent",
+        "UserEvent": kind,
+        "Call": call,
+        "Queue": "desk",
+        "Agent": "anna",
+        "Ms": str(ms),
+    }
+    return AmiFrame("Event", "UserEvent", {**named, **headers})
+
+
+async def test_a_note_that_asterisk_could_not_write_is_kept_with_the_journals_rows(feed):
+    """Its log disk was full: of a served caller the journal said that he left in vain."""
+    answer = JournalRow("ACDANSWER", "c-1", "desk", "anna", T0 + 1, {"attempt": "1"})
+    feed.feed.hear(note("AcdAnswer", "c-1", T0 + 1, Attempt="1"))
+    feed.feed.hear(note("AcdDialEnd", "c-1", T0 + 2, Attempt="1", Status="BUSY"))
+    feed.feed.hear(note("AcdFeature", "NONE", T0 + 2, Action="login"))
+    feed.rows.new = [
+        JournalRow("ACDDIALEND", "c-1", "desk", "anna", T0 + 2, {"attempt": "1", "status": "BUSY"})
+    ]
+    await feed.feed._poll()
+    await feed.feed._keep_heard()
+    assert feed.cards.heard == [], "the next reading may find it"
+    feed.clock.time += 500
+    await feed.feed._keep_heard()
+    await feed.feed._keep_heard()
+    assert feed.cards.heard == [answer]
+    assert feed.feed.counters["heard_only"] == 1
+
+
+async def test_a_note_that_was_read_before_it_was_heard_is_no_second_row(feed):
+    feed.rows.new = [JournalRow("ACDANSWER", "c-1", "desk", "anna", T0 + 1, {"attempt": "1"})]
+    await feed.feed._poll()
+    feed.feed.hear(note("AcdAnswer", "c-1", T0 + 1, Attempt="1"))
+    feed.clock.time += 10_000
+    await feed.feed._keep_heard()
+    assert feed.cards.heard == []
 
 
 async def test_only_calls_that_are_up_are_spared_when_looking_for_lost_ones(feed):

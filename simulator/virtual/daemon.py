@@ -154,7 +154,7 @@ class Daemon:
         self.callbacks.another_served()
 
     def _on_event(self, frame: AmiFrame) -> None:
-        self.gate.mark_event(frame)
+        self.journal.hear(frame)
         self.sync.on_event(frame)
 
     async def _known_agents(self) -> Sequence[LiveAgent]:

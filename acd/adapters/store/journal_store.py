@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FALLBACK_ANSWER = "ACDFALLBACKANSWER"
 CALLBACK = "ACDCALLBACK"
+HEARD = "heard"
+"""Source of rows that only the live feed brought: Asterisk could not write them."""
 
 
 async def add_rows(db: aiosqlite.Connection, source: str, rows: Iterable[JournalRow]) -> None:
@@ -61,8 +63,10 @@ async def forget_cursor(db: aiosqlite.Connection, path: str, inode: int) -> None
 
 
 async def rows_of(db: aiosqlite.Connection, call: str) -> list[JournalRow]:
-    """Return the rows of one call in the order Asterisk wrote them."""
-    rows = await db.execute_fetchall("SELECT * FROM journal_rows WHERE call = ? ORDER BY id", (call,))
+    """Return the rows of one call in the order Asterisk wrote them; those it could not write by their time."""
+    rows = list(await db.execute_fetchall("SELECT * FROM journal_rows WHERE call = ? ORDER BY id", (call,)))
+    if any(row["source"] == HEARD for row in rows):
+        rows.sort(key=lambda row: int(row["ms"]))
     return [_row(row) for row in rows]
 
 
