@@ -14,7 +14,19 @@ if TYPE_CHECKING:
 
 MINOR = (
     frozenset(
-        {"twin", "store", "journal", "webhook", "door", "disk", "clock", "callbacks", "recording", "side"}
+        {
+            "twin",
+            "store",
+            "journal",
+            "webhook",
+            "door",
+            "disk",
+            "clock",
+            "callbacks",
+            "recording",
+            "side",
+            "spool",
+        }
     )
     | desk_troubles.NAMES
 )
@@ -43,6 +55,7 @@ def troubles(house: House) -> dict[str, str]:
         "store": "" if store.ok else store.words,
         "journal": house.journal.trouble,
         "callbacks": house.callbacks.trouble,
+        "spool": house.spool.trouble,
         "recording": house.recording.trouble,
         "webhook": house.edges.trouble,
         "side": house.side.trouble,

@@ -32,6 +32,7 @@ MODES = {
     "clock": "clock jump (tests/test_watches.py)",
     "twin": "two daemons (tests/adapters/asterisk/test_twin.py)",
     "webhook": "downstream does not take cards (tests/adapters/test_webhook.py)",
+    "spool": "numbers left while we were down are not taken in (tests/adapters/test_spool.py)",
     "callbacks": "call-backs are not dialled (tests/deskside/test_callbacks.py)",
 }
 
@@ -48,6 +49,7 @@ def house(**parts: Any) -> Any:
         "edges": well,
         "desk": SimpleNamespace(troubles=dict),
         "callbacks": well,
+        "spool": well,
         "recording": well,
         "side": well,
         "pops": SimpleNamespace(status=lambda: SimpleNamespace(connected=True, text="")),
@@ -67,7 +69,10 @@ BROKEN = {
         if "desk_" in name
     },
     **{name: {"watches": {name: SimpleNamespace(trouble="broken")}} for name in ("door", "disk", "clock")},
-    **{name: {name: SimpleNamespace(trouble="broken")} for name in ("journal", "callbacks", "recording")},
+    **{
+        name: {name: SimpleNamespace(trouble="broken")}
+        for name in ("journal", "callbacks", "spool", "recording")
+    },
 }
 
 

@@ -90,6 +90,18 @@ class Spool:
         self._handlers = handlers
         self._waiting: set[str] = set()
         """Names of files without a handler: not read again, and not in the way of the others."""
+        self._denied: set[str] = set()
+        """Names of files we may not read: tried again, after all others."""
+
+    @property
+    def trouble(self) -> str:
+        """Why numbers that callers left are not taken in, in plain words."""
+        parts = []
+        if self.counters.unreadable:
+            parts.append(f"numbers that callers left in {self._folder} wait: {self.counters.unreadable}")
+        if self.counters.bad:
+            parts.append(f"{self.counters.bad} files nobody can read were moved to {self._folder / 'bad'}")
+        return "; ".join(parts)
 
     async def run(self, every_s: float = EVERY_S) -> None:
         """Collect until cancelled. A handler that refuses for the moment is asked again."""
@@ -107,6 +119,10 @@ class Spool:
             try:
                 item = parse_item(await asyncio.to_thread(_read, path))
             except FileNotFoundError:
+                continue
+            except PermissionError as error:  # a file mode set wrong is no reason to lose a caller's number
+                self.counters.unreadable = f"{path.name}: {error.strerror}"
+                self._denied.add(path.name)
                 continue
             except (SpoolItemError, OSError):
                 self.counters.bad += 1
@@ -135,8 +151,10 @@ class Spool:
             return []
         self.counters.unreadable = ""
         self._waiting &= {path.name for path in found}
+        self._denied &= {path.name for path in found}
         self.counters.waiting = len(self._waiting)
-        return sorted((path for path in found if path.name not in self._waiting), key=_changed)[:BATCH]
+        wanted = (path for path in found if path.name not in self._waiting)
+        return sorted(wanted, key=lambda path: (path.name in self._denied, *_changed(path)))[:BATCH]
 
     def _set_aside(self, path: Path) -> None:
         bad = self._folder / "bad"

@@ -56,7 +56,8 @@ class Api:
         except httpx.ConnectError as error:
             raise ApiError(
                 f"the daemon does not answer at {self.url}",
-                "start it with `bin/acd run`, or name another address with --url",
+                "start it with `bin/acd run`, or name another address with --url; Asterisk serves callers meanwhile, "
+                "see config/troubles.md",
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ApiError(

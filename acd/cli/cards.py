@@ -45,6 +45,8 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask")]
 CONFIG = Path("config")
 FOUND_PROBLEMS = 1
 MISUSE = 2
+WRAPPING_MS = 600_000
+"""A call that ended no longer ago may be without a card: it is stored when the wrap-up is over."""
 
 
 class WallClock:
@@ -308,7 +310,7 @@ def rebuild_cards(
         return len(wanted)
 
     async def look(connection: aiosqlite.Connection) -> rebuild.RebuildReport:
-        return await rebuild.check(connection, moment(since) or 0)
+        return await rebuild.check(connection, moment(since) or 0, WallClock().now() - WRAPPING_MS)
 
     mended = 0 if check else _run(_change(config, db, mend))
     report = _run(_read(config, db, look))

@@ -108,6 +108,7 @@ def rebuild_data(report: RebuildReport) -> dict[str, Any]:
         "equal": report.equal,
         "unfinished": report.unfinished,
         "missing": report.missing,
+        "fresh": report.fresh,
         "extra": report.extra,
         "different": report.different,
     }
@@ -122,6 +123,12 @@ def rebuilt(report: RebuildReport, mended: int, out: Console) -> None:
         f"{len(report.missing)} without a card, {len(report.extra)} cards without a journal row, "
         f"{len(report.different)} different, {report.unfinished} not ended"
     )
+    if report.fresh:
+        out.print(
+            f"{len(report.fresh)} ended within the last ten minutes and have no card yet: it is stored when the wrap-up "
+            "is over; look again then",
+            soft_wrap=True,
+        )
     rows = [(call, line) for call, lines in report.different.items() for line in lines]
     rows += [(call, "no card") for call in report.missing] + [
         (call, "not in the journal") for call in report.extra

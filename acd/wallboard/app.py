@@ -337,7 +337,10 @@ def run(
         try:
             frame = asyncio.run(_one_frame(source))
         except SourceError as error:
-            typer.echo(f"no snapshot: {error}\nIs the daemon running? Start it with: bin/acd run", err=True)
+            typer.echo(
+                f"no snapshot: {error}\nIs the daemon running? Start it with: bin/acd run (config/troubles.md)",
+                err=True,
+            )
             raise typer.Exit(1) from error
         _print_once(frame, language, as_json=as_json)
         return

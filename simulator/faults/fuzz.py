@@ -369,8 +369,8 @@ def run_guided(name: str, runs: int) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line; return the exit status: 0 nothing found, 1 a finding, 2 cannot run."""
     parser = argparse.ArgumentParser(prog="bin/fuzz", description="Throw broken bytes at every parser.")
-    parser.add_argument("target", nargs="?", choices=[*TARGETS, "all"])
-    parser.add_argument("--runs", type=int, default=100_000)
+    parser.add_argument("target", nargs="?", choices=[*TARGETS, "all"], help="whose parser")
+    parser.add_argument("--runs", type=int, default=100_000, help="broken inputs per parser (default 100000)")
     parser.add_argument("--seed", type=int, default=1, help="of --plain and --live")
     parser.add_argument("--plain", action="store_true", help="random mutations, without atheris")
     parser.add_argument("--live", action="store_true", help="all four ports of a running daemon")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acd.adapters import spool as spool_module
 from acd.adapters.spool import BATCH, SIZE_LIMIT, Spool, SpoolItemError, parse_item
 from acd.core.events import CallbackChosen
 from acd.core.ids import Ani, CallId
@@ -77,9 +78,35 @@ async def test_what_nobody_can_read_is_moved_aside_and_counted(tmp_path, spool, 
     async with asyncio.timeout(5):
         await spool.collect()
     assert spool.counters.bad == 6
+    assert f"6 files nobody can read were moved to {folder / 'bad'}" in spool.trouble
     assert len(got) == 1
     assert {path.name for path in (folder / "bad").iterdir()} == {f"{n}.json" for n in range(1, 7)}
     assert secret.exists()
+
+
+async def test_a_file_we_may_not_read_stays_and_is_told_until_somebody_gives_us_the_right(
+    tmp_path, spool, got, monkeypatch
+):
+    """003-24: a wrong mode is no reason to lose a caller's number; it went to `bad/`, and nobody heard of it."""
+    folder, denied = tmp_path / "spool", True
+    read = spool_module._read
+
+    def guarded(path):
+        if denied and path.name != "last.json":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(spool_module, "_read", guarded)
+    for number in range(BATCH):
+        leave(folder, f"{number:03}.json")
+    leave(folder, "last.json")
+    await spool.collect()
+    assert "Permission denied" in spool.trouble
+    await spool.collect()
+    assert (len(got), spool.counters.bad) == (1, 0), "and they are in nobody's way"
+    denied = False
+    await spool.collect()
+    assert (len(got), spool.trouble) == (BATCH + 1, "")
 
 
 async def test_a_kind_without_a_handler_stays_and_is_in_nobodys_way(tmp_path, spool, got):

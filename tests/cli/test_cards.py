@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from acd import numberfacts
 from acd.adapters.store import audit, audit_notes, cards
 from acd.cards import number as cardnumber
+from acd.cli.cards import WallClock
 from acd.cli.main import app
 from acd.core.events import EndReason
 from acd.core.ids import Ani
@@ -167,6 +168,23 @@ def test_rebuild_names_what_differs_and_mends_it(acd, path):
     assert json.loads(acd("card", "c-1", "--json"))["fields"][0] == ["subject", "=1+1"], (
         "the desk's part stays"
     )
+
+
+def test_a_call_that_has_just_ended_is_told_apart_from_one_without_a_card(acd, path):
+    now = WallClock().now()
+    row = JournalRow("ACDENTER", "c-9", "acme", "", now - 9_000, {"did": "1", "ani": "2"})
+    end = JournalRow(
+        "ACDEND", "c-9", "acme", "", now - 5_000, {"cause": "16", "by": "caller", "stage": "wait"}
+    )
+
+    async def journal():
+        async with opened(path) as store:
+            await store.commit_rows("q", [row, end], None)
+
+    asyncio.run(journal())
+    report = json.loads(acd("rebuild", "--check", "--json", ends=1))
+    assert (report["fresh"], report["missing"]) == (["c-9"], [])
+    assert "1 ended within the last ten minutes" in acd("rebuild", "--check", ends=1)
 
 
 def test_the_ledger_lists_closes_with_a_reason_and_counts(acd):

@@ -25,6 +25,8 @@ class RebuildReport:
     unfinished: int = 0
     missing: list[str] = field(default_factory=list)
     """In the journal, but without a card."""
+    fresh: list[str] = field(default_factory=list)
+    """As missing, but ended so lately that the agent's wrap-up may go on: the card is stored when that is over."""
     extra: list[str] = field(default_factory=list)
     """A card, but not one row in the journal."""
     different: dict[str, list[str]] = field(default_factory=dict)
@@ -52,8 +54,13 @@ async def fold_call(db: aiosqlite.Connection, call: str, *, lost: bool = False) 
     return card if card is None or end is None else replace(card, cause=end[1])
 
 
-async def check(db: aiosqlite.Connection, since: Instant = 0) -> RebuildReport:
-    """Fold every call of the journal and compare it with its card, field by field."""
+async def check(
+    db: aiosqlite.Connection, since: Instant = 0, fresh_from: Instant | None = None
+) -> RebuildReport:
+    """Fold every call of the journal and compare it with its card, field by field.
+
+    `fresh_from`: who ended from then on may still be without a card; None: nobody may.
+    """
     report = RebuildReport()
     seen = await journal_store.calls(db, since)
     for call in seen:
@@ -64,7 +71,8 @@ async def check(db: aiosqlite.Connection, since: Instant = 0) -> RebuildReport:
             continue
         report.calls += 1
         if stored is None:
-            report.missing.append(call)
+            fresh = fresh_from is not None and (folded.ended_at or 0) >= fresh_from
+            (report.fresh if fresh else report.missing).append(call)
             continue
         lines = cardfold.differences(folded, stored.card)
         if lines:

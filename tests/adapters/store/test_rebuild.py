@@ -131,6 +131,17 @@ async def test_the_check_finds_what_is_missing_different_or_from_nowhere(tmp_pat
         assert not report.ok
 
 
+async def test_a_call_in_its_wrap_up_has_no_card_yet_and_that_is_no_difference(tmp_path):
+    """A newcomer checked right after a call and read "no card"."""
+    async with opened(tmp_path / "acd.db") as store:
+        await told(store, enter("c-1"), queued("c-1", card=""), end("c-1"))
+        report = await store.writer.do(lambda db: rebuild.check(db, 0, T0 + 5_000))
+        assert (report.fresh, report.missing, report.ok) == (["c-1"], [], True)
+        report = await store.writer.do(lambda db: rebuild.check(db, 0, T0 + 5_001))
+        assert (report.fresh, report.missing, report.ok) == ([], ["c-1"], False)
+        assert [card.call for card in await store.writer.do(rebuild.rebuilt)] == ["c-1"], "a mend writes it"
+
+
 async def test_mending_writes_what_the_journal_says_and_keeps_the_desks_part(tmp_path):
     async with opened(tmp_path / "acd.db") as store:
         await told(store, enter("c-1"), queued("c-1"), end("c-1"))
