@@ -141,7 +141,7 @@ async def _open_house(config: Config) -> tuple[House, int]:
     except Exception as failed:  # noqa: BLE001 - logged, with its traceback if it is a defect
         # whatever it is, the house is closed: a thread of the store would keep the process alive
         level = log.critical if isinstance(failed, (PortError, ConfigError, ProtocolError)) else log.exception
-        level("cannot_start", reason=str(failed))
+        level("cannot_start", reason=str(failed), see="config/troubles.md")
         await house.close()
         return house, 1
     return house, 0

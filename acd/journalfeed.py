@@ -114,7 +114,8 @@ class JournalFeed:
         self._synced = False
         self.settled = False
         """Every call that had ended when we were last synced has its card: the ledger knows all talks of that time."""
-        self._settled_from: Instant | None = None
+        self._settled_due: float | None = None
+        """From this moment of the loop on a look at the rows finds them all; no clock that can be set decides it."""
         self._lost_before: Instant | None = None
         """Calls that entered before this moment of Asterisk's clock, never ended and are unknown: lost."""
         self._lost_due = 0.0
@@ -133,8 +134,9 @@ class JournalFeed:
         """Tell the rest; called at a sync, after the snapshot: a login by feature code outdoes the store."""
         await self._tell_all(lambda _row: True)
         self._synced = True
-        if self.settled or self._settled_from is None:  # syncs in quick succession do not put it off for ever
-            self.settled, self._settled_from = False, self._switch_now()
+        if self.settled or self._settled_due is None:  # syncs in quick succession do not put it off for ever
+            self.settled = False
+            self._settled_due = asyncio.get_running_loop().time() + SETTLE_AFTER_MS / 1000
         # the sync told every call the switch has; a moment later the live feed's own gaps are closed too
         self._lost_before = self._switch_now()
         self._lost_due = asyncio.get_running_loop().time() + SETTLE_AFTER_MS / 1000
@@ -302,8 +304,9 @@ class JournalFeed:
 
     async def _settle(self) -> None:
         before = self._switch_now() - SETTLE_AFTER_MS
+        due = self._settled_due is not None and asyncio.get_running_loop().time() >= self._settled_due
         written = await self._store.write_missing_cards(before, _Known(self._engine.keeps_card))
-        self.settled |= self._settled_from is not None and before >= self._settled_from
+        self.settled |= due
         if self._lost_before is not None and asyncio.get_running_loop().time() >= self._lost_due:
             bound = self._lost_before
             written += await self._write_lost(bound)

@@ -110,6 +110,25 @@ async def test_calls_from_just_before_a_sync_are_looked_at_once_their_end_had_ti
     assert asked == [T0, T0], "all up to the sync and none from after it: those may be alive"
 
 
+async def test_call_backs_wait_for_the_first_look_at_what_ended_before_a_sync(feed):
+    """And whoever sets Asterisk's clock back meanwhile does not make them wait for that hour."""
+    assert not feed.feed.settled
+    feed.rows.new = [JournalRow("ACDEND", "c-0", "desk", "", T0 + 3_600_000, {})]  # its clock is ahead
+    await feed.sync()
+    await feed.settle_at(T0 + 100)
+    assert not feed.feed.settled
+    feed.feed._settled_due = 0.0  # five seconds of the loop's time later
+    feed.rows.new = [JournalRow("ACDEND", "c-1", "desk", "", T0 + 5_000, {})]  # it was set right
+    await feed.feed._poll()
+    await feed.settle_at(T0 + 5_100)
+    assert feed.feed.settled
+    await feed.sync()
+    assert not feed.feed.settled, "while we were deaf others ended"
+    due = feed.feed._settled_due
+    await feed.sync()
+    assert feed.feed._settled_due == due, "not put off"
+
+
 def note(kind, call, ms, **headers: str):
     named = {
         "Event": "UserEvent",

@@ -132,16 +132,30 @@ def _leap(part: Path, replaced: Path) -> None:
 
 
 def _set_aside(database: Path, stamp: str) -> Path | None:
-    """Rename the database with its log, so that it stays whole and can be put back."""
+    """Give the database a second name, whole, so that it can be put back; the first goes to the restored one in one step.
+
+    Killed in between we leave the old one under its name: without any, the daemon would begin with an empty one.
+    """
     if not database.exists():
         return None
     aside = database.with_name(f"{database.name}.replaced-{stamp}")
-    database.rename(aside)
-    for suffix in ("-wal", "-shm"):
-        companion = database.with_name(database.name + suffix)
-        if companion.exists():
-            companion.rename(aside.with_name(aside.name + suffix))
+    with contextlib.suppress(sqlite3.Error), _opened(database, "rw") as old:  # a damaged one keeps its log
+        old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for suffix in ("-wal", ""):
+        name = database.with_name(database.name + suffix)
+        if name.exists():
+            _name_again(name, aside.with_name(aside.name + suffix))
+    for suffix in ("-wal", "-shm"):  # or they would be read into the restored database
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
     return aside
+
+
+def _name_again(name: Path, second: Path) -> None:
+    try:
+        os.link(name, second)
+    except OSError:  # a file system without second names
+        shutil.copy2(name, second)
+        durable.sync(second)
 
 
 @contextlib.contextmanager

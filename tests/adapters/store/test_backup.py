@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import shutil
 import sqlite3
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,3 +116,56 @@ async def test_no_database_no_backup(tmp_path):
     with pytest.raises(PortError):
         await backup.backup(tmp_path / "none.db", tmp_path / "backups", "1")
     assert not list((tmp_path / "backups").iterdir())
+
+
+class KilledError(BaseException):
+    """The process ends here."""
+
+
+async def test_a_restore_killed_at_any_step_leaves_one_whole_database_or_the_other(tmp_path, monkeypatch):
+    """Between two renames there was none: the daemon would have begun a new one and called everybody in the journal back."""
+    steps = 0
+    while True:
+        folder = tmp_path / str(steps)
+        folder.mkdir()
+        path = folder / "acd.db"
+        async with opened(path) as store:
+            await store.write_card(make_card("old"))
+        report = await backup.backup(path, folder, "1")
+        async with opened(path) as store:
+            await store.write_card(make_card("new"))
+            for suffix in ("", "-wal"):  # as kill -9 leaves it: the log is not in the file yet
+                shutil.copy(f"{path}{suffix}", f"{folder}/kept{suffix}")
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{folder}/kept{suffix}", f"{path}{suffix}")
+        with monkeypatch.context() as killing:
+            kill_at(killing, steps)
+            finished = False
+            with contextlib.suppress(KilledError):
+                await backup.restore(report.path, path, "2")
+                finished = True
+        assert path.exists()
+        assert await calls(path) in ({"old"}, {"old", "new"})
+        if finished:
+            break
+        await backup.restore(report.path, path, "3")
+        assert await calls(path) == {"old"}, "and may be run again"
+        steps += 1
+    assert steps >= 2
+
+
+def kill_at(monkeypatch, step):
+    """End the process before this change of the folder, counted from 0."""
+    done = [0]
+
+    def guarded(true):
+        def change(*args: Any, **kwargs: Any):
+            if done[0] == step:
+                raise KilledError
+            done[0] += 1
+            return true(*args, **kwargs)
+
+        return change
+
+    for owner, name in ((Path, "rename"), (Path, "replace"), (Path, "unlink"), (os, "link")):
+        monkeypatch.setattr(owner, name, guarded(getattr(owner, name)))
