@@ -159,8 +159,8 @@ def test_a_task_that_is_dialled_without_being_claimed_is_seen(monkeypatch: pytes
 
 @pytest.mark.slow
 def test_a_call_back_made_before_its_claim_is_committed_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def unclaimed(db: object, task: int, now: int, call: str) -> MissedTask | None:
-        del now, call
+    async def unclaimed(db: object, task: int, now: int, call: str, *, seen: object) -> MissedTask | None:
+        del now, call, seen
         return await ledger_store.get(db, task)  # type: ignore[arg-type]
 
     monkeypatch.setattr(ledger_store, "start_dial", unclaimed)
