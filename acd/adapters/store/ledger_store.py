@@ -79,10 +79,12 @@ async def note_again(
 ) -> None:
     """The journal knows more of a call than when its card was noted: who answered, which number to call.
 
-    A task that was dialled already is never opened anew: the number would be called twice.
+    A task that was dialled already is never opened anew: the number would be called twice. Nor one that was closed: the
+    news may be a line that Asterisk could write only now, and that we had heard.
     """
     kept = await _dialled_task(db, card.call)
-    if kept is None and not await _promised_task(db, card.call):
+    stands = await _promised_task(db, card.call) or await _closed_task(db, card.call)
+    if kept is None and not stands:
         await _retract(db, card.call)
     keyed_in = normalise(await journal_store.callback_number(db, card.call))
     if kept is not None and keyed_in and await _open_task(db, keyed_in, kept.subscriber) is None:
@@ -146,6 +148,15 @@ async def _promised_task(db: aiosqlite.Connection, call: str) -> bool:
     rows = await db.execute_fetchall(
         "SELECT 1 FROM missed_calls c JOIN missed_tasks t ON t.id = c.task WHERE c.call = ? AND t.reason = ?",
         (call, ledger.PROMISED),
+    )
+    return bool(list(rows))
+
+
+async def _closed_task(db: aiosqlite.Connection, call: str) -> bool:
+    """Tell whether this missed call's task was closed, by a person or by rule."""
+    rows = await db.execute_fetchall(
+        "SELECT 1 FROM missed_calls c JOIN missed_tasks t ON t.id = c.task WHERE c.call = ? AND t.state = ?",
+        (call, TaskState.CLOSED.value),
     )
     return bool(list(rows))
 
