@@ -58,6 +58,8 @@ T = TypeVar("T")
 log = structlog.get_logger("acd.callbacks")
 
 TICK_S: Final = 0.5
+KEEP_S: Final = 5.0
+"""Who stands by keeps so often that another serves."""
 GRACE_MS: Final = 5_000
 """A claim younger than this may still be on its way to the switch."""
 LOOK_MS: Final = MINUTE_MS
@@ -135,7 +137,7 @@ class CallbackDialler:
         """Dial until cancelled; a database or switch that refuses is asked again."""
         waits = ""
         while True:
-            await self._released.wait()
+            await self._serving()
             try:
                 await self.tick()
             except PortError as failed:
@@ -155,6 +157,15 @@ class CallbackDialler:
     def another_served(self) -> None:
         """Another daemon served until now: whom it has reached stands in its ledger, not in ours (decision 0232)."""
         self._shared_until, self._shared_kept = self._clock.now(), False
+
+    async def _serving(self) -> None:
+        """Return when we serve; who stands by keeps that another does, for a life that begins with nobody there."""
+        while not self._released.is_set():
+            with contextlib.suppress(PortError):  # asked again, and before anybody is dialled it must succeed
+                await self._keep_shared()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(KEEP_S):
+                    await self._released.wait()
 
     async def _keep_shared(self) -> None:
         """On the disk before anybody is dialled: after a restart we know as much."""

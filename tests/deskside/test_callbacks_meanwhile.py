@@ -5,12 +5,14 @@ Requirements 003-24, 004-16; failure mode 38.
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
 
 from acd.core.events import EndReason
 from acd.desk.ledger import TaskState
+from acd.deskside import callbacks
 from acd.deskside.callbacks import LOOK_MS, CallbackDialler
 from tests.deskside.test_callbacks import NOON, desk
 
@@ -98,3 +100,25 @@ async def test_nobody_is_dialled_before_the_journal_has_told_of_our_absence(tmp_
         assert await d.tick() == []
         settled[0] = True
         assert await d.tick() == ["+79160000001"]
+
+
+async def test_who_stands_by_keeps_that_another_serves_for_its_next_life(tmp_path, monkeypatch):
+    """Killed while standing by, and Asterisk restarted with an empty variable: its ledger knows nothing of the other's deeds."""
+    monkeypatch.setattr(callbacks, "KEEP_S", 0.01)
+    kept = tmp_path / "another-served"
+    async with desk(tmp_path) as d:
+        await d.missed("c-1")
+        d.dialler._released.clear()
+        d.dialler.remember(kept)
+        running = asyncio.create_task(d.dialler.run())
+        d.dialler.another_served()
+        async with asyncio.timeout(5):
+            while not kept.exists():
+                await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.wait({running})
+        d.dialler = CallbackDialler(lambda: d.config, d.store, d.clock, d.line, asyncio.Event(), d.caller)
+        d.dialler.remember(kept)
+        assert await d.tick() == []
+        (task,) = await d.tasks()
+        assert task.state is TaskState.HELD
