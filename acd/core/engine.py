@@ -26,7 +26,7 @@ from acd.core.offers import Offers
 from acd.core.rulebook import Rulebook
 from acd.core.simple_matcher import SimpleMatcher
 from acd.core.sync import Sync
-from acd.core.views import call_view, take_snapshot, waiting_in
+from acd.core.views import call_view, take_snapshot, waiting_in, wrapping_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,6 +173,10 @@ class Engine:
         """Return the view of one live call without looking at the others; None if it is not live."""
         known = self._floor.calls.get(call)
         return None if known is None else call_view(self._floor, known, now)
+
+    def wrapping_up(self, now: Instant) -> tuple[CallView, ...]:
+        """Calls that a talk ended and whose card waits for the agent's wrap-up: nobody else knows of that talk yet."""
+        return wrapping_up(self._floor, now)
 
     def waiting(self, queue: QueueId) -> int:
         """Return how many calls of this queue wait or are being offered; 0 for unknown queues."""

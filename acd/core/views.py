@@ -93,6 +93,12 @@ def call_view(floor: Floor, call: Call, now: Instant) -> CallView:
     )
 
 
+def wrapping_up(floor: Floor, now: Instant) -> tuple[CallView, ...]:
+    """Look at the ended calls whose card waits for an agent's wrap-up; their state is `ended`."""
+    calls = (floor.closed.get(agent.call) for agent in floor.agents.values() if agent.call is not None)
+    return tuple(call_view(floor, call, now) for call in calls if call is not None and call.wrapping > 0)
+
+
 def _agent_view(floor: Floor, agent: Agent, now: Instant) -> AgentView:
     call = floor.calls.get(agent.call) if agent.call is not None else None
     talk = call if call is not None and call.leg is agent.leg and agent.state is AgentState.TALKING else None

@@ -32,6 +32,10 @@ class RouterLine:
         """Everything."""
         return self._engine.snapshot(self._clock.now())
 
+    def wrapping_up(self) -> tuple[CallView, ...]:
+        """Ended calls whose card waits for the agent's wrap-up."""
+        return self._engine.wrapping_up(self._clock.now())
+
     async def is_up(self, call: str) -> bool:
         """Whether the switch has the channel whose id was preset. Raises PortError."""
         answer = await self._manager.action("Getvar", {"Channel": call, "Variable": "ACD_CALL"})

@@ -67,8 +67,11 @@ LOOK_MS: Final = MINUTE_MS
 TOLD_MS: Final = 2 * MINUTE_MS
 """What the last attempt met is told until the next one, which comes within a minute or is not needed any more."""
 BATCH: Final = 50
-ENGAGED: Final = frozenset({"offering", "talking", "fallback", "done"})
-"""States of a caller's own call in which not even a kept place is dialled; waiting he may be reached at it."""
+ENGAGED: Final = frozenset({"offering", "talking", "fallback", "done", "ended"})
+"""States of a caller's own call in which not even a kept place is dialled; waiting he may be reached at it.
+Ended, his agent wraps up: the card that settles his task comes when he is ready."""
+UNANSWERED: Final = frozenset({"new", "waiting", "offering"})
+"""States of a call-back in which its number was not rung yet."""
 PLACES_AT_ONCE: Final = 200
 """Call-backs of callers who keep their place, under way at once."""
 
@@ -96,11 +99,14 @@ class Line(Protocol):
     def snapshot(self) -> Snapshot:
         """Everything."""
 
+    def wrapping_up(self) -> tuple[CallView, ...]:
+        """Ended calls whose card waits for the agent's wrap-up."""
+
     async def is_up(self, call: str) -> bool:
         """Whether the switch has a channel with this id. Raises PortError when it cannot be asked."""
 
     async def cancel(self, call: CallId) -> None:
-        """Hang a waiting call-back up. Raises PortError."""
+        """Hang up a call-back that no agent has answered. Raises PortError."""
 
 
 class CallbackDialler:
@@ -213,9 +219,10 @@ class CallbackDialler:
     # --- what is under way -----------------------------------------------------------------------
 
     def _present(self) -> dict[str, str]:
-        """Return the numbers of callers who are on the line by themselves, with the state of their calls."""
+        """Return the numbers of callers who are, or just were, on the line by themselves, with the state of their calls."""
         region = self._config().tree.centre.region
-        calls = [call for call in self._line.snapshot().calls if call.ani and not call.outbound]
+        seen = (*self._line.snapshot().calls, *self._line.wrapping_up())
+        calls = [call for call in seen if call.ani and not call.outbound]
         # of two calls of one number the engaged one counts
         calls.sort(key=lambda call: call.state in ENGAGED)
         return {_form(call.ani, region): call.state for call in calls}
@@ -226,7 +233,7 @@ class CallbackDialler:
         view = self._line.call_view(call)
         if view is not None:
             needless = one.task.state is not TaskState.DIALLING or present.get(one.task.number) in ENGAGED
-            if needless and view.state in ("new", "waiting"):
+            if needless and view.state in UNANSWERED:
                 self.counters["cancelled"] += 1
                 await self._line.cancel(call)
             return

@@ -30,6 +30,8 @@ REGRESSIONS: dict[int, str] = {
     1216: "a client of two firms was called back by both at once (store/test_ledger_store)",
     901257: "rung a third time: the first talk had died with the switch, which is no attempt; the oracle's mistake",
     2015423: "pressed 1, every event lost, the switch killed in the same second: his place went (store/test_ledger_store)",
+    3004368: "called back by a second firm while the first one's call-back, settled by a talk meanwhile, was under way",
+    3011072: "the same (store/test_ledger_store, deskside/test_callbacks_meanwhile)",
     2005252: "of five callers every event was lost: they waited a minute for the audit; it comes every 30 s now",
     2006994: "the same",
     2009945: "the same",

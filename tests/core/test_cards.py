@@ -70,6 +70,21 @@ def test_the_card_waits_for_every_open_wrap_up():
     assert [s.acw_ms for s in t.cards()[0].segments] == [20, 0]
 
 
+def test_a_talk_whose_card_waits_for_the_wrap_up_can_be_seen():
+    """The call-back dialler asks for it: nobody else knows yet that this caller was served (003-24)."""
+    t = Telling("anna")
+    t.talking(1_000)
+    assert t.engine.wrapping_up(2_000) == ()
+    t.tell(
+        3_000, ev.TalkEnded("c1", "anna", 1, ev.EndedBy.CALLER, caller_stays=False), ev.CallEnded("c1", 16)
+    )
+    (view,) = t.engine.wrapping_up(3_000)
+    assert (view.call, view.ani, view.state) == ("c1", "200", "ended")
+    t.wake(13_000)
+    assert t.engine.wrapping_up(13_000) == ()
+    assert len(t.cards()) == 1
+
+
 def test_fields_before_and_after_the_end_and_the_last_word_counts():
     t = Telling()
     t.queued(0)

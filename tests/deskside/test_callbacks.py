@@ -44,6 +44,8 @@ class FakeLine:
         self.cancelled: list[str] = []
         self.calls: list[Any] = []
         """Live calls of callers: ani, state, outbound."""
+        self.wrapping: list[Any] = []
+        """Ended ones whose card waits for the wrap-up."""
 
     def knows(self, call: str) -> bool:
         return call in self.known or call in self.live
@@ -54,6 +56,9 @@ class FakeLine:
     def snapshot(self) -> Any:
         queues = [SimpleNamespace(waiting=self.waiting)]
         return SimpleNamespace(queues=queues, agents=self.agents, calls=self.calls)
+
+    def wrapping_up(self) -> Any:
+        return tuple(self.wrapping)
 
     async def is_up(self, call: str) -> bool:
         return call in self.up
@@ -308,9 +313,11 @@ async def test_a_waiting_callback_nobody_needs_any_more_is_hung_up(tmp_path):
         d.line.live[call] = "talking"
         await d.tick()
         assert d.line.cancelled == [], "never in a talk"
-        d.line.live[call] = "waiting"
-        await d.tick()
-        assert d.line.cancelled == [call]
+        for state in ("waiting", "offering"):
+            d.line.cancelled.clear()
+            d.line.live[call] = state
+            await d.tick()
+            assert d.line.cancelled == [call], "an agent's phone need not ring on for it either"
 
 
 async def test_without_a_section_nobody_is_dialled_and_what_is_owed_is_counted(tmp_path):

@@ -78,6 +78,17 @@ async def test_who_is_on_the_line_by_himself_is_not_dialled(tmp_path, state, ask
         assert await d.tick(LOOK_MS) == ["+79160000001"]
 
 
+@pytest.mark.parametrize("asked", [False, True])
+async def test_who_was_just_served_is_not_dialled_while_his_agent_wraps_up(tmp_path, asked):
+    """The card that settles his task is written when the agent is ready (virtual seed 3004368)."""
+    async with desk(tmp_path) as d:
+        await d.missed("c-1", end_reason=EndReason.CALLBACK if asked else EndReason.ABANDONED)
+        d.line.wrapping = [SimpleNamespace(ani="8 916 000-00-01", state="ended", outbound=False)]
+        assert await d.tick() == []
+        d.line.wrapping = []
+        assert await d.tick(LOOK_MS) == ["+79160000001"]
+
+
 async def test_a_callback_still_waiting_gives_way_to_its_callers_own_call(tmp_path):
     async with desk(tmp_path) as d:
         await d.missed("c-1")

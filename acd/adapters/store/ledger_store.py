@@ -302,14 +302,17 @@ async def start_dial(
 
     Also None when it is no longer as it was `seen` by who decided.
 
-    Also None while the same number is being dialled for another subscriber: one telephone is rung once at a time.
+    Also None while a call-back of the same number is not over, for another subscriber or for a task that a talk has
+    settled meanwhile: one telephone is rung once at a time.
     Committed before the switch is told, so a crash in between cannot dial twice.
     """
     found = await get(db, task)
     if found is None or found.state is not TaskState.OPEN or (seen is not None and found != seen):
         return None
     if await db.execute_fetchall(
-        "SELECT 1 FROM missed_tasks WHERE number = ? AND state = 'dialling'", (found.number,)
+        "SELECT 1 FROM missed_dials AS d JOIN missed_tasks AS t ON t.id = d.task"
+        " WHERE t.number = ? AND d.outcome = '' AND d.call <> ''",
+        (found.number,),
     ):
         return None
     claimed = ledger.dial_started(found)

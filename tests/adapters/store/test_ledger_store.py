@@ -425,3 +425,16 @@ async def test_one_telephone_is_not_rung_for_two_subscribers_at_once(tmp_path):
         rules = ledger.LedgerRules()
         assert await store.writer.do(lambda db: ledger_store.abandon_dial(db, "b-1", T0, rules, "no agent"))
         assert await store.writer.do(lambda db: ledger_store.start_dial(db, two.id, T0, "b-3"))
+
+
+async def test_nor_while_the_call_back_of_a_task_settled_meanwhile_is_still_under_way(tmp_path):
+    """Virtual seed 3011072: a talk of his own had settled the first task while its call-back rang an agent."""
+    async with store_at(tmp_path) as store:
+        await store.write_card(missed("c-1"))
+        await store.write_card(missed("c-2", 1_000, subscriber=SubscriberId("other")))
+        one, two = await tasks(store)
+        assert await store.writer.do(lambda db: ledger_store.start_dial(db, one.id, T0, "b-1"))
+        await store.writer.do(lambda db: ledger_store.save(db, ledger.talked(one, T0 + 1, "call c-3")))
+        assert await store.writer.do(lambda db: ledger_store.start_dial(db, two.id, T0 + 2, "b-2")) is None
+        await store.write_card(callback("b-1", result="no_agent"))
+        assert await store.writer.do(lambda db: ledger_store.start_dial(db, two.id, T0 + 3, "b-3"))
