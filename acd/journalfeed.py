@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from acd.adapters.asterisk.translate import note_of_user_event, note_to_facts
+from acd.adapters.asterisk.translate import note_of_user_event, note_to_facts, noted_at
 from acd.core.ids import CallId
 from acd.ports import PortError
 from acd.wire.queue_log import JournalRow
@@ -218,10 +218,11 @@ class JournalFeed:
         kind, fields = note_of_user_event(frame)
         if not kind or not fields["call"] or note_to_facts(kind, fields) is None:
             return
+        ms = noted_at(fields)
+        if ms is None:
+            return  # the dialplan always says when: this note is not its
         own = {name: fields[name] for name in NOTES[kind]}
-        row = JournalRow(
-            kind.upper(), fields["call"], fields["queue"], fields["agent"], int(fields["ms"]), own
-        )
+        row = JournalRow(kind.upper(), fields["call"], fields["queue"], fields["agent"], ms, own)
         self._heard[_identity(row)] = self._clock.now(), row
         if len(self._heard) > HEARD_LIMIT:
             self._heard.popitem(last=False)

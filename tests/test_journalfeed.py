@@ -160,6 +160,15 @@ async def test_a_note_that_asterisk_could_not_write_is_kept_with_the_journals_ro
     assert feed.feed.counters["heard_only"] == 1
 
 
+@pytest.mark.parametrize("ms", ["", "1=790", "-1", "9" * 40, "١٢٣"])
+async def test_a_note_without_a_time_is_nobodys_row(feed, ms):
+    """The dialplan always says when. Found by broken frames at the manager's port."""
+    feed.feed.hear(note("AcdAnswer", "c-1", ms, Attempt="1"))
+    feed.clock.time += 10_000
+    await feed.feed._keep_heard()
+    assert feed.cards.heard == []
+
+
 async def test_a_note_that_was_read_before_it_was_heard_is_no_second_row(feed):
     feed.rows.new = [JournalRow("ACDANSWER", "c-1", "desk", "anna", T0 + 1, {"attempt": "1"})]
     await feed.feed._poll()

@@ -129,7 +129,8 @@ def _attempt(fields: Fields) -> int:
     return int(_take(_DIGITS, fields, "attempt"))
 
 
-def _at(fields: Fields) -> int | None:
+def noted_at(fields: Fields) -> int | None:
+    """When the dialplan made this note, ms by Asterisk's clock; None when it does not say."""
     value = fields.get("ms", "")
     return int(value) if _DIGITS.match(value) else None
 
@@ -155,7 +156,7 @@ def parse_priority(text: str) -> float:
 
 
 def _queued(f: Fields) -> tuple[Fact, ...]:
-    at = _at(f)
+    at = noted_at(f)
     entered = f.get("enter_ms", "")
     if not _DIGITS.match(entered) and at is None:
         raise _BadNote("neither enter_ms nor ms")
@@ -187,7 +188,7 @@ def _ended(f: Fields) -> tuple[Fact, ...]:
     if stage in _STAGES_BEFORE_TALK:
         reason = END_REASON_OF_CAUSE.get(cause)
     by = ENDED_BY.get(f.get("by", ""), EndedBy.UNKNOWN)
-    return (fact.CallEnded(_call(f), cause=cause, by=by, reason=reason, at=_at(f)),)
+    return (fact.CallEnded(_call(f), cause=cause, by=by, reason=reason, at=noted_at(f)),)
 
 
 def _dial_ended(f: Fields) -> tuple[Fact, ...]:
@@ -195,19 +196,19 @@ def _dial_ended(f: Fields) -> tuple[Fact, ...]:
     if status == "ANSWER":
         return ()  # the answer and the end of the talk have notes of their own
     outcome = OFFER_OUTCOMES.get(status, OfferOutcome.FAILED)
-    return (fact.OfferEnded(_call(f), _agent(f), _attempt(f), outcome, at=_at(f)),)
+    return (fact.OfferEnded(_call(f), _agent(f), _attempt(f), outcome, at=noted_at(f)),)
 
 
 def _talk_ended(f: Fields) -> tuple[Fact, ...]:
     by = ENDED_BY.get(f.get("by", ""), EndedBy.UNKNOWN)
     stays = f.get("stays", "") == "1"
-    return (fact.TalkEnded(_call(f), _agent(f), _attempt(f), by, caller_stays=stays, at=_at(f)),)
+    return (fact.TalkEnded(_call(f), _agent(f), _attempt(f), by, caller_stays=stays, at=noted_at(f)),)
 
 
 def _card_field(name: str, source: str) -> Callable[[Fields], tuple[Fact, ...]]:
     def made(f: Fields) -> tuple[Fact, ...]:
         value = f.get(source, "")
-        return (fact.CardFilled(_call(f), None, ((name, value),), at=_at(f)),) if value else ()
+        return (fact.CardFilled(_call(f), None, ((name, value),), at=noted_at(f)),) if value else ()
 
     return made
 
@@ -218,11 +219,11 @@ def _missed(text: str) -> CallId:
 
 def _number_ended(f: Fields) -> tuple[Fact, ...]:
     result = NumberResult(NUMBER_STATUSES.get(f.get("status", ""), "failed"))
-    return (NumberCalled(_call(f), result, at=_at(f)),)
+    return (NumberCalled(_call(f), result, at=noted_at(f)),)
 
 
 def _feature(f: Fields) -> tuple[Fact, ...]:
-    agent, at = _agent(f), _at(f)
+    agent, at = _agent(f), noted_at(f)
     table: dict[str, Fact] = {
         "login": fact.AgentLoggedIn(agent, at=at),
         "logout": fact.AgentLoggedOut(agent, at=at),
@@ -238,7 +239,7 @@ def _feature(f: Fields) -> tuple[Fact, ...]:
 
 _NOTES: Final[Mapping[str, Callable[[Fields], tuple[Fact, ...]]]] = {
     "AcdEnter": lambda f: (
-        fact.CallEntered(_call(f), Did(_number(f, "did")), Ani(_number(f, "ani")), at=_at(f)),
+        fact.CallEntered(_call(f), Did(_number(f, "did")), Ani(_number(f, "ani")), at=noted_at(f)),
     ),
     "AcdQueued": _queued,
     "AcdRefused": lambda f: (
@@ -247,33 +248,39 @@ _NOTES: Final[Mapping[str, Callable[[Fields], tuple[Fact, ...]]]] = {
             f.get("why", ""),
             QueueId(f.get("queue", "")),
             SubscriberId(f.get("subscriber", "")),
-            at=_at(f),
+            at=noted_at(f),
         ),
     ),
     "AcdSelfServed": lambda f: (
         fact.CallSelfServed(
-            _call(f), QueueId(f.get("queue", "")), SubscriberId(f.get("subscriber", "")), at=_at(f)
+            _call(f), QueueId(f.get("queue", "")), SubscriberId(f.get("subscriber", "")), at=noted_at(f)
         ),
     ),
-    "AcdDial": lambda f: (fact.OfferConfirmed(_call(f), _agent(f), _attempt(f), at=_at(f), queue=_queue(f)),),
-    "AcdAnswer": lambda f: (fact.CallAnswered(_call(f), _agent(f), _attempt(f), at=_at(f), queue=_queue(f)),),
+    "AcdDial": lambda f: (
+        fact.OfferConfirmed(_call(f), _agent(f), _attempt(f), at=noted_at(f), queue=_queue(f)),
+    ),
+    "AcdAnswer": lambda f: (
+        fact.CallAnswered(_call(f), _agent(f), _attempt(f), at=noted_at(f), queue=_queue(f)),
+    ),
     "AcdDialEnd": _dial_ended,
     "AcdTalkEnd": _talk_ended,
-    "AcdTransfer": lambda f: (fact.CallTransferred(_call(f), _agent(f), f.get("to", ""), at=_at(f)),),
-    "AcdConsult": lambda f: (handed.ConsultStarted(_call(f), _agent(f), f.get("to", ""), at=_at(f)),),
-    "AcdConsultAnswer": lambda f: (handed.ConsultAnswered(_call(f), _agent(f), f.get("to", ""), at=_at(f)),),
+    "AcdTransfer": lambda f: (fact.CallTransferred(_call(f), _agent(f), f.get("to", ""), at=noted_at(f)),),
+    "AcdConsult": lambda f: (handed.ConsultStarted(_call(f), _agent(f), f.get("to", ""), at=noted_at(f)),),
+    "AcdConsultAnswer": lambda f: (
+        handed.ConsultAnswered(_call(f), _agent(f), f.get("to", ""), at=noted_at(f)),
+    ),
     "AcdConsultEnd": lambda f: (
-        handed.ConsultEnded(_call(f), _agent(f), f.get("to", ""), f.get("status", ""), at=_at(f)),
+        handed.ConsultEnded(_call(f), _agent(f), f.get("to", ""), f.get("status", ""), at=noted_at(f)),
     ),
     "AcdTransferEnd": lambda f: (
-        handed.TransferEnded(_call(f), f.get("to", ""), f.get("status", ""), at=_at(f)),
+        handed.TransferEnded(_call(f), f.get("to", ""), f.get("status", ""), at=noted_at(f)),
     ),
-    "AcdFallback": lambda f: (fact.CallLeftToFallback(_call(f), f.get("why", ""), at=_at(f)),),
+    "AcdFallback": lambda f: (fact.CallLeftToFallback(_call(f), f.get("why", ""), at=noted_at(f)),),
     "AcdFallbackAnswer": _card_field("fallback_member", "agent"),
-    "AcdCallback": lambda f: (fact.CallbackChosen(_call(f), Ani(_number(f, "number")), at=_at(f)),),
-    "AcdCallbackBegin": lambda f: (CallbackBegun(_call(f), _missed(f.get("of", "")), at=_at(f)),),
-    "AcdNumberDial": lambda f: (NumberCalled(_call(f), NumberResult.DIALLED, at=_at(f)),),
-    "AcdNumberAnswer": lambda f: (NumberCalled(_call(f), NumberResult.ANSWERED, at=_at(f)),),
+    "AcdCallback": lambda f: (fact.CallbackChosen(_call(f), Ani(_number(f, "number")), at=noted_at(f)),),
+    "AcdCallbackBegin": lambda f: (CallbackBegun(_call(f), _missed(f.get("of", "")), at=noted_at(f)),),
+    "AcdNumberDial": lambda f: (NumberCalled(_call(f), NumberResult.DIALLED, at=noted_at(f)),),
+    "AcdNumberAnswer": lambda f: (NumberCalled(_call(f), NumberResult.ANSWERED, at=noted_at(f)),),
     "AcdNumberEnd": _number_ended,
     "AcdVoicemail": _card_field("voicemail", "file"),
     "AcdEnd": _ended,
