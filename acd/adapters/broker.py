@@ -43,6 +43,8 @@ _MAX_CONNECT_BYTES = 4_096
 _MAX_AGENT_BYTES = 4_096
 _MAX_CLIENT_ID = 64
 _TAKEOVER_LIMIT_S = 2.0
+_MESSAGES_WAITING = 100
+"""Messages of all clients waiting to be handed out; who sends more is not read until there is room."""
 _ACCEPTS_PER_TURN, _BACKLOG = 32, 512
 _READS_PER_TURN = 24
 """A packet takes three reads."""
@@ -150,11 +152,13 @@ class _SteadyDict(dict[str, Any]):
 
 
 class _GuardedBroker(Broker):  # type: ignore[misc]  # amqtt ships no types
-    """amqtt with two repairs, each held by a test of ours."""
+    """amqtt with three repairs, each held by a test of ours."""
 
     def __init__(self, config: BrokerConfig) -> None:
         super().__init__(config)
         self._subscriptions = _SteadyDict()
+        # unlimited, it kept every sender's session, 26 KiB, for as long as its message waited for its turn
+        self._broadcast_queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_MESSAGES_WAITING)
 
     async def _publish_retained_messages_for_subscription(
         self, subscription: tuple[str, int], session: Session

@@ -6,12 +6,20 @@ import asyncio
 import contextlib
 import random
 import struct
+from typing import Any
 
 import aiomqtt
 import pytest
 
 from acd import topics
-from acd.adapters.broker import BrokerCounters, BrokerSettings, EmbeddedBroker, _Reader
+from acd.adapters.broker import (
+    _MESSAGES_WAITING,
+    BrokerCounters,
+    BrokerSettings,
+    EmbeddedBroker,
+    _GuardedBroker,
+    _Reader,
+)
 from acd.credentials import Principal, Role, hash_password
 from acd.ports import PortError
 from tests.adapters.edges_help import LagMeter, client, embedded, until, users
@@ -260,6 +268,33 @@ async def test_a_client_with_hundreds_of_buffered_packets_lets_others_have_their
         await reader.read(1)
     task.cancel()
     assert turns >= 20
+
+
+async def test_who_sends_faster_than_messages_are_handed_out_is_not_read_meanwhile(monkeypatch):
+    """Without a limit all of it waited, each message with its sender's session: 33 MiB of a flood of broken frames."""
+    gate, plain = asyncio.Event(), _GuardedBroker._run_broadcast
+
+    async def held(self: Any, running: Any) -> None:
+        await gate.wait()
+        await plain(self, running)
+
+    monkeypatch.setattr(_GuardedBroker, "_run_broadcast", held)
+    sent = 3 * _MESSAGES_WAITING
+    async with (
+        embedded("ann") as broker,
+        client(broker.port, "ann") as ann,
+        client(broker.port, "router") as router,
+    ):
+        await ann.subscribe("acd/v1/agent/ann/#")
+        for number in range(sent):
+            router._client.publish("acd/v1/agent/ann/pop", str(number))
+        waiting = broker._broker._broadcast_queue
+        await until(lambda: waiting.qsize() >= _MESSAGES_WAITING, "it is full")
+        await asyncio.sleep(0.2)
+        assert waiting.qsize() == _MESSAGES_WAITING
+        gate.set()
+        got = await heard(ann, 1.0)
+        assert [int(payload) for _, payload in got] == list(range(sent)), "in order, none lost"
 
 
 async def test_slow_passwords_do_not_stop_the_loop_and_are_checked_once():

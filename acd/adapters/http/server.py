@@ -147,6 +147,8 @@ class _Guarded(HttpToolsProtocol):
         self._head_is_complete()
         self._is_read()
         super().connection_lost(exc)
+        # uvicorn forgets it when the other side resets: each such connection then stays in memory until it goes off
+        self._unset_keepalive_if_required()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

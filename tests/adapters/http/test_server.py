@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import random
 import signal
 import socket
+import struct
 from types import SimpleNamespace
 
 import httpx
@@ -183,6 +185,25 @@ def test_an_idle_connection_with_unread_bytes_is_not_waited_for(unread, ended):
     protocol.transport = transport
     protocol.timeout_keep_alive_handler()
     assert calls == [ended]
+
+
+async def test_a_connection_that_was_reset_leaves_memory_at_once():
+    """The library kept each one until its keep-alive ran out: 15 MiB under a flood (found by broken frames)."""
+
+    def kept() -> int:
+        gc.collect()
+        return sum(isinstance(found, http_server._Guarded) for found in gc.get_objects())
+
+    async with serving(World()) as server:
+        before = kept()
+        for _ in range(5):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+            linger = struct.pack("ii", 1, 0)  # closing sends a reset
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.transport.abort()
+        await until(lambda: kept() <= before, "all five are forgotten", 2.0)
 
 
 async def test_second_request_on_a_connection_has_a_deadline_too():
