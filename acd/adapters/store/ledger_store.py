@@ -100,12 +100,12 @@ async def note_spooled(db: aiosqlite.Connection, call: MissedCall, rules: Ledger
 async def _missed(db: aiosqlite.Connection, call: MissedCall, rules: LedgerRules) -> None:
     if await db.execute_fetchall("SELECT 1 FROM missed_calls WHERE call = ?", (call.call,)):
         return
-    task = await _open_task(db, call.number, call.subscriber)
-    new = ledger.missed(task, call, rules)
-    if task is None:
-        later = await _talk_after(db, call)  # it may have been stored before this call
-        if later is not None:
-            new = ledger.talked(new, later[1], f"call {later[0]}")
+    later = await _talk_after(db, call)  # it may have been stored before this call
+    if later is not None:
+        # settled already: it is no part of what is open since, and must not bring its deadline forward
+        new = ledger.talked(ledger.missed(None, call, rules), later[1], f"call {later[0]}")
+    else:
+        new = ledger.missed(await _open_task(db, call.number, call.subscriber), call, rules)
     task_id = await save(db, new)
     await db.execute(
         "INSERT INTO missed_calls (call, task, at) VALUES (?,?,?)", (call.call, task_id, call.at)

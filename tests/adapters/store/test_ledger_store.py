@@ -438,3 +438,17 @@ async def test_nor_while_the_call_back_of_a_task_settled_meanwhile_is_still_unde
         assert await store.writer.do(lambda db: ledger_store.start_dial(db, two.id, T0 + 2, "b-2")) is None
         await store.write_card(callback("b-1", result="no_agent"))
         assert await store.writer.do(lambda db: ledger_store.start_dial(db, two.id, T0 + 3, "b-3"))
+
+
+async def test_an_old_missed_call_told_late_leaves_alone_what_is_open_since_a_talk(tmp_path):
+    """It joined the newer task and brought its deadline forward, though a talk in between had settled it."""
+    hour = 3_600_000
+    async with store_at(tmp_path) as store:
+        await store.write_card(talk("c-2", hour))
+        await store.write_card(missed("c-3", 2 * hour))
+        await store.write_card(missed("c-1"))
+        found = {task.state: task for task in await tasks(store)}
+        assert set(found) == {TaskState.OPEN, TaskState.RECONTACTED}
+        assert (found[TaskState.OPEN].opened_at, found[TaskState.OPEN].missed) == (T0 + 2 * hour + 20_000, 1)
+        assert found[TaskState.OPEN].deadline == T0 + 26 * hour + 20_000
+        assert found[TaskState.RECONTACTED].close_reason == "talked"
