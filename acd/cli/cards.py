@@ -117,7 +117,8 @@ async def _change(
     store = SqliteStore(path, WallClock(), normalise=lambda number: numberfacts.normalise(number, region))
     try:
         await store.open()
-        if not store.status.ok:
+        # cards set aside long ago keep nobody from working
+        if store.writer.strayed or store.writer.trouble or store.cards_wait:
             raise PortError(store.status.words, retryable=True)
         await audit_notes.collect(store.writer, path)
         return await work(store)
@@ -376,16 +377,29 @@ def erase(
         return done, await store.wipe_traces()
 
     done, clean = _run(_change(config, db, work))
+    aside = _set_aside(_database(config, db)[0])
     if as_json:
-        _print_json(
-            {"cards": done.cards, "journal_rows": done.journal_rows, "tasks": done.tasks, "clean": clean}
-        )
+        figures = {"cards": done.cards, "journal_rows": done.journal_rows, "tasks": done.tasks}
+        _print_json({**figures, "clean": clean, "set_aside": [str(file) for file in aside]})
     else:
         typer.echo(f"erased from {done.cards} calls, {done.journal_rows} journal rows, {done.tasks} tasks")
         typer.echo("not reached: Asterisk's own log files, recordings, and backups made before now")
+        for file in aside:
+            typer.echo(f"not reached: {file}; read it, then remove it")
     if not clean:
         typer.echo("acd: traces may remain in the log of the database; run it again", err=True)
         raise typer.Exit(FOUND_PROBLEMS)
+
+
+def _set_aside(database: Path) -> list[Path]:
+    """Files of ours beside the database that may name callers: replaced databases, cards it could never take."""
+    folder, name = database.parent, database.name
+    found = (
+        *folder.glob(f"{name}.replaced-*"),
+        *folder.glob(f"{name}.rejected"),
+        *folder.glob("spool/bad/*"),
+    )
+    return sorted(file for file in found if not file.name.endswith(("-wal", "-shm")))
 
 
 def command(function: Callable[..., None]) -> typer.Typer:

@@ -131,6 +131,16 @@ def test_erase_leaves_no_trace_and_says_what_it_cannot_reach(acd, path):
     assert "at least 5 digits" in acd("erase", "12", "--yes", ends=2)
 
 
+def test_erase_names_the_files_set_aside_that_it_does_not_look_into(acd, path):
+    kept = [path.with_name(path.name + end) for end in (".rejected", ".replaced-1790000000")]
+    for file in (*kept, path.with_name(path.name + ".replaced-1790000000-wal")):
+        file.write_bytes(b"+79161112233")
+    output = acd("erase", "+7 916 111-22-33", "--yes").replace("\n", "")
+    for file in kept:
+        assert f"{file};" in output
+    assert "-wal;" not in output
+
+
 def test_erase_asks_first(path, number):
     result = CliRunner().invoke(app, ["erase", "89161112233", "--db", str(path)], input="n\n")
     assert result.exit_code == 2
