@@ -52,7 +52,7 @@ async def test_a_journal_that_may_not_be_read_at_the_start_goes_on_where_it_was(
     with monkeypatch.context() as closed:
         refuse_open(closed, path)
         await reader.poll()
-        assert reader.counters.unreadable == "queue_log cannot be read: Permission denied"
+        assert reader.counters.unreadable == f"{path} cannot be read: Permission denied"
     await reader.poll()
     assert (sink.numbers, reader.counters.gaps, reader.counters.unreadable) == ([1, 2, 3], 0, "")
     reader.close()
