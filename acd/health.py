@@ -37,6 +37,14 @@ NAMES = MINOR | {"asterisk", "mqtt"}
 """Every name a trouble can have: each has a row in config/troubles.md and a headline on the wallboard."""
 
 
+def _no_asterisk(house: House) -> str:
+    if house.ami.state == UP:
+        return (
+            "the manager link is up; what Asterisk does just now is being asked, nobody is offered meanwhile"
+        )
+    return f"no link to Asterisk's manager: {house.ami.state} {house.ami.detail}".strip()
+
+
 def troubles(house: House) -> dict[str, str]:
     """What does not work, by name, in plain words; empty when all is well.
 
@@ -46,9 +54,7 @@ def troubles(house: House) -> dict[str, str]:
     store, mqtt = house.store.status, house.pops.status()
     routing = house.ami.state == UP and house.sync.synced
     told = {
-        "asterisk": ""
-        if routing
-        else f"no link to Asterisk's manager: {house.ami.state} {house.ami.detail}".strip(),
+        "asterisk": "" if routing else _no_asterisk(house),
         "twin": house.twins.trouble,
         "mqtt": "" if mqtt.connected else mqtt.text,
         **{name: watch.trouble for name, watch in house.watches.items()},

@@ -155,3 +155,5 @@ def test_the_names_are_all_that_a_house_can_tell() -> None:
     found = House.troubles(house(**broken))
     assert found.keys() == NAMES
     assert found["asterisk"] == "no link to Asterisk's manager: connecting refused"
+    broken |= {"ami": SimpleNamespace(state="up", detail="22.10.1"), "sync": SimpleNamespace(synced=False)}
+    assert "link is up" in House.troubles(house(**broken))["asterisk"]
