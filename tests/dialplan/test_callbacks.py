@@ -126,6 +126,18 @@ def test_the_agent_is_dialled_first_then_the_number_and_the_notes_tell_all(lab: 
         assert agent.at("ANSWER") <= client.at("INVITE")
 
 
+@pytest.mark.parametrize("asked", ["ACD_OFFER_CALLBACK=1", "ACD_SAY_FILE=vm-goodbye"])
+def test_a_waiting_callback_is_told_and_offered_nothing(lab: Lab, tmp_path: Path, asked: str):
+    """A prompt would answer it, and its number be rung without an agent (met when the note of its beginning was lost)."""
+    name, value = asked.split("=")
+    with daemon(lab) as acd, originator(lab) as link, phones(lab, tmp_path, LONG, LONG) as (_, numbers):
+        queued, _ = begin(acd, link)
+        acd.ami.action(Action="Setvar", Channel=queued["Uniqueid"], Variable=name, Value=value)
+        time.sleep(4.0)  # one turn of the waiting loop takes three
+        assert not numbers.records()
+        assert names(acd.ami.notes(queued["Call"])) == ["AcdEnter", "AcdCallbackBegin", "AcdQueued"]
+
+
 def test_a_number_that_does_not_answer_ends_both_legs(lab: Lab, tmp_path: Path):
     silent = OfferPlan(answer=Answer.SILENT)
     with daemon(lab) as acd, originator(lab) as link, phones(lab, tmp_path, LONG, silent):
