@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,8 +152,16 @@ def test_a_reservation_that_nobody_ends_is_seen(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.slow
 def test_a_task_that_is_dialled_without_being_claimed_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """003-24, failure mode 38: the claim is what keeps a number from being rung twice."""
+    """003-24, failure mode 38: the claim, by task and by call-back, is what keeps a number from being rung twice."""
+    plain = ledger_store.start_dial
+
+    async def unclaimed(db: Any, task: int, now: int, call: str, **more: Any) -> MissedTask | None:
+        found = await plain(db, task, now, call, **more)
+        await db.execute("UPDATE missed_dials SET outcome = 'no_agent' WHERE call = ?", (call,))
+        return found
+
     monkeypatch.setattr(ledger, "dial_started", lambda task: task)
+    monkeypatch.setattr(ledger_store, "start_dial", unclaimed)
     found = problems_of(range(1, 9))
     assert "is rung twice at once" in found or "is rung again after a talk" in found
 
