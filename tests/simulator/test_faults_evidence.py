@@ -75,7 +75,19 @@ def cut(**changes: Any):
     return story(**{**told, **changes})
 
 
-@pytest.mark.parametrize("told", [story(), gone(), cut()])
+def chose() -> Evidence:
+    """The same caller, who had just chosen to be called back when Asterisk died: his card says what he chose."""
+    notes = (*TALK[:2], ("ACDCALLBACK", {"ms": "1900", "number": "+1"}))
+    card = {**CARD, "end_reason": "callback", "agent": None, "answered_at": None}
+    return cut(
+        truths=[Truth("+1", "7001", 1.0, "abandoned")],
+        journal={"c1": JournalCall("c1", "+1", "7001", notes)},
+        cards=[card],
+        tickets={"c1": card},
+    )
+
+
+@pytest.mark.parametrize("told", [story(), gone(), cut(), chose()])
 def test_stories_that_agree_are_good(told):
     judgement = judge_all(told)
     assert judgement.good, judgement.problems
