@@ -183,7 +183,8 @@ def _cut_calls(judgement: Judgement, evidence: Evidence, cut: set[str]) -> None:
             judgement.verdict.say("lost", f"{ani} ({call}) was cut off by Asterisk's death and has no card")
             continue
         finished = any(
-            kind in ("ACDREFUSED", "ACDTRANSFER", "ACDCALLBACK") or (kind == "ACDTALKEND" and fields.get("stays") != "1")
+            kind in ("ACDREFUSED", "ACDTRANSFER", "ACDCALLBACK")
+            or (kind == "ACDTALKEND" and fields.get("stays") != "1")
             for kind, fields in evidence.journal[call].notes
         )
         if card["end_reason"] != "pbx_failed" and not finished:
