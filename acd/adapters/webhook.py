@@ -46,6 +46,14 @@ class Message(Protocol):
         """JSON text."""
 
 
+class Counts(Protocol):
+    """How the outbox stands."""
+
+    @property
+    def dead(self) -> int:
+        """Given up."""
+
+
 class OutboxPort(Protocol):
     """The durable outbox (adapters.store.outbox.Outbox)."""
 
@@ -60,7 +68,7 @@ class OutboxPort(Protocol):
     ) -> bool:
         """It was not; return whether it was given up for good."""
 
-    async def dead(self, destination: str) -> int:
+    async def counts(self) -> Counts:
         """Return how many were given up and wait for a person."""
 
 
@@ -118,7 +126,7 @@ class WebhookWorker:
             while not self._stopping.is_set():
                 try:
                     if not counted:
-                        self.counters.dead = await self._outbox.dead(self._destination)
+                        self.counters.dead = (await self._outbox.counts()).dead
                         counted = True
                     worked = await self._round(client)
                     pause_s = 0.0 if worked else POLL_S

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -13,6 +14,7 @@ import typer
 
 from acd.cli.endpoint import EndpointError, find
 
+T = TypeVar("T")
 TIMEOUT_S = 5.0
 
 
@@ -118,6 +120,14 @@ def _token(path: Path | None) -> str:
         raise ApiError(
             f"token file {path} cannot be read", "run as the daemon's user, or use --token-file"
         ) from error
+
+
+def asked(work: Callable[[], T]) -> T:
+    """Return what the daemon answers; raises the exit of a command, told why, when it does not."""
+    try:
+        return work()
+    except ApiError as error:
+        raise fail(error) from error
 
 
 def fail(error: ApiError) -> typer.Exit:

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from acd.cli import cardtables
-from acd.cli.api import ApiError, connect, fail
+from acd.cli.api import asked, connect
 from acd.cli.main import DEFAULT_CONFIG, ConfigOption, JsonOption, TokenOption, UrlOption
 from acd.cli.tables import console
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, invoke_without_command=True)
 
 TaskId = Annotated[int, typer.Argument(min=1, help="Task, as `acd callbacks` shows it")]
-
-
-def _ask(work: Callable[[], Any]) -> Any:
-    try:
-        return work()
-    except ApiError as error:
-        raise fail(error) from error
 
 
 @app.callback()
@@ -42,7 +32,7 @@ def show(
     if ctx.invoked_subcommand is not None:
         return
     query = {"held": str(held).lower(), "everything": str(everything).lower()}
-    answer = _ask(lambda: connect(config, url, token_file).get("/callbacks", **query))
+    answer = asked(lambda: connect(config, url, token_file).get("/callbacks", **query))
     if as_json:
         typer.echo(json.dumps(answer, ensure_ascii=False, indent=1))
     else:
@@ -53,7 +43,7 @@ def _act(
     task: int, action: str, config: Path, url: str | None, token_file: Path | None, reason: str = ""
 ) -> None:
     body: dict[str, object] = {"reason": reason} if reason else {}
-    _ask(lambda: connect(config, url, token_file).post(f"/callbacks/{task}/{action}", body))
+    asked(lambda: connect(config, url, token_file).post(f"/callbacks/{task}/{action}", body))
     typer.echo(f"task {task}: {action} done")
 
 

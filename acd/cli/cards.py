@@ -377,7 +377,7 @@ def erase(
         return done, await store.wipe_traces()
 
     done, clean = _run(_change(config, db, work))
-    aside = _set_aside(_database(config, db)[0])
+    aside = _files_aside(_database(config, db)[0])
     if as_json:
         figures = {"cards": done.cards, "journal_rows": done.journal_rows, "tasks": done.tasks}
         _print_json({**figures, "clean": clean, "set_aside": [str(file) for file in aside]})
@@ -391,8 +391,8 @@ def erase(
         raise typer.Exit(FOUND_PROBLEMS)
 
 
-def _set_aside(database: Path) -> list[Path]:
-    """Files of ours beside the database that may name callers: replaced databases, cards it could never take."""
+def _files_aside(database: Path) -> list[Path]:
+    """Files of ours that may name callers: replaced databases, cards and spool files that could never be taken."""
     folder, name = database.parent, database.name
     found = (
         *folder.glob(f"{name}.replaced-*"),

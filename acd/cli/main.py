@@ -177,12 +177,9 @@ def make_secrets(config: ConfigOption = DEFAULT_CONFIG, overrides: SetOption = N
 
 def _show(api: Callable[[], Api], path: str, show: Callable[[Any], None], *, as_json: bool) -> None:
     """Ask the daemon and print, as JSON or for people."""
-    from acd.cli.api import ApiError, fail
+    from acd.cli.api import ApiError, asked, fail
 
-    try:
-        answer = api().get(path)
-    except ApiError as error:
-        raise fail(error) from error
+    answer = asked(lambda: api().get(path))
     if as_json:
         typer.echo(json.dumps(answer, ensure_ascii=False, indent=1))
         return

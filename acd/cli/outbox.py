@@ -7,7 +7,7 @@ import json
 import typer
 
 from acd.cli import cardtables
-from acd.cli.api import ApiError, connect, fail
+from acd.cli.api import asked, connect
 from acd.cli.main import DEFAULT_CONFIG, ConfigOption, JsonOption, TokenOption, UrlOption
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, invoke_without_command=True)
@@ -24,10 +24,7 @@ def show(
     """Count the cards that wait for the downstream system, and those given up."""
     if ctx.invoked_subcommand is not None:
         return
-    try:
-        answer = connect(config, url, token_file).get("/outbox")
-    except ApiError as error:
-        raise fail(error) from error
+    answer = asked(lambda: connect(config, url, token_file).get("/outbox"))
     if as_json:
         typer.echo(json.dumps(answer, ensure_ascii=False, indent=1))
         return
@@ -47,8 +44,5 @@ def revive(
     token_file: TokenOption = None,
 ) -> None:
     """Send again what was given up; the receiver knows doubles by their key."""
-    try:
-        answer = connect(config, url, token_file).post("/outbox/revive", {})
-    except ApiError as error:
-        raise fail(error) from error
+    answer = asked(lambda: connect(config, url, token_file).post("/outbox/revive", {}))
     typer.echo(f"{answer['revived']} are sent again")

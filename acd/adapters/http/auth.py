@@ -83,6 +83,7 @@ def only(*roles: Role) -> Callable[[Principal], Awaitable[Principal]]:
 Anyone = Annotated[Principal, Depends(anyone)]
 AgentOrSupervisor = Annotated[Principal, Depends(only(Role.AGENT, Role.SUPERVISOR))]
 OnlyAgent = Annotated[Principal, Depends(only(Role.AGENT))]
+OnlySupervisor = Annotated[Principal, Depends(only(Role.SUPERVISOR))]
 
 
 def require_self(who: Principal, agent: str) -> None:

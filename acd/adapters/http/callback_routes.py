@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Request, Response
+from fastapi import APIRouter, HTTPException, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from acd.adapters.http import views
-from acd.adapters.http.auth import only
-from acd.credentials import Principal, Role
+from acd.adapters.http.auth import OnlySupervisor
 from acd.ports import PortError
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/api/v1")
 
 TaskPath = Annotated[int, Path(ge=1, le=10**15)]
-OnlySupervisor = Annotated[Principal, Depends(only(Role.SUPERVISOR))]
 
 
 class Decision(BaseModel):

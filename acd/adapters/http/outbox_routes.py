@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 
 from acd.adapters.http import views
-from acd.adapters.http.auth import only
-from acd.credentials import Principal, Role
+from acd.adapters.http.auth import OnlySupervisor
 from acd.ports import PortError
 
 if TYPE_CHECKING:
     from acd.adapters.http.services import Downstream
 
 router = APIRouter(prefix="/api/v1")
-
-OnlySupervisor = Annotated[Principal, Depends(only(Role.SUPERVISOR))]
 
 
 def _downstream(request: Request) -> Downstream:

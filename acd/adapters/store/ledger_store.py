@@ -52,7 +52,7 @@ async def note_card(
     talk_at = await _talk_began(db, card)
     if talk_at is not None:
         promised = told.get("disposition") == ledger.PROMISED
-        if promised and await _promised_task(db, card.call):
+        if promised and _is_promise(await _task_of(db, card.call)):
             return  # told again: what a person decided of it meanwhile stands
         kept = await _retract(db, card.call)
         if kept is not None and not promised:
@@ -83,8 +83,9 @@ async def note_again(
     news may be a line that Asterisk could write only now, and that we had heard.
     """
     kept = await _dialled_task(db, card.call)
-    stands = await _promised_task(db, card.call) or await _closed_task(db, card.call)
-    if kept is None and not stands:
+    task = await _task_of(db, card.call)
+    closed = task is not None and task.state is TaskState.CLOSED
+    if kept is None and not (closed or _is_promise(task)):
         await _retract(db, card.call)
     keyed_in = normalise(await journal_store.callback_number(db, card.call))
     if kept is not None and keyed_in and await _open_task(db, keyed_in, kept.subscriber) is None:
@@ -143,22 +144,19 @@ async def _talk_after(db: aiosqlite.Connection, missed: MissedCall) -> tuple[str
     return min(talks)[::-1] if talks else None
 
 
-async def _promised_task(db: aiosqlite.Connection, call: str) -> bool:
+async def _task_of(db: aiosqlite.Connection, call: str) -> MissedTask | None:
+    """Return the task of this missed call, or of this talk's promise to call back."""
+    rows = list(
+        await db.execute_fetchall(
+            "SELECT t.* FROM missed_calls c JOIN missed_tasks t ON t.id = c.task WHERE c.call = ?", (call,)
+        )
+    )
+    return _task(rows[0]) if rows else None
+
+
+def _is_promise(task: MissedTask | None) -> bool:
     """Tell whether this talk's promise to call back has its task already."""
-    rows = await db.execute_fetchall(
-        "SELECT 1 FROM missed_calls c JOIN missed_tasks t ON t.id = c.task WHERE c.call = ? AND t.reason = ?",
-        (call, ledger.PROMISED),
-    )
-    return bool(list(rows))
-
-
-async def _closed_task(db: aiosqlite.Connection, call: str) -> bool:
-    """Tell whether this missed call's task was closed, by a person or by rule."""
-    rows = await db.execute_fetchall(
-        "SELECT 1 FROM missed_calls c JOIN missed_tasks t ON t.id = c.task WHERE c.call = ? AND t.state = ?",
-        (call, TaskState.CLOSED.value),
-    )
-    return bool(list(rows))
+    return task is not None and task.reason == ledger.PROMISED
 
 
 async def _dialled_task(db: aiosqlite.Connection, call: str) -> MissedTask | None:

@@ -119,14 +119,6 @@ async def revive(db: aiosqlite.Connection, now: Instant) -> int:
     return cursor.rowcount
 
 
-async def dead(db: aiosqlite.Connection, destination: str) -> int:
-    """Count what was given up and waits for a person."""
-    rows = await db.execute_fetchall(
-        "SELECT count(*) FROM outbox WHERE destination = ? AND state = 'dead'", (destination,)
-    )
-    return int(next(iter(rows))[0])
-
-
 async def counts(db: aiosqlite.Connection) -> OutboxCounts:
     """Return how the outbox stands."""
     rows = list(
@@ -182,10 +174,6 @@ class Outbox:
         return await self._writer.do(
             lambda db: mark_failed(db, message, error, now, wait_ms, self._dead_after_ms)
         )
-
-    async def dead(self, destination: str) -> int:
-        """Return how many were given up, in this life or an earlier one."""
-        return await self._writer.do(lambda db: dead(db, destination))
 
     async def counts(self) -> OutboxCounts:
         """Return how the outbox stands."""
